@@ -1,0 +1,1 @@
+"""The `gastritis-gan` command; installed as `gastritis_gan.cli`."""

@@ -1,0 +1,69 @@
+"""The command group: finds commands without importing them, turns errors into sentences."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+from typing import Any
+
+import click
+
+from gastritis_gan import __version__
+from gastritis_gan.errors import InputError
+
+_COMMANDS = ("phantom", "prepare", "fit", "export", "sample", "gan-train")
+_PACKAGES_OF_THE_CPU_EXTRA = ("tensorflow", "keras", "sklearn", "skimage", "scipy")
+
+
+class _Commands(click.Group):
+    """Loads a command's module when it is named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(
+            importlib.import_module(f"gastritis_gan.cli.{name}"), name
+        )
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            raise _refusal(str(error)) from error
+        except ModuleNotFoundError as error:
+            package = (error.name or "").partition(".")[0]
+            if package not in _PACKAGES_OF_THE_CPU_EXTRA:
+                raise
+            raise _refusal(
+                f"this command needs {package}, which the plain install leaves out. Install "
+                "'gastritis-gan[cpu]', or 'gastritis-gan[gpu]' on a machine with an NVIDIA GPU."
+            ) from error
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise _refusal(
+                "the disk is full; nothing half written was left. Free some space and run the "
+                "same command again."
+            ) from error
+
+
+def _refusal(message: str) -> click.ClickException:
+    exception = click.ClickException(message)
+    exception.exit_code = 2
+    return exception
+
+
+@click.command(cls=_Commands)
+@click.version_option(__version__, prog_name="gastritis-gan")
+def main() -> None:
+    """Turn a hospital's radiographs into a synthetic data set.
+
+    \b
+    cohort --prepare--> store --fit--> run --export--> exported model --sample--> images
+    `phantom` makes a cohort to try everything on; `gan-train` measures what samples are worth.
+    """

@@ -1,0 +1,141 @@
+"""Nested mappings to typed, checked dataclasses: unknown keys and wrong types are refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from typing import Any, Literal
+
+from gastritis_gan.errors import InputError
+
+
+def require(holds: bool, key: str, rule: str, received: Any) -> None:
+    """Raises InputError "`key` rule. Received: ..." unless `holds`."""
+    if not holds:
+        raise InputError(f"`{key}` {rule}. Received: {received!r}.")
+
+
+def require_at_least(section: Any, least: float, *keys: str) -> None:
+    """Raises InputError for the first of a section's `keys` whose value is below `least`."""
+    for key in keys:
+        value = getattr(section, key)
+        require(value >= least, key, f"must be at least {least}", value)
+
+
+def from_plain(cls: type, document: Any) -> Any:
+    """Builds the dataclass `cls` from nested mappings, checking every key and type.
+
+    Raises:
+        InputError: An unknown key (with the nearest known one), a wrong type, or a value that
+            the dataclass refuses; the message starts with the dotted key.
+    """
+    return _convert_section(cls, document, "")
+
+
+def to_plain(section: Any) -> dict[str, Any]:
+    """Returns nested mappings and lists that `from_plain` reads back."""
+    return typing.cast(dict[str, Any], _plain(dataclasses.asdict(section)))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _convert(annotation: Any, value: Any, where: str) -> Any:
+    """Checks `value` against a type annotation and builds the dataclasses in it."""
+    if dataclasses.is_dataclass(annotation):
+        return _convert_section(typing.cast(type, annotation), value, where)
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return _convert_union(annotation, value, where)
+    if origin is Literal:
+        allowed = typing.get_args(annotation)
+        if value not in allowed:
+            raise InputError(
+                f"`{where}` must be one of {', '.join(map(str, allowed))}. "
+                f"Received: {value!r}.{_did_you_mean(str(value), allowed)}"
+            )
+        return value
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise InputError(f"`{where}` must be a list. Received: {value!r}.")
+        item = typing.get_args(annotation)[0]
+        return tuple(_convert(item, v, f"{where}[{i}]") for i, v in enumerate(value))
+    if origin is dict:
+        key_type, item = typing.get_args(annotation)
+        if not isinstance(value, dict):
+            raise InputError(f"`{where}` must be a mapping. Received: {value!r}.")
+        return {
+            _convert(key_type, k, f"{where} (key)"): _convert(item, v, f"{where}.{k}")
+            for k, v in value.items()
+        }
+    return _convert_scalar(annotation, value, where)
+
+
+def _convert_section(cls: type, value: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        name = f"`{where}`" if where else "the file"
+        raise InputError(f"{name} must be a mapping of keys. Received: {value!r}.")
+    hints = typing.get_type_hints(cls)
+    known = [field.name for field in dataclasses.fields(cls)]
+    prefix = f"{where}." if where else ""
+    for key in value:
+        if key not in known:
+            raise InputError(
+                f"unknown key `{prefix}{key}`.{_did_you_mean(str(key), known)} "
+                f"Known keys: {', '.join(known)}."
+            )
+    arguments = {k: _convert(hints[k], v, f"{prefix}{k}") for k, v in value.items()}
+    try:
+        return cls(**arguments)
+    except InputError as error:  # the rule names the key inside its section
+        raise InputError(str(error).replace("`", f"`{prefix}", 1)) from None
+
+
+def _convert_union(annotation: Any, value: Any, where: str) -> Any:
+    members = typing.get_args(annotation)
+    for member in members:
+        try:
+            return _convert(member, value, where)
+        except InputError as error:
+            if isinstance(value, dict) and typing.get_origin(member) is dict:
+                raise InputError(str(error)) from None
+    allowed = " or ".join(_describe(member) for member in members)
+    raise InputError(f"`{where}` must be {allowed}. Received: {value!r}.")
+
+
+def _convert_scalar(annotation: Any, value: Any, where: str) -> Any:
+    if annotation is float and isinstance(value, str):
+        try:
+            value = float(value)  # YAML 1.1 reads 1e-8 as a string
+        except ValueError:
+            pass
+    if annotation is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not annotation or value in (float("inf"), float("-inf")):
+        raise InputError(
+            f"`{where}` must be {_describe(annotation)}. Received: {value!r}."
+        )
+    if value != value:
+        raise InputError(f"`{where}` must be {_describe(annotation)}. Received: nan.")
+    return value
+
+
+def _describe(annotation: Any) -> str:
+    if typing.get_origin(annotation) is Literal:
+        return " or ".join(repr(item) for item in typing.get_args(annotation))
+    if typing.get_origin(annotation) is dict:
+        return "a mapping from resolution to number"
+    names = {int: "an integer", float: "a number", bool: "true or false", str: "a text"}
+    return names[annotation]
+
+
+def _did_you_mean(word: str, known: typing.Iterable[str]) -> str:
+    matches = difflib.get_close_matches(word, [str(k) for k in known], n=1)
+    return f" Did you mean `{matches[0]}`?" if matches else ""
