@@ -50,19 +50,26 @@ def refuse_existing(path: Path) -> None:
         )
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Replaces the file `path` by `content` in one step, or leaves it as it was."""
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Yields a temporary sibling path; its file replaces `path` when the block succeeds."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.partial-", dir=path.parent)
+    os.close(descriptor)
     partial = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
+        yield partial
+        with partial.open("rb") as stream:
             os.fsync(stream.fileno())
-        partial.chmod(0o644)
+        partial.chmod(0o644)  # mkstemp makes 0600
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replaces the file `path` by `content` in one step, or leaves it as it was."""
+    with new_file(path) as partial:
+        partial.write_bytes(content)
 
 
 def write_json(path: Path, value: Any) -> None:

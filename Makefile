@@ -1,0 +1,56 @@
+# make demo   the whole journey on a phantom cohort, into demo/
+# make test   every check that needs no GPU
+# make lint   style, types, import contracts
+# make venv   .venv alone;  EXTRA=gpu for an NVIDIA GPU, PYTHON=python3.12 for another Python
+
+PYTHON ?= python3
+EXTRA ?= cpu
+
+VENV := .venv
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+# Says with what .venv was made; a change of Python or of the extra makes it anew.
+READY := $(VENV)/.ready-$(EXTRA)-$(VERSION)
+
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: demo test lint venv clean
+
+demo: $(READY)
+	rm -rf demo
+	gastritis-gan phantom --out demo/cohort --patients 40 --image-size 1024 --seed 0
+	gastritis-gan prepare demo/cohort --config configs/phantom.yaml --out demo/store
+	gastritis-gan fit --config configs/phantom.yaml --store demo/store \
+	  --model lc_pggan --target positive --run demo/runs/lc_positive
+	gastritis-gan fit --config configs/phantom.yaml --store demo/store \
+	  --model lc_pggan --target negative --run demo/runs/lc_negative
+	gastritis-gan export demo/runs/lc_positive --name lc_positive --exported-dir demo/exported
+	gastritis-gan export demo/runs/lc_negative --name lc_negative --exported-dir demo/exported
+	gastritis-gan sample demo/exported/lc_positive --count 64 --seed 0 \
+	  --out demo/samples/lc_positive
+	gastritis-gan sample demo/exported/lc_negative --count 64 --seed 0 \
+	  --out demo/samples/lc_negative
+	gastritis-gan gan-train --config configs/phantom.yaml --store demo/store \
+	  --generators demo/exported --out demo/results
+
+test: $(READY)
+	python -m pytest
+
+lint: $(READY)
+	ruff check
+	ruff format --check
+	mypy --no-incremental
+	lint-imports
+
+venv: $(READY)
+
+$(READY): setup.py pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 10) \
+	  else "Python 3.10 or later is needed; name it: make PYTHON=python3.12 ...")'
+	@for ready in $(VENV)/.ready-*; do \
+	  if [ -e "$$ready" ] && [ "$$ready" != "$(READY)" ]; then rm -rf $(VENV); fi; done
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --editable '.[$(EXTRA),test,lint]'
+	@touch $(READY)
+
+clean:
+	rm -rf $(VENV) build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,116 @@
+"""Reads an image file of any supported kind as 8- or 16-bit grey values."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from gastritis_gan.data.dicom import read_dicom
+from gastritis_gan.errors import InputError
+
+_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")  # PNG; TIFF, both byte orders
+_DICOM_PREAMBLE_BYTES = 128
+_DTYPE_OF_MODE = {"1": "bool", "L": "uint8", "I;16": "uint16", "I;16B": "uint16"}
+_TIFF_PHOTOMETRIC = 262
+_WHITE_IS_ZERO = 0
+
+
+def read_image(path: Path, *, bits: int) -> np.ndarray:
+    """Reads a DICOM, PNG or TIFF file; the content decides, not the name.
+
+    Args:
+        path: The file.
+        bits: 8 or 16 bits per pixel of the result.
+
+    Returns:
+        ndarray of uint8 or uint16 of shape (height, width); 0 is black.
+
+    Raises:
+        InputError: The file cannot be read, is damaged or of another kind, or is not
+            one greyscale image.
+    """
+    if not is_png_or_tiff(path):
+        return read_dicom(path, bits=bits)
+    pixels = read_grey_file(path)
+    if pixels.dtype == bool:
+        raise InputError(
+            f"{path}: has 1 bit per pixel; an image must have 8 or 16 bits."
+        )
+    return convert_bits(pixels, bits)
+
+
+def is_png_or_tiff(path: Path) -> bool:
+    """Says whether a file begins like a PNG or a TIFF and is no DICOM file.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_DICOM_PREAMBLE_BYTES + 4)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+    # PS3.10 7.1 allows a DICOM file to begin like a TIFF.
+    return head.startswith(_SIGNATURES) and head[_DICOM_PREAMBLE_BYTES:] != b"DICM"
+
+
+def read_grey_file(path: Path) -> np.ndarray:
+    """Reads the pixels of a greyscale PNG or TIFF file as they are.
+
+    Returns:
+        ndarray of bool, uint8 or uint16 of shape (height, width).
+
+    Raises:
+        InputError: The file is damaged, coloured, or holds several pages or another
+            depth.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's doubts; its errors are below
+            with Image.open(path, formats=("PNG", "TIFF")) as file:
+                _check_is_grey(path, file)
+                pixels = np.array(file, dtype=_DTYPE_OF_MODE[file.mode])
+                tags = getattr(file, "tag_v2", {})
+    except UnidentifiedImageError:
+        raise InputError(f"{path}: is no PNG or TIFF file that can be read.") from None
+    except Image.DecompressionBombError:
+        raise InputError(
+            f"{path}: declares more pixels than any radiograph has."
+        ) from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: is damaged or truncated ({error}).") from None
+    if pixels.dtype == np.uint16 and tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        pixels = np.iinfo(np.uint16).max - pixels  # Pillow inverts 8 bits only
+    return pixels
+
+
+def convert_bits(pixels: np.ndarray, bits: int) -> np.ndarray:
+    """Changes the depth of full-range pixels, rounding to the nearest value.
+
+    Args:
+        pixels: ndarray of uint8 or uint16.
+        bits: 8 or 16.
+
+    Returns:
+        ndarray of uint8 or uint16; black stays 0 and white stays the largest value.
+    """
+    if pixels.dtype == f"uint{bits}":
+        return pixels
+    if bits == 16:
+        return pixels.astype(np.uint16) * np.uint16(257)  # 65535 / 255
+    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def _check_is_grey(path: Path, file: Image.Image) -> None:
+    if getattr(file, "n_frames", 1) != 1:
+        raise InputError(f"{path}: holds several pages; give a file with one.")
+    if file.mode not in _DTYPE_OF_MODE:
+        raise InputError(
+            f"{path}: is not 8- or 16-bit greyscale (Pillow's mode {file.mode!r}); "
+            "convert colour and palette images to greyscale first."
+        )

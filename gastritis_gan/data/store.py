@@ -1,0 +1,253 @@
+"""The store: a cohort after de-identification (docs/store-format.md)."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gastritis_gan.data.patches import PatchGeometry
+from gastritis_gan.data.split import hash_split
+from gastritis_gan.errors import InputError
+from gastritis_gan.files import read_json
+
+FORMAT = "gastritis-gan store"
+FORMAT_VERSION = 1
+FACTS_FILE = "store.json"
+PATCHES_FILE = "patches.npz"
+IMAGES_FOLDER = "images"
+PATCH_SETS = ("positive", "negative", "outside")
+SPLITS = ("train", "test")
+
+_PATCH_COLUMNS = ("image", "row", "column", "pixels_inside")
+_HEADER_BYTES = 128  # of any two-dimensional array that np.save writes
+_OPEN_IMAGES = 256  # each keeps a file descriptor; 1,024 is a common limit
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StoredImage:
+    """One image of a store.
+
+    Attributes:
+        key: Pseudonym of the image and name of its file.
+        patient: Pseudonym of the patient.
+        label: "positive" or "negative".
+        split: "train" or "test".
+        height: Pixels.
+        width: Pixels.
+        sha256: Of the file `images/<key>.npy`, 64 hexadecimal digits.
+    """
+
+    key: str
+    patient: str
+    label: str
+    split: str
+    height: int
+    width: int
+    sha256: str
+
+
+class Store:
+    """A de-identified cohort: images, virtual patches and a patient-level split.
+
+    Use `Store.open`.
+
+    Attributes:
+        path: The folder.
+        split_hash: 64 hexadecimal digits; equal only for equal images, labels and
+            split.
+        positive: Name of the positive class.
+        negative: Name of the negative class.
+        geometry: Size, stride and sets of the patches.
+        bits: 8 or 16 bits per pixel; pixels use the full range.
+        images: The images; the patch table refers to their positions.
+        patch_image: ndarray of int32 of shape (n_patches,), ascending positions in
+            `images`.
+        patch_row: ndarray of int32 of shape (n_patches,), top row in pixels.
+        patch_column: ndarray of int32 of shape (n_patches,), left column in pixels.
+        patch_coverage: ndarray of float32 of shape (n_patches,), the fraction of a
+            patch under the outline.
+    """
+
+    def __init__(
+        self, path: Path, facts: dict[str, Any], patches: dict[str, np.ndarray]
+    ) -> None:
+        self.path = path
+        self.split_hash: str = facts["split_hash"]
+        self.positive: str = facts["positive"]
+        self.negative: str = facts["negative"]
+        self.geometry = PatchGeometry(**facts["patches"])
+        self.bits: int = facts["bits"]
+        self.images = tuple(StoredImage(**image) for image in facts["images"])
+        self.patch_image = patches["image"]
+        self.patch_row = patches["row"]
+        self.patch_column = patches["column"]
+        counts = patches["pixels_inside"]
+        area = self.geometry.patch_size**2
+        self.patch_coverage = (counts / area).astype(np.float32)
+        self._inside = self.geometry.is_inside(counts)
+        self._outside = self.geometry.is_outside(counts)
+        self._first_patch = np.searchsorted(
+            self.patch_image, np.arange(len(self.images) + 1)
+        )
+        self._open_image = functools.lru_cache(_OPEN_IMAGES)(self._map_image)
+
+    @classmethod
+    def open(cls, path: Path) -> Store:
+        """Opens a store and checks that it is whole; pixels are not read.
+
+        Raises:
+            InputError: `path` is no store, has another format version, or is damaged.
+        """
+        if not (path / FACTS_FILE).is_file():
+            raise InputError(
+                f"{path} is not a store: it has no {FACTS_FILE}. Make one with "
+                "`gastritis-gan prepare`."
+            )
+        facts = read_json(path / FACTS_FILE)
+        if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+            raise InputError(f"{path / FACTS_FILE} does not describe a store.")
+        version = facts.get("format_version")
+        if version != FORMAT_VERSION:
+            raise InputError(
+                f"{path} has format version {version}; this program reads version "
+                f"{FORMAT_VERSION}. Prepare the cohort again with this program."
+            )
+        try:
+            store = cls(path, facts, _read_patches(path / PATCHES_FILE))
+            problem = store._find_damage()
+        except (KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile) as error:
+            problem = f"{type(error).__name__}: {error}"
+        if problem:
+            raise InputError(
+                f"{path} is damaged ({problem}). Prepare the cohort again."
+            )
+        return store
+
+    def image(self, index: int) -> np.ndarray:
+        """Returns an image as a read-only memory map.
+
+        Args:
+            index: Position in `images`.
+
+        Returns:
+            ndarray of uint8 or uint16 of shape (height, width).
+
+        Raises:
+            InputError: The file is not what the store says.
+        """
+        return self._open_image(int(index))
+
+    def window(self, index: int) -> np.ndarray:
+        """Returns a patch as a read-only view of its image.
+
+        Args:
+            index: Row of the patch table.
+
+        Returns:
+            ndarray of uint8 or uint16 of shape (patch_size, patch_size).
+        """
+        size = self.geometry.patch_size
+        row, column = self.patch_row[index], self.patch_column[index]
+        image = self.image(self.patch_image[index])
+        return image[row : row + size, column : column + size]
+
+    def patch_set(self, name: str, split: str) -> np.ndarray:
+        """Returns the patches of a patch set.
+
+        Args:
+            name: "positive" or "negative" (inside the organ, of an image with that
+                label) or "outside" (of any image).
+            split: "train" or "test".
+
+        Returns:
+            ndarray of int64 of shape (n,), ascending rows of the patch table.
+
+        Raises:
+            ValueError: There is no such patch set or split.
+        """
+        if name not in PATCH_SETS:
+            raise ValueError(f"`name` must be one of {PATCH_SETS}. Received: {name!r}")
+        if split not in SPLITS:
+            raise ValueError(f"`split` must be one of {SPLITS}. Received: {split!r}")
+        is_wanted = np.array(
+            [
+                image.split == split and name in ("outside", image.label)
+                for image in self.images
+            ]
+        )
+        in_set = self._outside if name == "outside" else self._inside
+        return np.flatnonzero(in_set & is_wanted[self.patch_image])
+
+    def patches_of_image(self, index: int, *, inside_only: bool) -> np.ndarray:
+        """Returns the patches of one image.
+
+        Args:
+            index: Position in `images`.
+            inside_only: Leave out boundary and outside patches.
+
+        Returns:
+            ndarray of int64 of shape (n,), ascending rows of the patch table.
+        """
+        patches = np.arange(self._first_patch[index], self._first_patch[index + 1])
+        return patches[self._inside[patches]] if inside_only else patches
+
+    def _map_image(self, index: int) -> np.ndarray:
+        image = self.images[index]
+        path = self._image_path(image)
+        try:
+            pixels: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} is damaged ({error}).") from None
+        expected = (image.height, image.width)
+        if pixels.shape != expected or pixels.dtype != f"uint{self.bits}":
+            raise InputError(
+                f"{path} is damaged: it holds {pixels.dtype} {pixels.shape}, the store "
+                f"says uint{self.bits} {expected}."
+            )
+        return pixels
+
+    def _image_path(self, image: StoredImage) -> Path:
+        return self.path / IMAGES_FOLDER / f"{image.key}.npy"
+
+    def _find_damage(self) -> str:
+        """Returns what is wrong with the store, or nothing."""
+        identity = [(i.key, i.sha256, i.label, i.split) for i in self.images]
+        if hash_split(identity) != self.split_hash:
+            return f"the images in {FACTS_FILE} do not give its split_hash"
+        position = self.patch_image
+        if position.size and (
+            position[0] < 0
+            or position[-1] >= len(self.images)
+            or (np.diff(position) < 0).any()
+        ):
+            return f"{PATCHES_FILE} does not follow the order of the images"
+        size = self.geometry.patch_size
+        height = np.array([i.height for i in self.images])[position]
+        width = np.array([i.width for i in self.images])[position]
+        if (
+            (self.patch_row < 0).any()
+            or (self.patch_column < 0).any()
+            or (self.patch_row + size > height).any()
+            or (self.patch_column + size > width).any()
+        ):
+            return f"{PATCHES_FILE} has a patch that leaves its image"
+        for image in self.images:
+            num_bytes = _HEADER_BYTES + image.height * image.width * self.bits // 8
+            if self._image_path(image).stat().st_size < num_bytes:
+                return f"{self._image_path(image).name} is too short"
+        return ""
+
+
+def _read_patches(path: Path) -> dict[str, np.ndarray]:
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+        patches = {name: archive[name] for name in _PATCH_COLUMNS}
+    if any(p.dtype != np.int32 or p.ndim != 1 for p in patches.values()):
+        raise ValueError(f"{path.name} does not hold int32 columns")
+    if len({p.size for p in patches.values()}) != 1:
+        raise ValueError(f"the columns of {path.name} differ in length")
+    return patches

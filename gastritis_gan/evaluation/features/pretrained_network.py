@@ -1,0 +1,178 @@
+"""Frozen ImageNet networks of keras.applications as feature extractors."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from gastritis_gan.errors import InputError
+
+_BATCH_SIZE = 32  # images; bounds the memory, not the result
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Architecture:
+    build: Callable[..., Any]
+    preprocess: Callable[[Any], Any]
+    dim: int
+    input_size: int  # pixels; the default of keras.applications
+    min_input_size: int  # smaller patches get less than `input_size`, down to this
+    fc_layer: str | None = None  # None: the global average pool of the convolution base
+
+
+# The paper's "flatten layer" of ResNet-50 is the global average pool: Keras' ResNet-50
+# of 2019 pooled its last 7 x 7 maps with a 7 x 7 window and flattened the 1 x 1 result.
+_ARCHITECTURES = {
+    "vgg16_block5": _Architecture(
+        build=keras.applications.VGG16,
+        preprocess=keras.applications.vgg16.preprocess_input,
+        dim=512,
+        input_size=224,
+        min_input_size=64,
+    ),
+    "vgg16_fc2": _Architecture(
+        build=keras.applications.VGG16,
+        preprocess=keras.applications.vgg16.preprocess_input,
+        dim=4096,
+        input_size=224,
+        min_input_size=224,
+        fc_layer="fc2",
+    ),
+    "inception_v3_pool": _Architecture(
+        build=keras.applications.InceptionV3,
+        preprocess=keras.applications.inception_v3.preprocess_input,
+        dim=2048,
+        input_size=299,
+        min_input_size=299,
+    ),
+    "resnet50_pool": _Architecture(
+        build=keras.applications.ResNet50,
+        preprocess=keras.applications.resnet50.preprocess_input,
+        dim=2048,
+        input_size=224,
+        min_input_size=224,
+    ),
+}
+
+
+class PretrainedNetwork:
+    """A layer of a network trained on ImageNet.
+
+    Grey patches are scaled from [-1, 1] to [0, 255], resized bilinearly (with
+    antialiasing when that shrinks them), repeated to three channels and preprocessed as
+    keras.applications does for the network.
+
+    Args:
+        name: `vgg16_fc2`, `inception_v3_pool`, `resnet50_pool` or `vgg16_block5`.
+        resolution: Size of the patches in pixels.
+        weights_file: ImageNet weights as `.h5` or `.weights.h5`; None lets Keras
+            download them, which checks their hash. Weights are never left at random.
+
+    Raises:
+        InputError: The weights cannot be had: no internet, no such file, a damaged
+            file, or another network's.
+    """
+
+    def __init__(
+        self, name: str, *, resolution: int, weights_file: Path | None = None
+    ) -> None:
+        architecture = _ARCHITECTURES[name]
+        self.name = name
+        self.dim = architecture.dim
+        self.input_size = min(
+            architecture.input_size, max(architecture.min_input_size, 2 * resolution)
+        )
+        self.weights_file = weights_file
+        self._preprocess = architecture.preprocess
+        self._network = self._build(architecture)
+        self._features = tf.function(
+            self._compute,
+            input_signature=[tf.TensorSpec((None, resolution, resolution, 1))],
+        )
+
+    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns `(n, dim)` features of `(n, r, r, 1)` images in [-1, 1]."""
+        features = [
+            self._features(images[start : start + _BATCH_SIZE]).numpy()
+            for start in range(0, len(images), _BATCH_SIZE)
+        ]
+        return np.concatenate(features or [np.empty((0, self.dim), np.float32)])
+
+    def describe(self) -> dict[str, Any]:
+        """Returns the network, its input size in pixels and its weights' hash."""
+        digest = hashlib.sha256()
+        for weight in self._network.weights:
+            digest.update(np.ascontiguousarray(weight.numpy()).tobytes())
+        return {
+            "name": self.name,
+            "dim": self.dim,
+            "input_size": self.input_size,
+            "weights": "keras.applications imagenet"
+            if self.weights_file is None
+            else self.weights_file.name,
+            "weights_sha256": digest.hexdigest(),  # of the arrays, however they came
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
+        }
+
+    def _compute(self, images: tf.Tensor) -> tf.Tensor:
+        grey = (images + 1) * 127.5
+        grey = tf.image.resize(grey, (self.input_size, self.input_size), antialias=True)
+        rgb = tf.repeat(grey, 3, axis=-1)  # [N, input_size, input_size, 3]
+        return self._network(self._preprocess(rgb), training=False)
+
+    def _build(self, architecture: _Architecture) -> Any:
+        arguments = {
+            "include_top": architecture.fc_layer is not None,
+            "pooling": "avg",  # of the convolution base; keras ignores it with the top
+            "input_shape": (self.input_size, self.input_size, 3),
+        }
+        if self.weights_file is None:
+            network = self._download(architecture.build, arguments)
+        else:
+            network = architecture.build(weights=None, **arguments)
+            self._load(network, self.weights_file)
+        if architecture.fc_layer is not None:
+            output = network.get_layer(architecture.fc_layer).output
+            network = keras.Model(network.input, output)
+        return network
+
+    def _download(self, build: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+        try:
+            return build(weights="imagenet", **arguments)
+        except Exception as error:  # what keras.utils.get_file raises itself
+            raise InputError(
+                f"the ImageNet weights of {self.name} could not be downloaded "
+                f"({_first_line(error)}); give a file with --weights {self.name}=FILE."
+            ) from error
+
+    def _load(self, network: Any, path: Path) -> None:
+        if not path.is_file():
+            raise InputError(
+                f"{path}: no such file; --weights {self.name}=FILE must name ImageNet "
+                f"weights of {self.name}."
+            )
+        try:
+            with warnings.catch_warnings():
+                # "Affected layers will retain their freshly-initialized weights."
+                warnings.simplefilter("error", UserWarning)
+                network.load_weights(path)
+        except (OSError, ValueError, KeyError, UserWarning) as error:
+            raise InputError(
+                f"{path}: these are not the weights of {self.name}, or the file is "
+                f"damaged ({_first_line(error)}); give another with "
+                f"--weights {self.name}=FILE."
+            ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(" .")

@@ -1,0 +1,126 @@
+"""Samples from an exported model in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gastritis_gan.errors import InputError
+from gastritis_gan.serving.layout import version_folders
+from gastritis_gan.serving.model_card import read_model_card
+
+_BATCH_SIZE = 16
+
+
+class ExportedModel:
+    """A generator read back from `exported/<name>/<version>`.
+
+    Needs TensorFlow, but neither the code nor the checkpoints that trained the
+    generator.
+
+    Example:
+        >>> model = ExportedModel.open(Path("exported/gastritis"))
+        >>> images = model.generate(np.arange(100))
+    """
+
+    def __init__(self, *, card: dict[str, Any], loaded: Any) -> None:
+        """Use `open`."""
+        self._card = card
+        self._loaded = (
+            loaded  # owns the weights; the function below only refers to them
+        )
+        self._generate = loaded.signatures["generate"]
+
+    @classmethod
+    def open(cls, path: Path, version: int | None = None) -> ExportedModel:
+        """Loads a model after checking its files against the model card.
+
+        Args:
+            path: `exported/<name>`, or the folder of one version in it.
+            version: Which version of `exported/<name>`; the highest by default.
+
+        Raises:
+            InputError: There is no such model or version, or it is damaged.
+        """
+        folder = _version_folder(path, version)
+        card = read_model_card(folder)
+        import tensorflow as tf  # seconds; a wrong path is refused before
+
+        try:
+            loaded = tf.saved_model.load(str(folder))
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            raise InputError(
+                f"{folder} cannot be loaded by TensorFlow {tf.__version__}; it was "
+                f"exported with {card.get('tensorflow')} ({error})."
+            ) from error
+        return cls(card=card, loaded=loaded)
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """The model card: what the model was trained on, how, and its hashes."""
+        return self._card
+
+    @property
+    def version(self) -> int:
+        """The version's number."""
+        return int(self._card["version"])
+
+    def generate(self, seeds: np.ndarray, truncation: float = 1.0) -> np.ndarray:
+        """Makes one image per seed, in batches that bound the memory.
+
+        The same seed gives the same image in any batch, within one grey level.
+
+        Args:
+            seeds: Integers of shape (n,), n at least 1, within int64.
+            truncation: 0 (one image for every seed) to 1 (as trained).
+
+        Returns:
+            uint8 (n, r, r, 1).
+
+        Raises:
+            ValueError: `seeds` is empty or not of shape (n,).
+        """
+        import tensorflow as tf
+
+        seeds = np.asarray(seeds, np.int64)
+        if seeds.ndim != 1 or not seeds.size:
+            raise ValueError(
+                f"`seeds` must have the shape (n,) with n >= 1. Received: {seeds.shape}"
+            )
+        batches = []
+        for start in range(0, len(seeds), _BATCH_SIZE):
+            batch = seeds[start : start + _BATCH_SIZE]
+            outputs = self._generate(
+                seeds=tf.constant(batch),
+                truncation=tf.fill(batch.shape, tf.constant(truncation, tf.float32)),
+            )
+            batches.append(outputs["images"].numpy())
+        return np.concatenate(batches)
+
+
+def _version_folder(path: Path, version: int | None) -> Path:
+    if not path.is_dir():
+        raise InputError(
+            f"{path} does not exist. Give exported/NAME of an exported model."
+        )
+    if (path / "saved_model.pb").is_file():
+        if version is not None and path.name != str(version):
+            raise InputError(
+                f"{path} is one version already; it cannot be asked for version "
+                f"{version}. Give {path.parent} instead."
+            )
+        return path
+    folders = version_folders(path)
+    if not folders:
+        raise InputError(
+            f"{path} holds no exported version. Give exported/NAME of an exported "
+            "model."
+        )
+    if version is None:
+        return folders[max(folders)]
+    if version not in folders:
+        known = ", ".join(map(str, folders))
+        raise InputError(f"{path} has no version {version}; it has {known}.")
+    return folders[version]

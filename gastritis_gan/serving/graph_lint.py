@@ -1,0 +1,133 @@
+"""Finds in a SavedModel what would fail, drift or weigh double in a server."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+SIGNATURE_NAMES = ("serving_default", "generate", "generate_png")
+
+_INIT_SIGNATURE = "__saved_model_init_op"  # TensorFlow's own; no client calls it
+_JSON_DTYPES = ("float32", "float64", "int32", "int64", "uint8", "string", "bool")
+_FORBIDDEN_OPS = {
+    "Assert": "one bad request would fail the whole batch",
+    "PyFunc": "a server has no Python",
+    "PyFuncStateless": "a server has no Python",
+    "EagerPyFunc": "a server has no Python",
+    "RngReadAndSkip": "it keeps random state in the server",
+}
+# As in RandomStandardNormal and StatefulUniform; stateless ones start with "Stateless".
+_FORBIDDEN_PREFIXES = ("Random", "Stateful", "TruncatedNormal", "Multinomial")
+_STATEFUL_CALL_OPS = ("StatefulPartitionedCall",)  # calls a function, draws nothing
+_XLA_ATTRIBUTE = "_XlaMustCompile"
+
+
+def find_faults(version_folder: Path, *, num_parameters: int) -> list[str]:
+    """Lists what is wrong with a SavedModel; an empty list is a pass.
+
+    Args:
+        version_folder: Folder with `saved_model.pb`.
+        num_parameters: Number of weights of the generator, each of which must be stored
+            once.
+    """
+    saved_model = _read(version_folder)
+    tags = [sorted(meta.meta_info_def.tags) for meta in saved_model.meta_graphs]
+    if tags != [["serve"]]:
+        return [f"the tag sets are {tags}; there must be one, 'serve'"]
+    graph = saved_model.meta_graphs[0].graph_def
+    return [
+        *_faults_of_signatures(read_signatures(version_folder)),
+        *sorted(set(_faults_of_graph(graph))),
+        *_faults_of_weights(version_folder, graph, num_parameters),
+    ]
+
+
+def read_signatures(version_folder: Path) -> dict[str, Any]:
+    """Returns `{signature: {"inputs"|"outputs": {name: {"dtype", "shape"}}}}`.
+
+    A size of -1 in a shape is free.
+    """
+    definitions = _read(version_folder).meta_graphs[0].signature_def
+    return {
+        name: {
+            "inputs": _tensors(definition.inputs),
+            "outputs": _tensors(definition.outputs),
+        }
+        for name, definition in sorted(definitions.items())
+        if name != _INIT_SIGNATURE
+    }
+
+
+def _read(version_folder: Path) -> Any:
+    content = (version_folder / "saved_model.pb").read_bytes()
+    return saved_model_pb2.SavedModel.FromString(content)
+
+
+def _tensors(infos: Any) -> dict[str, Any]:
+    return {
+        name: {
+            "dtype": tf.as_dtype(info.dtype).name,
+            "shape": [dim.size for dim in info.tensor_shape.dim],
+        }
+        for name, info in sorted(infos.items())
+    }
+
+
+def _faults_of_signatures(signatures: dict[str, Any]) -> Iterator[str]:
+    if sorted(signatures) != sorted(SIGNATURE_NAMES):
+        yield f"the signatures are {sorted(signatures)}, not {sorted(SIGNATURE_NAMES)}"
+    for signature, sides in signatures.items():
+        for name, tensor in {**sides["inputs"], **sides["outputs"]}.items():
+            where = f"{signature}: {name}"
+            if tensor["shape"][:1] != [-1]:
+                yield f"{where} has no free batch size but the shape {tensor['shape']}"
+            if tensor["dtype"] not in _JSON_DTYPES:
+                yield f"{where} is {tensor['dtype']}, which a server's JSON cannot hold"
+        for name, tensor in sides["outputs"].items():
+            if tensor["dtype"] == "string" and not name.endswith("_bytes"):
+                yield f"{signature}: the string output {name} must end in '_bytes'"
+
+
+def _faults_of_graph(graph: Any) -> Iterator[str]:
+    functions = graph.library.function
+    for function in functions:
+        if _XLA_ATTRIBUTE in function.attr and function.attr[_XLA_ATTRIBUTE].b:
+            yield f"the function {function.signature.name} needs XLA, off in servers"
+    for node in _nodes(graph):
+        if _XLA_ATTRIBUTE in node.attr and node.attr[_XLA_ATTRIBUTE].b:
+            yield f"the operation {node.op} needs XLA, off in servers"
+        if node.op in _FORBIDDEN_OPS:
+            yield f"the operation {node.op} occurs: {_FORBIDDEN_OPS[node.op]}"
+        elif (
+            node.op.startswith(_FORBIDDEN_PREFIXES)
+            and node.op not in _STATEFUL_CALL_OPS
+        ):
+            yield f"the operation {node.op} occurs: seeds would not fix the images"
+
+
+def _nodes(graph: Any) -> Iterator[Any]:
+    yield from graph.node
+    for function in graph.library.function:
+        yield from function.node_def
+
+
+def _faults_of_weights(
+    version_folder: Path, graph: Any, num_parameters: int
+) -> Iterator[str]:
+    prefix = str(version_folder / "variables" / "variables")
+    shapes = [
+        shape
+        for name, shape in tf.train.list_variables(prefix)
+        if name != "_CHECKPOINTABLE_OBJECT_GRAPH"
+    ]
+    num_stored = sum(math.prod(shape) for shape in shapes)
+    if num_stored != num_parameters:
+        yield f"{num_stored} weights are stored for a generator of {num_parameters}"
+    num_variables = sum(node.op == "VarHandleOp" for node in _nodes(graph))
+    if num_variables != len(shapes):
+        yield f"the graph has {num_variables} variables for {len(shapes)} stored arrays"

@@ -1,0 +1,96 @@
+"""What the discriminator and the generator minimise in one stage."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Literal
+
+import tensorflow as tf
+
+from gastritis_gan import losses
+
+_R1_WEIGHT_PER_PIXEL = 0.0002  # heuristic of stylegan2-ada: times resolution^2 / batch
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Objective:
+    """The losses of a stage (paper, Eq. 2-7).
+
+    Attributes:
+        adversarial_loss: `"logistic"` (Eq. 2-4) or `"wgan_gp"` (Gulrajani et al. 2017).
+        generator_loss: `"non_saturating"`, or the paper's `"minimax"`; logistic only.
+        lc_weight: Weight lambda of the loss-conditional terms (Eq. 5); 0 below the
+            resolution where they begin.
+        r1_weight: Weight gamma of R1 (Mescheder et al. 2018); 0 leaves it out. Logistic only.
+        r1_interval_steps: R1 is applied every so many steps, that many times as strong.
+        gradient_penalty_weight: WGAN-GP only.
+        drift_penalty_weight: WGAN-GP only.
+    """
+
+    adversarial_loss: Literal["logistic", "wgan_gp"]
+    generator_loss: Literal["non_saturating", "minimax"]
+    lc_weight: float
+    r1_weight: float
+    r1_interval_steps: int
+    gradient_penalty_weight: float
+    drift_penalty_weight: float
+
+    @property
+    def uses_r1(self) -> bool:
+        """Whether any step adds R1."""
+        return self.adversarial_loss == "logistic" and self.r1_weight > 0
+
+    def discriminator_loss(
+        self, discriminator: Callable[[Any], Any], batch: DiscriminatorBatch
+    ) -> tuple[Any, Any, Any]:
+        """Returns the loss without R1, the real scores and the fake scores `(batch, 1)`."""
+        real_scores = discriminator(batch.real)  # [N, 1]
+        fake_scores = discriminator(batch.fake)  # [N, 1]
+        if self.adversarial_loss == "wgan_gp":
+            loss = losses.wasserstein_discriminator_loss(real_scores, fake_scores)
+            loss += self.gradient_penalty_weight * losses.gradient_penalty(
+                discriminator, batch.real, batch.fake, batch.mixing_factors
+            )
+            loss += self.drift_penalty_weight * losses.drift_penalty(real_scores)
+            return loss, real_scores, fake_scores
+        loss = losses.logistic_discriminator_loss(real_scores, fake_scores)
+        if batch.judged_fake:
+            scores = [discriminator(images) for images in batch.judged_fake]
+            loss += self.lc_weight * losses.loss_conditional_term(*scores)
+        return loss, real_scores, fake_scores
+
+    def r1_loss(self, discriminator: Callable[[Any], Any], real: tf.Tensor) -> Any:
+        """Returns gamma / 2 * E[|dD/dx|^2], times the steps that it stands for."""
+        weight = 0.5 * self.r1_weight * self.r1_interval_steps
+        return weight * losses.r1_penalty(discriminator, real)
+
+    def generator_loss_of(self, fake_scores: Any) -> Any:
+        """Returns the scalar generator loss of scores `(batch, 1)`."""
+        if self.adversarial_loss == "wgan_gp":
+            return losses.wasserstein_generator_loss(fake_scores)
+        if self.generator_loss == "minimax":
+            return losses.minimax_generator_loss(fake_scores)
+        return losses.non_saturating_generator_loss(fake_scores)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DiscriminatorBatch:
+    """Images of one discriminator step, each `(batch, height, width, channels)`.
+
+    Attributes:
+        real: Patches of the target set.
+        fake: Generated images.
+        judged_fake: Nothing, or the patches of the other class and from outside (Eq. 6, 7).
+        mixing_factors: `(batch, 1, 1, 1)`, uniform in [0, 1); used by WGAN-GP.
+    """
+
+    real: tf.Tensor
+    fake: tf.Tensor
+    judged_fake: tuple[tf.Tensor, ...]
+    mixing_factors: tf.Tensor
+
+
+def default_r1_weight(resolution: int, batch_size: int) -> float:
+    """Returns gamma = 0.0002 * resolution^2 / batch_size."""
+    return _R1_WEIGHT_PER_PIXEL * resolution**2 / batch_size

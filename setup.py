@@ -1,0 +1,82 @@
+"""Installs `gastritis_gan`; the folder `cli/` becomes `gastritis_gan.cli`."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+ROOT = pathlib.Path(__file__).parent
+VERSION = re.search(
+    r'^__version__ = "(.+)"$',
+    (ROOT / "gastritis_gan" / "__init__.py").read_text(encoding="utf-8"),
+    re.MULTILINE,
+).group(1)
+
+# What training and evaluation need beside TensorFlow itself.
+COMPUTE = [
+    "keras>=3.10",
+    "scikit-image>=0.24",
+    "scikit-learn>=1.5",
+    "scipy>=1.13",
+    "tensorboard>=2.20",
+]
+CPU_BUILD = "sys_platform == 'linux' and platform_machine == 'x86_64'"
+NO_CPU_BUILD = "sys_platform != 'linux' or platform_machine != 'x86_64'"
+
+setup(
+    name="gastritis-gan",
+    version=VERSION,
+    description=(
+        "Synthetic gastritis radiographs by a loss function-based conditional PGGAN"
+    ),
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Environment :: Console",
+        "Intended Audience :: Healthcare Industry",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Medical Science Apps.",
+    ],
+    python_requires=">=3.10",
+    packages=[
+        *find_packages(include=["gastritis_gan", "gastritis_gan.*"]),
+        "gastritis_gan.cli",
+    ],
+    package_dir={"gastritis_gan.cli": "cli"},
+    entry_points={
+        "console_scripts": ["gastritis-gan = gastritis_gan.cli.main:main"],
+    },
+    install_requires=[
+        "click>=8.1",
+        "numpy>=1.26",
+        "pillow>=10.1",
+        "pydicom>=3.0",
+        "PyYAML>=6.0",
+        "tqdm>=4.66",
+    ],
+    extras_require={
+        # pip cannot swap one TensorFlow build for another, hence an extra for each.
+        "cpu": [
+            f"tensorflow-cpu>=2.20; {CPU_BUILD}",
+            f"tensorflow>=2.20; {NO_CPU_BUILD}",
+            *COMPUTE,
+        ],
+        "gpu": ["tensorflow[and-cuda]>=2.20", *COMPUTE],
+        "test": ["build>=1.2", "hypothesis>=6.100", "pytest>=8.2"],
+        "lint": [
+            "import-linter>=2.1",
+            "mypy>=1.14",
+            "ruff>=0.12",
+            "types-PyYAML>=6.0",
+        ],
+    },
+)

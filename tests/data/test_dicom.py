@@ -1,0 +1,300 @@
+from __future__ import annotations
+
+import csv
+import hashlib
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.pixels import apply_windowing
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    JPEGLSLossless,
+)
+
+from gastritis_gan.data.dicom import (
+    apply_lut,
+    apply_modality_lut,
+    apply_window,
+    decode_dicom,
+    percentile_range,
+    read_dicom,
+)
+from gastritis_gan.data.image_file import read_image
+from gastritis_gan.errors import InputError
+
+from .conftest import grey_dataset, save_dicom
+
+RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
+
+
+def _read(tmp_path: Path, dataset: Dataset, bits: int = 8) -> np.ndarray:
+    return read_dicom(save_dicom(tmp_path / "image.dcm", dataset), bits=bits)
+
+
+def _lut(entries, *, first=0, bits=16, vr="US") -> Dataset:
+    item = Dataset()
+    item.add_new(
+        "LUTDescriptor", "SS" if first < 0 else "US", [len(entries), first, bits]
+    )
+    item.add_new("LUTData", vr, entries)
+    return item
+
+
+@pytest.mark.parametrize(
+    ("function", "center", "width", "value", "expected"),
+    [
+        # PS3.3 C.11.2.1.2.1, note 3: c=2048, w=4096 maps 0 to black and 4095 to white
+        ("LINEAR", 2048, 4096, 0, 0.0),
+        ("LINEAR", 2048, 4096, 4095, 1.0),
+        ("LINEAR", 2048, 4096, 1365, 1 / 3),
+        # note 3: c=0, w=100 reaches black at -50 and white at 49
+        ("LINEAR", 0, 100, -50, 0.0),
+        ("LINEAR", 0, 100, 49, 1.0),
+        ("LINEAR", 0, 100, -49, 1 / 99),
+        # note 3: c=0, w=1 is a threshold: black up to -1, white from 0
+        ("LINEAR", 0, 1, -1, 0.0),
+        ("LINEAR", 0, 1, 0, 1.0),
+        # C.11.2.1.3.2, note: c=0, w=100 reaches black at -50 and white at 50
+        ("LINEAR_EXACT", 0, 100, -50, 0.0),
+        ("LINEAR_EXACT", 0, 100, 50, 1.0),
+        ("LINEAR_EXACT", 0, 100, 25, 0.75),
+        # C.11.2.1.3.1: 1 / (1 + exp(-4 (x - c) / w))
+        ("SIGMOID", 10, 4, 10, 0.5),
+        ("SIGMOID", 10, 4, 11, 0.7310585786300049),
+        ("SIGMOID", 10, 4, -100000, 0.0),
+    ],
+)
+def test_windows_worked_by_hand(function, center, width, value, expected):
+    shown = apply_window(
+        np.array([value]), center=center, width=width, function=function
+    )
+    assert shown[0] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
+def test_windows_agree_with_pydicom(function):
+    dataset = grey_dataset(
+        RAMP.astype(np.uint16),
+        BitsStored=12,
+        WindowCenter=1000.5,
+        WindowWidth=701,
+        VOILUTFunction=function,
+    )
+    values = np.arange(4096)
+    expected = apply_windowing(values, dataset) / 4095
+    shown = apply_window(values, center=1000.5, width=701, function=function)
+    np.testing.assert_allclose(shown, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("function", "width", "message"),
+    [
+        ("LINEAR", 0.5, "WindowWidth must be at least 1"),
+        ("SIGMOID", 0, "WindowWidth must be at least 1"),
+        ("LINEAR_EXACT", -3, "WindowWidth must be at least 1"),
+        ("LINEAR", float("nan"), "finite"),
+        ("CUBIC", 10, "VOILUTFunction must be one of LINEAR.*'CUBIC'"),
+    ],
+)
+def test_impossible_windows_are_refused(function, width, message):
+    with pytest.raises(InputError, match=message):
+        apply_window(np.arange(4), center=1, width=width, function=function)
+
+
+def test_rescale_then_first_window_then_inversion(tmp_path):
+    # 12 bits, signed, value = 2 x - 100; window (c=0, w=101): -50 black, 50 white
+    stored = np.array([[0, 25, 50, 75, 100]] * 2, np.int16)
+    dataset = grey_dataset(
+        stored,
+        BitsStored=12,
+        HighBit=11,
+        RescaleSlope=2,
+        RescaleIntercept=-100,
+        WindowCenter=[0.5, 7],
+        WindowWidth=[101, 9],
+    )
+    assert _read(tmp_path, dataset).tolist() == [[0, 0, 128, 255, 255]] * 2
+    assert (
+        _read(tmp_path, dataset, bits=16).tolist() == [[0, 0, 32768, 65535, 65535]] * 2
+    )
+    dataset.PhotometricInterpretation = "MONOCHROME1"
+    assert _read(tmp_path, dataset).tolist() == [[255, 255, 128, 0, 0]] * 2
+
+
+@pytest.mark.parametrize("vr", ["US", "OW"])
+def test_tables_clamp_at_both_ends(vr):
+    entries = [10, 20, 40, 255]
+    data = np.array(entries, "<u2").tobytes() if vr == "OW" else entries
+    item = _lut(entries, first=-1, bits=8)
+    item.add_new("LUTData", vr, data)
+    dataset = grey_dataset(RAMP)
+    dataset.ModalityLUTSequence = [item]
+    values = np.array([-7, -1, 0, 1, 2, 90])
+    expected = [10, 10, 20, 40, 255, 255]
+    assert apply_modality_lut(values, dataset).tolist() == expected
+    np.testing.assert_allclose(apply_lut(values, item, dataset) * 255, expected)
+
+
+def test_a_table_of_4096_bytes_maps_12_bits_to_8():
+    # more entries than an 8-bit index can name, packed as bytes in OW
+    entries = (np.arange(4096) // 16).astype(np.uint8)
+    item = _lut([0] * 4096, bits=8)
+    item.add_new("LUTData", "OW", entries.tobytes())
+    values = np.array([0, 15, 16, 2048, 4095, 5000])
+    shown = apply_lut(values, item, grey_dataset(RAMP)) * 255
+    np.testing.assert_allclose(shown, [0, 0, 1, 128, 255, 255])
+
+
+def test_a_table_that_is_too_short_is_refused(tmp_path):
+    item = _lut([1, 2, 3])
+    item.LUTDescriptor = [4, 0, 16]
+    dataset = grey_dataset(RAMP, VOILUTSequence=[item])
+    with pytest.raises(InputError, match=r"image.dcm: .*LUTData has 3 entries.*says 4"):
+        _read(tmp_path, dataset)
+
+
+def test_a_voi_table_goes_before_a_window(tmp_path):
+    dataset = grey_dataset(RAMP, WindowCenter=9, WindowWidth=2)
+    dataset.VOILUTSequence = [_lut([*range(65535, 0, -257), 0])]
+    np.testing.assert_array_equal(_read(tmp_path, dataset), RAMP[::-1, ::-1])
+
+
+def test_without_a_window_the_percentiles_become_black_and_white(tmp_path):
+    rng = np.random.default_rng(0)
+    pixels = rng.normal(1000, 100, (100, 100)).astype(np.uint16)
+    pixels[0, :40] = 65535  # 0.4 % of the pixels: a burnt-in marker
+    low, high = np.percentile(pixels, [0.5, 99.5], method="inverted_cdf").astype(float)
+    expected = np.rint(np.clip((pixels - low) / (high - low), 0, 1) * 255)
+    np.testing.assert_array_equal(_read(tmp_path, grey_dataset(pixels)), expected)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_percentiles_of_a_histogram_are_those_of_the_pixels(seed):
+    rng = np.random.default_rng(seed)
+    values = rng.permutation(50) * 0.5 - 7
+    counts = rng.integers(0, 9, 50)
+    expected = np.percentile(np.repeat(values, counts), [3, 90], method="inverted_cdf")
+    assert percentile_range(values, counts, (3, 90)) == tuple(expected)
+
+
+def test_percentiles_that_coincide_give_the_whole_range():
+    values, counts = np.array([5, 1, 9]), np.array([1000, 1, 1])
+    assert percentile_range(values, counts, (0.5, 99.5)) == (1, 9)
+
+
+def test_encodings_of_one_image_agree(tmp_path):
+    pixels = np.random.default_rng(0).integers(-900, 900, (8, 6)).astype(np.int16)
+    expected = _read(tmp_path, grey_dataset(pixels))
+    deflated = grey_dataset(pixels)
+    deflated.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    np.testing.assert_array_equal(_read(tmp_path, deflated), expected)
+    big = grey_dataset(pixels, PixelData=pixels.astype(">i2").tobytes())
+    big.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    np.testing.assert_array_equal(_read(tmp_path, big), expected)
+
+
+def test_a_dicom_file_may_begin_like_a_tiff(tmp_path):
+    dataset = grey_dataset(RAMP)
+    dataset.preamble = b"II*\0".ljust(128, b"\0")
+    path = save_dicom(tmp_path / "image.tif", dataset)
+    np.testing.assert_array_equal(
+        read_image(path, bits=8), _read(tmp_path, grey_dataset(RAMP))
+    )
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"NumberOfFrames": 3}, r"\(0028,0008\) NumberOfFrames is 3"),
+        (
+            {"PhotometricInterpretation": "PALETTE COLOR"},
+            r"\(0028,0004\).*PALETTE COLOR",
+        ),
+        ({"SamplesPerPixel": 3}, r"\(0028,0004\) PhotometricInterpretation"),
+        ({"BitsAllocated": 32}, r"\(0028,0100\) BitsAllocated is 32"),
+        ({"Rows": 60000, "Columns": 60000}, r"\(0028,0010\) Rows .* 60000 x 60000"),
+        ({"Rows": 17}, r"\(7FE0,0010\) PixelData .*less than expected"),
+        ({"PixelData": bytes(256)}, r"same value everywhere"),
+        ({"WindowCenter": 5, "WindowWidth": 0}, r"\(0028,1051\) WindowWidth"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused_with_the_tag(tmp_path, attributes, message):
+    with pytest.raises(InputError, match=message) as refusal:
+        _read(tmp_path, grey_dataset(RAMP, **attributes))
+    assert str(refusal.value).startswith(str(tmp_path / "image.dcm"))
+
+
+def test_a_report_is_no_image(tmp_path):
+    dataset = grey_dataset(RAMP)
+    del dataset.PixelData
+    with pytest.raises(InputError, match=r"has no \(7FE0,0010\) PixelData"):
+        _read(tmp_path, dataset)
+
+
+def test_a_missing_decoder_is_named(tmp_path):
+    if pydicom.pixels.get_decoder(JPEGLSLossless).is_available:
+        pytest.skip("a JPEG-LS decoder is installed")
+    dataset = grey_dataset(RAMP)
+    dataset.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8\xff\xd9"])
+    dataset.file_meta.TransferSyntaxUID = JPEGLSLossless
+    with pytest.raises(InputError, match=r"\(0002,0010\).*JPEG-LS.*install pylibjpeg"):
+        _read(tmp_path, dataset)
+
+
+def test_a_file_cut_anywhere_is_refused_in_one_sentence(tmp_path):
+    for syntax in (None, DeflatedExplicitVRLittleEndian):
+        dataset = grey_dataset(
+            RAMP, PatientName="Zebrafink", WindowWidth=20, WindowCenter=9
+        )
+        dataset.file_meta.TransferSyntaxUID = (
+            syntax or dataset.file_meta.TransferSyntaxUID
+        )
+        content = save_dicom(tmp_path / "whole.dcm", dataset).read_bytes()
+        path = tmp_path / "cut.dcm"
+        for length in range(0, len(content) - 2, 5):
+            path.write_bytes(content[:length])
+            with pytest.raises(InputError) as refusal:
+                read_image(path, bits=8)
+            assert str(refusal.value).startswith(f"{path}: ")
+            assert "\n" not in str(refusal.value)
+            assert "Zebrafink" not in str(refusal.value)
+
+
+def test_no_attribute_of_the_patient_is_read(tmp_path):
+    path = save_dicom(
+        tmp_path / "image.dcm", grey_dataset(RAMP, PatientName="Zebrafink")
+    )
+    dataset, _ = decode_dicom(path)
+    assert "PatientName" not in dataset
+    assert "Zebrafink" not in str(dataset)
+
+
+def test_every_flavour_is_read_rightly_or_refused_in_one_sentence(shared_dir):
+    folder = shared_dir / "data" / "dicom_flavours"
+    with (folder / "labels.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    refusals = {}
+    for row in rows:
+        path = folder / row["file"]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            try:
+                shown = read_image(path, bits=8)
+                _, pixels = decode_dicom(path)
+            except InputError as refusal:
+                refusals[path] = str(refusal)
+                continue
+        assert row["samples"] == "1"
+        assert shown.shape == (int(row["rows"]), int(row["columns"]))
+        if "Baseline" not in row["transfer_syntax"]:  # JPEG decoders round differently
+            digest = hashlib.sha256(pixels.astype("<i8").tobytes()).hexdigest()
+            assert digest[:16] == row["pixel_sha256_16"], path.name
+    assert len(rows) - len(refusals) >= 37  # of 90, with NumPy and Pillow alone
+    for path, refusal in refusals.items():
+        assert refusal.startswith(f"{path}: ")
+        assert "\n" not in refusal

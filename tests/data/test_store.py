@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from gastritis_gan.data.patch_reader import read_patches
+from gastritis_gan.data.store import PATCH_SETS, Store
+from gastritis_gan.errors import InputError
+
+
+def test_patch_sets_are_those_of_their_definition(make_store):
+    store = make_store()
+    for split in ("train", "test"):
+        for name in PATCH_SETS:
+            expected = [
+                index
+                for index, number in enumerate(store.patch_image)
+                if store.images[number].split == split
+                and (
+                    store.patch_coverage[index] == 0
+                    if name == "outside"
+                    else store.patch_coverage[index] == 1
+                    and store.images[number].label == name
+                )
+            ]
+            found = store.patch_set(name, split)
+            assert found.dtype == np.int64
+            assert found.tolist() == expected
+            assert expected
+
+
+@pytest.mark.parametrize(("name", "split"), [("inside", "train"), ("outside", "all")])
+def test_other_sets_are_refused(make_store, name, split):
+    with pytest.raises(ValueError, match="must be one of"):
+        make_store().patch_set(name, split)
+
+
+def test_patches_of_an_image(make_store):
+    store = make_store()
+    for index in (0, 5, 11):
+        every = store.patches_of_image(index, inside_only=False)
+        np.testing.assert_array_equal(every, np.flatnonzero(store.patch_image == index))
+        inside = store.patches_of_image(index, inside_only=True)
+        assert inside.tolist() == [i for i in every if store.patch_coverage[i] == 1]
+
+
+def test_images_are_read_only_memory_maps(make_store):
+    image = make_store().image(3)
+    assert isinstance(image, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        image[0, 0] = 1
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_patches_are_windows_of_their_image_averaged_and_scaled(make_store, bits):
+    store = make_store(bits=bits)
+    indices = np.array([300, 7, 7, 588 - 1])
+    patches = read_patches(store, indices, 4)
+    assert patches.dtype == np.float32
+    assert patches.shape == (4, 4, 4, 1)
+    for patch, index in zip(patches, indices, strict=True):
+        row, column = store.patch_row[index], store.patch_column[index]
+        window = store.image(store.patch_image[index])[
+            row : row + 16, column : column + 16
+        ]
+        means = window.reshape(4, 4, 4, 4).mean(axis=(1, 3))
+        expected = means / (2**bits - 1) * 2 - 1
+        np.testing.assert_allclose(patch[..., 0], expected, atol=1e-6)
+
+
+def test_full_resolution_patches_span_the_range_and_never_leave_it(make_store):
+    store = make_store()
+    patches = read_patches(store, np.arange(588), 16)
+    assert (patches.min(), patches.max()) == (-1.0, 1.0)
+
+
+def test_opening_what_is_no_store_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"is not a store: it has no store.json"):
+        Store.open(tmp_path / "nothing")
+    (tmp_path / "store.json").write_text("[]")
+    with pytest.raises(InputError, match="does not describe a store"):
+        Store.open(tmp_path)
+
+
+def _edit(store: Store, **changes: object) -> None:
+    path = store.path / "store.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_another_format_version_is_named(make_store):
+    store = make_store()
+    _edit(store, format_version=2)
+    with pytest.raises(
+        InputError, match=r"format version 2; this program reads version 1"
+    ):
+        Store.open(store.path)
+
+
+def test_damage_is_noticed(make_store):
+    store = make_store()
+    facts = json.loads((store.path / "store.json").read_text())
+    table = store.path / "patches.npz"
+    image = store.path / "images" / f"{store.images[4].key}.npy"
+    whole_table, whole_image = table.read_bytes(), image.read_bytes()
+
+    def refused(match: str) -> None:
+        with pytest.raises(InputError, match=f"is damaged.*{match}"):
+            Store.open(store.path)
+
+    flipped = [dict(i) for i in facts["images"]]
+    flipped[0]["split"] = "test" if flipped[0]["split"] == "train" else "train"
+    _edit(store, images=flipped)
+    refused("do not give its split_hash")
+    _edit(store, images=facts["images"], bits=None)
+    refused("")
+    _edit(store, **facts)
+    image.write_bytes(whole_image[:-1])
+    refused("too short")
+    image.unlink()
+    refused("No such file")
+    image.write_bytes(whole_image)
+    table.write_bytes(whole_table[:-50])
+    refused("BadZipFile")
+    columns = {
+        name: np.zeros(3, np.int32)
+        for name in ("image", "row", "column", "pixels_inside")
+    }
+    np.savez(table, **{**columns, "row": np.full(3, 49, np.int32)})
+    refused("leaves its image")
+    np.savez(table, **{**columns, "image": np.array([0, 12, 12], np.int32)})
+    refused("order of the images")
+    np.savez(table, **{**columns, "row": np.zeros(2, np.int32)})
+    refused("differ in length")
+    np.savez(table, **{**columns, "row": np.array([None] * 3, object)})
+    refused("allow_pickle")
+    table.write_bytes(whole_table)
+    assert Store.open(store.path).images == store.images
+
+
+def test_an_image_of_another_kind_is_refused_when_it_is_read(make_store):
+    store = make_store()
+    path = store.path / "images" / f"{store.images[2].key}.npy"
+    np.save(path, np.zeros((64, 64), np.float32))
+    with pytest.raises(InputError, match=r"holds float32 .* says uint8"):
+        Store.open(store.path).image(2)

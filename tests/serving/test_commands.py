@@ -1,0 +1,136 @@
+"""`gastritis-gan export` and `gastritis-gan sample`."""
+
+import csv
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from gastritis_gan.cli.main import main
+from gastritis_gan.serving.exported_model import ExportedModel
+from gastritis_gan.training import run as training_run
+
+SAMPLE_WITHOUT_TRAINING_CODE = """
+import sys
+for package in ("training", "models", "layers", "config", "serving.saved_model"):
+    sys.modules["gastritis_gan." + package] = None
+from gastritis_gan.cli.main import main
+main(sys.argv[1:])
+"""
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def read_manifest(folder):
+    with (folder / "manifest.csv").open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def read_png(path):
+    with Image.open(path) as image:
+        return np.asarray(image, int)
+
+
+def test_sample(exported, tmp_path):
+    out = tmp_path / "samples" / "small"
+    result = invoke(
+        "sample", exported.parent, "--count", 70, "--seed", 100, "--out", out
+    )
+    assert result.exit_code == 0, result.output
+    assert "small, version 1, class 'gastritis': 70 images" in result.output
+    assert str(out) in result.output
+    rows = read_manifest(out)
+    assert rows[69] == {
+        "file": "000069.png",
+        "seed": "169",
+        "truncation": "1.0",
+        "class": "gastritis",
+        "model": "small",
+        "version": "1",
+    }
+    assert [row["seed"] for row in rows] == [str(seed) for seed in range(100, 170)]
+    images = ExportedModel.open(exported).generate(range(100, 170))[..., 0]
+    for row, image in zip(rows, images, strict=True):
+        np.testing.assert_allclose(read_png(out / row["file"]), image, atol=1)
+    assert read_png(out / "sheet.png").shape == (8 * 18 - 2, 8 * 18 - 2)
+    assert len(list(out.iterdir())) == 70 + 2
+
+
+def test_a_small_sample_has_a_small_sheet(exported, tmp_path):
+    out = tmp_path / "out"
+    arguments = ("--count", 3, "--truncation", 0, "--version", 1, "--out", out)
+    result = invoke("sample", exported.parent, *arguments)
+    assert result.exit_code == 0, result.output
+    assert read_png(out / "sheet.png").shape == (16, 3 * 18 - 2)
+    assert [row["truncation"] for row in read_manifest(out)] == ["0.0"] * 3
+
+
+def test_sampling_needs_no_training_code(exported, tmp_path):
+    out = tmp_path / "out"
+    subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            SAMPLE_WITHOUT_TRAINING_CODE,
+            "sample",
+            exported.parent,
+            "--count",
+            "2",
+            "--out",
+            out,
+        ],
+        check=True,
+        capture_output=True,
+    )
+    assert len(read_manifest(out)) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--count", 0], "0 is not in the range x>=1"),
+        (["--seed", -1], "-1 is not in the range x>=0"),
+        (["--seed", 2**63 - 10], "the seed must be from 0 to"),
+        (["--truncation", 1.1], "1.1 is not in the range"),
+        (["--version", 4], "has no version 4; it has 1"),
+    ],
+)
+def test_sample_refuses(exported, tmp_path, arguments, message):
+    result = invoke("sample", exported.parent, "--out", tmp_path / "out", *arguments)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sample_keeps_an_existing_folder(exported, tmp_path):
+    (tmp_path / "kept.txt").write_text("kept")
+    result = invoke("sample", exported.parent, "--out", tmp_path)
+    assert result.exit_code == 2
+    assert "exists already" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
+
+
+def test_export(generator, facts, tmp_path, monkeypatch):
+    trained = types.SimpleNamespace(generator=generator, facts=facts)
+    monkeypatch.setattr(training_run, "load_run", lambda _: trained)
+    arguments = ("export", "a_run", "--exported-dir", tmp_path, "--name")
+    result = invoke(*arguments, "b")
+    assert result.exit_code == 0, result.output
+    assert "Exported b, version 1" in result.output
+    assert str(tmp_path / "b" / "1") in result.output
+    assert ExportedModel.open(tmp_path / "b").card["seed"] == 3
+    result = invoke(*arguments, "b/c")
+    assert result.exit_code == 2
+    assert "model name 'b/c'" in result.output
+
+
+def test_export_of_no_run(tmp_path):
+    result = invoke("export", tmp_path / "absent", "--name", "a")
+    assert result.exit_code == 2, result.output
+    assert "absent" in result.output

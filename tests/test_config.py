@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gastritis_gan.config import (
+    ExperimentConfig,
+    config_from_dict,
+    config_to_dict,
+    dump_config,
+    load_config,
+)
+from gastritis_gan.errors import InputError
+
+CONFIGS = sorted((Path(__file__).resolve().parents[1] / "configs").glob("*.yaml"))
+
+
+def test_the_shipped_experiments_are_found():
+    names = {path.stem for path in CONFIGS}
+
+    assert names >= {"mias", "paper", "phantom", "smoke"}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_shipped_experiment_survives_a_round_trip(path, tmp_path):
+    config = load_config(path)
+
+    (tmp_path / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+
+    assert load_config(tmp_path / "config.yaml") == config
+
+
+@pytest.fixture
+def paper(repository):
+    return load_config(repository / "configs" / "paper.yaml")
+
+
+def test_paper_values_are_those_of_its_section_iv(paper):
+    assert (paper.patches.patch_size, paper.patches.stride) == (299, 50)
+    assert paper.split.train_positive_patients == 100
+    assert paper.split.train_negative_patients == 100
+    assert paper.schedule.resolutions == (4, 8, 16, 32, 64, 128, 256)
+    stated = {4: 32, 8: 32, 16: 16, 64: 16, 128: 16, 256: 8}
+    assert paper.schedule.batch_size == {**stated, 32: 16}
+    assert paper.objective.adversarial_loss == "logistic"
+    assert paper.objective.lc_resolution == 256
+    assert paper.evaluation.samples_per_generator == 10_000
+    assert paper.evaluation.patches_per_class == 5_000
+    assert paper.evaluation.vote == "all"
+
+
+def test_defaults_are_the_paper(paper):
+    assert paper == ExperimentConfig()
+
+
+def test_paper_yaml_states_every_key(repository):
+    written = yaml.safe_load((repository / "configs" / "paper.yaml").read_text("utf-8"))
+
+    assert written == config_to_dict(ExperimentConfig())
+
+
+def test_an_empty_file_is_the_default_experiment(tmp_path):
+    (tmp_path / "empty.yaml").touch()
+
+    assert load_config(tmp_path / "empty.yaml") == ExperimentConfig()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("network: {}", "unknown key `network`. Did you mean `networks`? Known keys: "),
+        (
+            "networks: {latent_dims: 64}",
+            "unknown key `networks.latent_dims`. Did you mean `latent_dim`? Known",
+        ),
+        ("1: 2", "unknown key `1`."),
+        ("[1, 2]", "the file must be a mapping of keys."),
+        ("networks: 5", "`networks` must be a mapping of keys. Received: 5."),
+        (
+            "networks: {latent_dim: 64.0}",
+            "latent_dim` must be an integer. Received: 64",
+        ),
+        ("networks: {latent_dim: true}", "must be an integer. Received: True."),
+        ("networks: {fused_scale: 1}", "`networks.fused_scale` must be true or false."),
+        ("cohort: {positive: 3}", "`cohort.positive` must be a text. Received: 3."),
+        ("cohort: {positive: a, negative: a}", "`cohort.negative` must differ from"),
+        ("cohort: {bits: 12}", "`cohort.bits` must be 8 or 16. Received: 12."),
+        ("optimizer: {learning_rate: fast}", "learning_rate` must be a number."),
+        ("optimizer: {learning_rate: .nan}", "must be a number. Received: nan."),
+        ("optimizer: {learning_rate: .inf}", "must be a number. Received: inf."),
+        ("optimizer: {learning_rate: 0}", "learning_rate` must be positive."),
+        ("optimizer: {beta_2: 1.0}", "`optimizer.beta_2` must be from 0 to below 1."),
+        ("training: {seed: -1}", "`training.seed` must be at least 0. Received: -1."),
+        ("patches: {stride: 0}", "`patches.stride` must be at least 1. Received: 0."),
+        ("patches: {inside_coverage: 0.0}", "must be above `outside_coverage`"),
+        (
+            "schedule: {final_resolution: 48}",
+            "final_resolution` must be a power of two from 4 to 1024. Received: 48.",
+        ),
+        ("schedule: {initial_resolution: 512}", "must not exceed `final_resolution`"),
+        (
+            "schedule: {final_resolution: 512, batch_size: 8}",
+            "must not exceed `patches.patch_size` (299). Received: 512.",
+        ),
+        (
+            "schedule: {final_resolution: 16, batch_size: {4: 8, 16: 8}}",
+            "batch_size` must name every resolution it applies to; missing: [8]",
+        ),
+        (
+            "schedule: {final_resolution: 8, stable_images: {8: 8}}",
+            "stable_images` must name every resolution it applies to; missing: [4]",
+        ),
+        ("schedule: {batch_size: {four: 8}}", "must be an integer. Received: 'four'."),
+        (
+            "schedule: {batch_size: {4: a}}",
+            "`schedule.batch_size.4` must be an integer",
+        ),
+        ("schedule: {batch_size: 6}", "multiple of `networks.mbstd_group_size` (4)"),
+        (
+            "objective: {adversarial_loss: logistics}",
+            "must be one of logistic, wgan_gp. Received: 'logistics'. Did you mean "
+            "`logistic`?",
+        ),
+        (
+            "objective: {r1_weight: automatic}",
+            "`objective.r1_weight` must be a number or 'auto'. Received: 'automatic'.",
+        ),
+        ("objective: {lc_resolution: 100}", "lc_resolution` must be a power of two"),
+        ("evaluation: {extractors: texture}", "extractors` must be a list."),
+        ("evaluation: {extractors: []}", "extractors` must name at least one."),
+        ("evaluation: {extractors: [vgg]}", "extractors[0]` must be one of texture,"),
+        (
+            "evaluation: {samples_per_generator: 10, patches_per_class: 11}",
+            "patches_per_class` must not exceed `samples_per_generator`. Received: 11",
+        ),
+        ("networks: {latent_dim: 1", "is not valid YAML"),
+        ("!!python/object/apply:os.getcwd []", "is not valid YAML"),
+    ],
+)
+def test_a_wrong_file_is_refused_in_one_sentence(tmp_path, text, expected):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+
+    with pytest.raises(InputError) as caught:
+        load_config(path)
+
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert expected in message
+    assert "\n" not in message
+
+
+def test_a_missing_file_and_a_binary_file_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"none\.yaml: cannot be read \(No such file"):
+        load_config(tmp_path / "none.yaml")
+
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(InputError, match=r"binary\.yaml: is not valid YAML"):
+        load_config(tmp_path / "binary.yaml")
+
+
+def test_numbers_without_a_dot_are_numbers():
+    # YAML 1.1 reads 1e-8 as a text and 1 as an integer.
+    config = config_from_dict({"optimizer": {"epsilon": "1e-8", "learning_rate": 1}})
+
+    assert config.optimizer.epsilon == 1e-8
+    assert config.optimizer.learning_rate == 1.0
+    assert isinstance(config.optimizer.learning_rate, float)
+
+
+_RESOLUTIONS = st.sampled_from([4, 8, 16, 32, 64, 128, 256])
+_PER_RESOLUTION = st.fixed_dictionaries(
+    {resolution: st.integers(0, 10**7) for resolution in (4, 8, 16, 32, 64, 128, 256)}
+)
+
+
+@given(
+    first=_RESOLUTIONS,
+    last=_RESOLUTIONS,
+    images=_PER_RESOLUTION | st.integers(0, 10**7),
+    r1_weight=st.floats(0, 1e9) | st.just("auto"),
+    rate=st.floats(min_value=0, max_value=1e9, exclude_min=True),
+)
+def test_every_valid_experiment_survives_a_round_trip(
+    first, last, images, r1_weight, rate
+):
+    config = config_from_dict(
+        {
+            "schedule": {
+                "initial_resolution": min(first, last),
+                "final_resolution": max(first, last),
+                "stable_images": images,
+            },
+            "objective": {"r1_weight": r1_weight},
+            "optimizer": {"learning_rate": rate},
+        }
+    )
+
+    assert config_from_dict(yaml.safe_load(dump_config(config))) == config
+
+
+_KNOWN_KEYS = [
+    field.name
+    for section in dataclasses.fields(ExperimentConfig)
+    for field in (section, *dataclasses.fields(section.default))
+]
+_SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+_DOCUMENTS = st.recursive(
+    _SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(_KNOWN_KEYS), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+
+
+@given(_DOCUMENTS)
+def test_any_document_is_an_experiment_or_an_input_error(document):
+    with contextlib.suppress(InputError):
+        assert isinstance(config_from_dict(document), ExperimentConfig)

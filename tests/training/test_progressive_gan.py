@@ -1,0 +1,179 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from gastritis_gan.models.weights import get_weights_by_name
+from gastritis_gan.training.run import _schedule
+from gastritis_gan.training.stage_model import build_stage_model
+
+from .tiny import CONFIG
+
+STABLE_4, TRANSITION_8, STABLE_8 = _schedule(CONFIG).stages
+NETWORKS = ("generator", "discriminator", "generator_ema")
+
+
+def images(resolution, count=1):
+    rng = np.random.default_rng(5)
+    shape = (count, 4, resolution, resolution, 1)
+    return tuple(tf.constant(x) for x in rng.uniform(-1, 1, shape).astype("float32"))
+
+
+def model_of(stage, *, conditional=False):
+    return build_stage_model(CONFIG, stage, None, conditional=conditional)
+
+
+def weights_of(model):
+    return {name: get_weights_by_name(getattr(model, name)) for name in NETWORKS}
+
+
+def softplus(x):
+    return tf.math.log(1.0 + tf.exp(x))
+
+
+def latents(step, stream):
+    """The documented draw: Philox keyed by (3 * seed + stream, step); the seed is 3."""
+    return tf.random.stateless_normal((4, 8), seed=(3 * 3 + stream, step), alg="philox")
+
+
+def expected_step(model, real, *, step, r1):
+    """One step by hand: plain gradients of Eq. 2, plain Adam with beta_1 = 0."""
+    d_weights = [v.value for v in model.discriminator.trainable_variables]
+    g_weights = [v.value for v in model.generator.trainable_variables]
+    fake = model.generator(latents(step, 0))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(softplus(-model.discriminator(real)))
+        loss += tf.reduce_mean(softplus(model.discriminator(fake)))
+        with tf.GradientTape() as inner:
+            inner.watch(real)
+            total = tf.reduce_sum(model.discriminator(real))
+        squares = tf.square(inner.gradient(total, real))
+        penalty = tf.reduce_mean(tf.reduce_sum(squares, axis=(1, 2, 3)))
+        gamma = 0.0002 * 4**2 / 4
+        total_loss = loss + (r1 * 0.5 * gamma * 2) * penalty  # every 2nd step, doubled
+    d_after = adam(d_weights, tape.gradient(total_loss, d_weights))
+    for weight, value in zip(d_weights, d_after, strict=True):
+        weight.assign(value)
+    with tf.GradientTape() as tape:
+        scores = model.discriminator(model.generator(latents(step, 1)))
+        g_loss = tf.reduce_mean(softplus(-scores))
+    return d_after, adam(g_weights, tape.gradient(g_loss, g_weights)), loss, g_loss
+
+
+def adam(weights, gradients):
+    """First step: m = g, v = 0.01 g^2, both bias corrections, epsilon 1e-8 (epsilon-hat)."""
+    rate = 0.001 * np.sqrt(1 - 0.99)
+    return [
+        w - rate * g / (tf.sqrt(0.01 * tf.square(g)) + 1e-8)
+        for w, g in zip(weights, gradients, strict=True)
+    ]
+
+
+def test_a_step_is_the_step_worked_by_hand():
+    model, by_hand = model_of(STABLE_4), model_of(STABLE_4)
+    before = weights_of(model)
+    real = images(4)
+    logs = model.train_step(real)
+    d_after, g_after, d_loss, g_loss = expected_step(by_hand, real[0], step=0, r1=True)
+    for actual, expected in zip(
+        model.discriminator.trainable_variables, d_after, strict=True
+    ):
+        np.testing.assert_allclose(actual, expected, atol=2e-6)
+    for actual, expected in zip(
+        model.generator.trainable_variables, g_after, strict=True
+    ):
+        np.testing.assert_allclose(actual, expected, atol=2e-6)
+    assert float(logs["d_loss"]) == pytest.approx(float(d_loss), rel=1e-5)
+    assert float(logs["g_loss"]) == pytest.approx(float(g_loss), rel=1e-5)
+    after = weights_of(model)
+    for name, old in before["generator_ema"].items():
+        expected = 0.9 * old + 0.1 * after["generator"][name]
+        np.testing.assert_allclose(after["generator_ema"][name], expected, atol=1e-6)
+
+
+def test_the_seed_and_the_step_decide_everything():
+    def three_steps():
+        model = model_of(STABLE_8, conditional=True)
+        step = tf.function(model.train_step)
+        for _ in range(3):
+            step(images(8, count=3))
+        return weights_of(model)
+
+    first, second = three_steps(), three_steps()
+    for network in NETWORKS:
+        for name, array in first[network].items():
+            np.testing.assert_array_equal(array, second[network][name])
+
+
+def test_judged_fake_patches_change_the_discriminator_only_through_lambda():
+    with_terms, without = model_of(STABLE_8, conditional=True), model_of(STABLE_8)
+    real, negative, outside = images(8, count=3)
+    plain, _ = without._discriminator_gradients(batch_of(without, real), None)
+    conditional, _ = with_terms._discriminator_gradients(
+        batch_of(with_terms, real, negative, outside), None
+    )
+    discriminator = with_terms.discriminator
+    weights = [v.value for v in discriminator.trainable_variables]
+    with tf.GradientTape() as tape:
+        terms = tf.reduce_mean(softplus(discriminator(negative)))
+        terms += tf.reduce_mean(softplus(discriminator(outside)))
+        terms *= 0.5  # lambda, by default
+    for difference, expected in zip(
+        [c - p for c, p in zip(conditional, plain, strict=True)],
+        tape.gradient(terms, weights),
+        strict=True,
+    ):
+        np.testing.assert_allclose(difference, expected, atol=1e-5)
+
+
+def batch_of(model, real, *judged_fake):
+    from gastritis_gan.training.objective import DiscriminatorBatch
+
+    return DiscriminatorBatch(
+        real=real,
+        fake=model.generator(latents(0, 0)),
+        judged_fake=judged_fake,
+        mixing_factors=tf.zeros((4, 1, 1, 1)),
+    )
+
+
+def test_at_alpha_zero_the_new_block_gets_no_gradient():
+    """The first step of a transition trains what the lower resolution trained."""
+    model = model_of(TRANSITION_8)
+    before = weights_of(model)
+    model.train_step(images(8))
+    after = weights_of(model)
+    for network, name, changes in (
+        ("generator", "8x8_conv0/kernel", False),
+        ("generator", "to_rgb_8x8/kernel", False),
+        ("generator", "to_rgb_4x4/kernel", True),
+        ("discriminator", "from_rgb_8x8/kernel", False),
+        ("discriminator", "from_rgb_4x4/kernel", True),
+    ):
+        changed = np.any(before[network][name] != after[network][name])
+        assert changed == changes, name
+
+
+def test_two_replicas_take_the_rows_that_one_device_takes():
+    model = model_of(STABLE_4)
+    rows = tf.reshape(tf.range(8.0), (8, 1))
+
+    class Replica:
+        def __init__(self, replica_id):
+            self.replica_id_in_sync_group = replica_id
+
+    parts = []
+    for replica_id in range(2):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                tf.distribute, "get_replica_context", lambda i=replica_id: Replica(i)
+            )
+            parts.append(model._own(rows, tf.constant(4)))
+    np.testing.assert_array_equal(tf.concat(parts, 0), rows)
+
+
+def test_metrics_are_reset_with_the_model():
+    model = model_of(STABLE_4)
+    model.train_step(images(4))
+    model.reset_metrics()
+    assert {float(metric.result()) for metric in model.metrics} == {0.0}
+    assert isinstance(model, keras.Model)

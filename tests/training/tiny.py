@@ -1,0 +1,29 @@
+"""The smallest experiment that goes through every kind of stage."""
+
+from gastritis_gan.config import config_from_dict
+
+DOCUMENT = {
+    "patches": {"patch_size": 16, "stride": 16},
+    "networks": {
+        "latent_dim": 8,
+        "fmap_base": 64,
+        "fmap_max": 8,
+        "mbstd_group_size": 4,
+    },
+    "schedule": {
+        "final_resolution": 8,
+        "transition_images": 12,
+        "stable_images": 16,
+        "batch_size": 4,
+    },
+    "objective": {"lc_resolution": 8, "r1_interval_steps": 2},
+    "optimizer": {"ema_decay": 0.9},
+    "training": {
+        "seed": 3,
+        "tick_images": 8,
+        "checkpoint_images": 8,
+        "sheet_columns": 2,
+    },
+}
+CONFIG = config_from_dict(DOCUMENT)
+NUM_STEPS = 4 + 3 + 4  # 16, 12 and 16 images in batches of 4
