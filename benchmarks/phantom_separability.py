@@ -2,9 +2,9 @@
 
     python benchmarks/phantom_separability.py --seeds 0 1 2 3 4
 
-For each seed a cohort of 40 patients is made, 20 patients train a linear SVM on their inside
-patches and the other 20 are classified by a majority vote over theirs. HM is the harmonic mean
-of sensitivity and specificity (paper, Eq. 10).
+For each seed a cohort of 40 patients is made, 20 patients train a linear SVM on their
+inside patches and the other 20 are classified by a majority vote over theirs. HM is the
+harmonic mean of sensitivity and specificity (paper, Eq. 10).
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=1024)
     arguments = parser.parse_args()
 
-    lines = ["| seed | inside patches per image (least) | HM texture | HM mean and deviation |"]
+    lines = ["| seed | fewest inside patches | HM texture | HM mean and deviation |"]
     lines.append("|---|---|---|---|")
     scores = []
     for seed in arguments.seeds:
@@ -124,7 +124,9 @@ def main() -> None:
             )
             patches, labels = read_cohort(cohort)
         row = [
-            harmonic_mean([np.array([f(p) for p in image]) for image in patches], labels)
+            harmonic_mean(
+                [np.array([f(p) for p in image]) for image in patches], labels
+            )
             for f in (texture_features, brightness_features)
         ]
         scores.append(row)

@@ -36,17 +36,15 @@ import click
     type=click.IntRange(min=0, max=2**63 - 1),
     help="The same seed gives the same files.",
 )
-def phantom(
-    out: pathlib.Path, num_patients: int, image_size: int, seed: int
-) -> None:
-    """Write a cohort of artificial double-contrast barium radiographs.
+def phantom(out: pathlib.Path, num_patients: int, image_size: int, seed: int) -> None:
+    r"""Write a cohort of artificial double-contrast barium radiographs.
 
-    The cohort has the form that `prepare` reads: 12-bit DICOM images, PNG outlines of the
-    stomach, and cohort.csv. Every name, id and date in it is invented.
+    The cohort has the form that `prepare` reads: 12-bit DICOM images, PNG outlines of
+    the stomach, and cohort.csv. Every name, id and date in it is invented.
 
     \b
     Example:
-      gastritis-gan phantom --out cohorts/phantom --patients 40 --image-size 1024 --seed 0
+      gastritis-gan phantom --out cohorts/phantom --patients 40 --seed 0
     """
     from gastritis_gan.data.phantom.cohort import write_phantom_cohort
 

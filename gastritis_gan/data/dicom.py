@@ -86,14 +86,11 @@ def decode_dicom(path: Path) -> tuple[Dataset, np.ndarray]:
     Raises:
         InputError: As `read_dicom`.
     """
-    with _refusal(path, "cannot be read as DICOM"), _quiet():
+    with _refusal(path, "cannot be read as DICOM"):
         dataset = pydicom.dcmread(path, specific_tags=list(_KEYWORDS))
         _check_is_one_grey_image(dataset)
     syntax = dataset.file_meta.TransferSyntaxUID.name
-    with (
-        _refusal(path, f"(7FE0,0010) PixelData ({syntax}) cannot be decoded"),
-        _quiet(),
-    ):
+    with _refusal(path, f"(7FE0,0010) PixelData ({syntax}) cannot be decoded"):
         pixels = dataset.pixel_array
     return dataset, pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
@@ -321,15 +318,16 @@ def _first(dataset: Dataset, keyword: str) -> Any:
 def _refusal(path: Path, problem: str) -> Iterator[None]:
     """Turns whatever a damaged file makes the decoders raise into one sentence."""
     try:
-        yield
+        with _quiet():
+            yield
+    except MemoryError:
+        raise
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except pydicom.errors.InvalidDicomError:
         raise InputError(
             f"{path}: is not a DICOM, PNG or TIFF file (no DICM after 128 bytes)."
         ) from None
-    except MemoryError:
-        raise
     except Exception as error:  # noqa: BLE001 - damage surfaces as any exception
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: {problem} ({reason}).") from None

@@ -74,16 +74,17 @@ def read_grey_file(path: Path) -> np.ndarray:
                 _check_is_grey(path, file)
                 pixels = np.array(file, dtype=_DTYPE_OF_MODE[file.mode])
                 tags = getattr(file, "tag_v2", {})
+    except (InputError, MemoryError):
+        raise
     except UnidentifiedImageError:
         raise InputError(f"{path}: is no PNG or TIFF file that can be read.") from None
     except Image.DecompressionBombError:
         raise InputError(
             f"{path}: declares more pixels than any radiograph has."
         ) from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: is damaged or truncated ({error}).") from None
+    except Exception as error:  # noqa: BLE001 - damage surfaces as any exception
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: is damaged or truncated ({reason}).") from None
     if pixels.dtype == np.uint16 and tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
         pixels = np.iinfo(np.uint16).max - pixels  # Pillow inverts 8 bits only
     return pixels

@@ -19,7 +19,8 @@ from gastritis_gan.evaluation.labelled_image import LabelledImage
 from gastritis_gan.evaluation.row_votes import RowVotes
 from gastritis_gan.evaluation.training_set import Batches, TrainingSet
 
-SVM_MAX_ITERATIONS = 10_000
+_MAX_ITERATIONS = 10_000
+_SVM_SEEDS = 2**32  # scikit-learn takes no larger seed
 
 ReportPatches = Callable[[int], Any]
 
@@ -85,7 +86,7 @@ def gan_train(
             name=training_set.name,
             num_positive=training_set.num_positive,
             num_negative=training_set.num_negative,
-            converged=bool(classifier[-1].n_iter_ < SVM_MAX_ITERATIONS),
+            converged=bool(classifier[-1].n_iter_ < _MAX_ITERATIONS),
             positive_votes=votes,
         )
         for training_set, classifier, votes in zip(
@@ -113,7 +114,12 @@ def _fit_svm(
 ) -> Pipeline:
     classifier = make_pipeline(
         StandardScaler(),
-        LinearSVC(C=svm_c, dual="auto", max_iter=SVM_MAX_ITERATIONS, random_state=seed),
+        LinearSVC(
+            C=svm_c,
+            dual="auto",
+            max_iter=_MAX_ITERATIONS,
+            random_state=seed % _SVM_SEEDS,
+        ),
     )
     labels = np.repeat([True, False], [len(positive), len(negative)])
     with warnings.catch_warnings():

@@ -83,6 +83,7 @@ def build_generator(
         fused_scale=networks.fused_scale,
         transition=transition,
         seed=config.training.seed,
+        name="generator",  # a fixed name: it is part of the names of Adam's slots
     )
 
 
@@ -98,6 +99,7 @@ def _build_discriminator(
         fused_scale=networks.fused_scale,
         transition=stage.transition,
         seed=config.training.seed,
+        name="discriminator",
     )
 
 

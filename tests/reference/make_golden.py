@@ -23,22 +23,14 @@ _WHOLE = (
     "r8_c1_nofuse/8_0.5/scores",
     "r8_c1_nofuse/8_0.5/input_gradients",
     "r8_c1_nofuse/8_1/",
-    "ops/pixel_norm/",
-    "ops/mbstd_b8_g4/",
-    "ops/mbstd_b3_g4/",
-    "ops/conv3x3/",
-    "ops/dense/",
-    "ops/upscale_conv/",
-    "ops/conv_downscale/",
-    "ops/process_reals/",
+    "ops/",
     "logistic/",
 )
 _LOSS = "r8_c1_nofuse/8_0.5/loss/"
 _LAYERS_WITH_GRADIENTS = (
-    "8x8_conv0", "8x8_conv1", "4x4_dense1", "to_rgb_8x8", "to_rgb_4x4", "from_rgb_8x8",
-    "from_rgb_4x4",
+    "8x8_conv0", "4x4_dense1", "to_rgb_8x8", "to_rgb_4x4", "from_rgb_8x8", "from_rgb_4x4",
 )  # fmt: skip
-_LAYERS_AFTER_STEP = ("8x8_conv0", "4x4_dense1", "to_rgb_8x8", "from_rgb_4x4")
+_LAYERS_AFTER_STEP = ("4x4_dense1", "to_rgb_8x8", "from_rgb_4x4")
 
 
 def _is_small_part(key: str) -> bool:

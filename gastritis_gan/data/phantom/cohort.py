@@ -31,8 +31,8 @@ def write_phantom_cohort(
 ) -> None:
     """Writes a new cohort of double-contrast barium phantoms, one image per patient.
 
-    Patient `i` is a function of `(seed, i, image_size)` alone, so a larger cohort of the same
-    seed begins with the smaller one, byte for byte.
+    Patient `i` is a function of `(seed, i, image_size)` alone, so a larger cohort of the
+    same seed begins with the smaller one, byte for byte.
 
     Args:
         out: The folder to make.
@@ -45,8 +45,8 @@ def write_phantom_cohort(
     """
     if num_patients < 2 or num_patients % 2:
         raise InputError(
-            "the number of patients must be even and at least 2, since half get each label. "
-            f"Received: {num_patients}."
+            "the number of patients must be even and at least 2, since half get each "
+            f"label. Received: {num_patients}."
         )
     if not MIN_IMAGE_SIZE <= image_size <= MAX_IMAGE_SIZE:
         raise InputError(
@@ -67,7 +67,7 @@ def write_phantom_cohort(
 def _write_patients(
     folder: Path, num_patients: int, image_size: int, seed: int
 ) -> list[tuple[str, ...]]:
-    # Spawned processes share no locks with TensorFlow's threads, should it be loaded here.
+    # Spawned, not forked: TensorFlow's threads may hold locks in this process.
     pool = concurrent.futures.ProcessPoolExecutor(
         _NUM_PROCESSES, mp_context=multiprocessing.get_context("spawn")
     )
@@ -91,9 +91,7 @@ def _write_patient(
     folder: Path, index: int, image_size: int, seed: int
 ) -> tuple[str, ...]:
     """Writes one patient's files and returns the row of `cohort.csv`."""
-    rng = np.random.Generator(
-        np.random.Philox(key=np.array([seed, index], np.uint64))
-    )
+    rng = np.random.Generator(np.random.Philox(key=np.array([seed, index], np.uint64)))
     patient = draw_patient(rng, index)
     stomach = draw_stomach(rng, image_size)
     mucosa = draw_mucosa(rng, stomach, patient.relief)

@@ -75,7 +75,9 @@ def write_dicom(
     if patient.monochrome1:  # PS3.3 C.7.6.3.1.2: the lowest value is white
         dataset.PhotometricInterpretation = "MONOCHROME1"
         image = MAX_VALUE - image
-        centre = MAX_VALUE + 1 - centre  # PS3.3 C.11.2.1.2: the window is about centre - 0.5
+        centre = (
+            MAX_VALUE + 1 - centre
+        )  # PS3.3 C.11.2.1.2: the window is about centre - 0.5
     dataset.WindowCenter = centre
     dataset.WindowWidth = width
     dataset.PresentationLUTShape = "INVERSE" if patient.monochrome1 else "IDENTITY"

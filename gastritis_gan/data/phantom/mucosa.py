@@ -1,4 +1,4 @@
-"""The mucosa's relief: rugal folds and areae gastricae, the only thing the classes differ in."""
+"""The mucosa's relief, all that the classes differ in: rugal folds, areae gastricae."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from gastritis_gan.data.phantom.stomach import Stomach
 
 # Lengths are in pixels of an image of this size, and scale with the image.
 REFERENCE_SIZE = 1024
-_RIM_PX = 60  # the relief is drawn this far beyond the wall, so that filters see no edge
-_BAND_SPLIT_PX = 2.2  # between what survives a 4 x 4 average and what does not
-_EQUALISATION_PX = 26
-_FINE_BAND_DEVIATION = 0.45
+_RIM_PX = 60  # drawn beyond the wall, so that filters see no edge
 _GROOVE_WIDTH = 0.38  # in cells
-_AVERAGE_PX = 4
+_AVERAGE_PX = 4  # 128-pixel patches are looked at with 32 pixels
+_BAND_SPLIT_PX = 2.2  # about between what that average keeps and what it removes
+_NEIGHBOURHOOD_PX = 26
+_FINE_BAND_DEVIATION = 0.45  # of the coarse band's
 _EPSILON = 1e-6
 
 
@@ -51,11 +51,11 @@ def draw_mucosa(
 ) -> np.ndarray:
     """Draws the barium coat's relief: bright grooves, dark folds and areae.
 
-    The local mean is 0 and the local deviation 1 everywhere inside, apart in what a 4 x 4
-    average keeps and in what it removes: so neither tells the classes apart.
+    The local mean is 0 and the local deviation the same everywhere inside, separately in
+    what a 4 x 4 average keeps and in what it removes: neither tells the classes apart.
 
     Returns:
-        Float32 array of shape (image_size, image_size); 0 away from the organ.
+        Float32 array of shape (image_size, image_size); 0 far from the organ.
     """
     image_size = len(stomach.depth_px)
     unit = image_size / REFERENCE_SIZE
@@ -64,7 +64,8 @@ def draw_mucosa(
     share = relief.fold_share + 0.15 * smooth_noise(rng, image_size, 500 * unit)
     share = np.clip(share, 0.1, 0.9)
     near = stomach.depth_px > -_RIM_PX * unit
-    field = share * _standardised(folds, near) + (1 - share) * _standardised(areae, near)
+    field = share * _standardised(folds, near)
+    field += (1 - share) * _standardised(areae, near)
     return _equalised(np.where(near, field, 0).astype(np.float32), near, unit)
 
 
@@ -85,12 +86,11 @@ def _folds(rng: np.random.Generator, stomach: Stomach, relief: Relief) -> np.nda
     border = np.exp(-(((from_crest - 1.15) / 0.4) ** 2))
     # Folds flatten out here and there where the gas distends the wall.
     height = 0.25 + special.expit(2 * smooth_noise(rng, image_size, 170 * unit) + 1)
-    return height * (0.8 * border - ridge)
+    folds: np.ndarray = height * (0.8 * border - ridge)
+    return folds
 
 
-def _areae(
-    rng: np.random.Generator, stomach: Stomach, relief: Relief
-) -> np.ndarray:
+def _areae(rng: np.random.Generator, stomach: Stomach, relief: Relief) -> np.ndarray:
     """Polygons in a net of bright grooves: cells around jittered grid points."""
     image_size = len(stomach.depth_px)
     unit = image_size / REFERENCE_SIZE
@@ -122,28 +122,37 @@ def _areae(
     grooves = np.zeros((image_size, image_size), np.float32)
     grooves[rows, columns] = np.exp(-(((second - nearest) / _GROOVE_WIDTH) ** 2))
     # Barium fills some grooves more than others.
-    return grooves * special.expit(1.5 * smooth_noise(rng, image_size, 3 * cell_px) + 1)
+    grooves *= special.expit(1.5 * smooth_noise(rng, image_size, 3 * cell_px) + 1)
+    return grooves
 
 
 def _standardised(field: np.ndarray, near: np.ndarray) -> np.ndarray:
     inside = field[near]
-    return (field - inside.mean()) / inside.std()
+    standardised: np.ndarray = (field - inside.mean()) / inside.std()
+    return standardised
 
 
 def _equalised(field: np.ndarray, near: np.ndarray, unit: float) -> np.ndarray:
     """Brings both bands of the relief to a fixed local mean and deviation."""
-    width = max(3, round(_EQUALISATION_PX * unit))
+    width = max(3, round(_NEIGHBOURHOOD_PX * unit))
+    average_px = max(1, round(_AVERAGE_PX * unit))
 
     def blur(values: np.ndarray) -> np.ndarray:
-        return ndimage.uniform_filter(ndimage.uniform_filter(values, width), width)
+        twice: np.ndarray = ndimage.uniform_filter(
+            ndimage.uniform_filter(values, width), width
+        )
+        return twice
 
-    weight = np.maximum(blur(near.astype(np.float32)), 1e-3)  # the organ's part of a window
+    weight = np.maximum(blur(near.astype(np.float32)), 1e-3)  # share of the organ
+
+    def centred(band: np.ndarray) -> np.ndarray:
+        return np.where(near, band - blur(np.where(near, band, 0)) / weight, 0)
+
+    def deviation(band: np.ndarray) -> np.ndarray:
+        return np.sqrt(blur(band**2) / weight + _EPSILON)
+
     low = ndimage.gaussian_filter(field, _BAND_SPLIT_PX * unit)
-    seen_px = max(1, round(_AVERAGE_PX * unit))
-    bands = []
-    for band in (low, field - low):
-        mean = blur(np.where(near, band, 0)) / weight
-        centred = np.where(near, band - mean, 0)
-        seen = ndimage.uniform_filter(centred, seen_px) if band is low else centred
-        bands.append(centred / np.sqrt(blur(seen**2) / weight + _EPSILON))
-    return bands[0] + _FINE_BAND_DEVIATION * bands[1]
+    coarse, fine = centred(low), centred(field - low)
+    coarse /= deviation(ndimage.uniform_filter(coarse, average_px))
+    fine /= deviation(fine)
+    return coarse + _FINE_BAND_DEVIATION * fine

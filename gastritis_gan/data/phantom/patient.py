@@ -62,7 +62,7 @@ def draw_patient(rng: np.random.Generator, index: int) -> Patient:
 
 
 def _draw_relief(rng: np.random.Generator, *, ill: bool) -> Relief:
-    """Draws a relief from overlapping distributions: mild gastritis looks like coarse normal."""
+    """Draws a relief such that mild gastritis looks like coarse normal mucosa."""
     severity = rng.beta(4.5, 1.4)
     if not ill:
         severity = 1 - severity

@@ -21,7 +21,7 @@ def expose(
     Args:
         rng: Source of randomness.
         stomach: The organ.
-        mucosa: Its relief, of shape (image_size, image_size), local deviation 1.
+        mucosa: Its relief, of shape (image_size, image_size), local mean 0.
 
     Returns:
         Uint16 array of shape (image_size, image_size), 0 to 4095.
@@ -41,8 +41,8 @@ def expose(
     brightness = ndimage.gaussian_filter(brightness, 0.6 * unit)
 
     brightness[marker_mask(rng, image_size)] = 0.97
-    values = np.clip(brightness, 0, 1) * MAX_VALUE
-    return np.rint(values).astype(np.uint16)
+    values: np.ndarray = np.rint(np.clip(brightness, 0, 1) * MAX_VALUE)
+    return values.astype(np.uint16)
 
 
 def _body(rng: np.random.Generator, image_size: int) -> np.ndarray:
@@ -67,7 +67,8 @@ def _body(rng: np.random.Generator, image_size: int) -> np.ndarray:
     tissue += column * vertebra * (0.10 + 0.04 * cortex)
 
     gas = smooth_noise(rng, image_size, 260 * unit) - 1.5
-    return tissue - 0.09 * np.clip(gas, 0, 0.8) * np.clip(3 * y - 1.2, 0, 1)
+    tissue -= 0.09 * np.clip(gas, 0, 0.8) * np.clip(3 * y - 1.2, 0, 1)
+    return tissue
 
 
 def _lumen(rng: np.random.Generator, stomach: Stomach, unit: float) -> np.ndarray:
@@ -81,4 +82,5 @@ def _lumen(rng: np.random.Generator, stomach: Stomach, unit: float) -> np.ndarra
     downhill = downhill + 0.04 * smooth_noise(rng, image_size, 400 * unit)
     pool = special.expit((downhill - rng.uniform(0.18, 0.34)) / 0.07)
     coat = rng.uniform(0.04, 0.12) + 0.015 * smooth_noise(rng, image_size, 250 * unit)
-    return inside * (coat + rng.uniform(0.10, 0.2) * pool + 0.30 * rim)
+    lumen: np.ndarray = inside * (coat + rng.uniform(0.10, 0.2) * pool + 0.30 * rim)
+    return lumen

@@ -19,7 +19,8 @@ def upsample(coarse: np.ndarray, image_size: int) -> np.ndarray:
     grid = np.linspace(0.0, 1.0, len(coarse))
     spline = interpolate.make_interp_spline(grid, np.eye(len(coarse)), k=3)
     weights = spline(np.linspace(0.0, 1.0, image_size)).astype(np.float32)  # [H, n]
-    return weights @ coarse.astype(np.float32) @ weights.T
+    field: np.ndarray = weights @ coarse.astype(np.float32) @ weights.T
+    return field
 
 
 def smooth_noise(

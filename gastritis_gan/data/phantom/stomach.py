@@ -19,23 +19,21 @@ _NUM_CENTRELINE_POINTS = 96
 _GRID_SIZE = 128
 # The organ stays clear of the image's edge, so that text fits beside it.
 MARGIN = 0.065
-# Distance over which the centreline's direction is averaged; keeps folds smooth in the bend.
+# Distance over which the centreline's direction is averaged: smooth folds in the bend.
 _DIRECTION_BLUR = 0.07
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Stomach:
-    """One stomach in its image; every array is float32 of shape (image_size, image_size).
+    """One stomach in its image; arrays are float32 (image_size, image_size).
 
     Attributes:
         depth_px: Distance from the wall in pixels, positive inside.
-        across_px: Signed distance from the centreline in pixels; folds follow its contours.
-        along: Position along the centreline, 0 at the fundus, 1 at the pylorus.
+        across_px: Signed distance from the centreline in pixels; folds are its contours.
     """
 
     depth_px: np.ndarray
     across_px: np.ndarray
-    along: np.ndarray
 
     @property
     def mask(self) -> np.ndarray:
@@ -46,7 +44,6 @@ class Stomach:
 def draw_stomach(rng: np.random.Generator, image_size: int) -> Stomach:
     """Draws a stomach that fills a good part of a square image."""
     points, radii = _draw_tube(rng)
-    parameter = np.linspace(0.0, 1.0, _NUM_CENTRELINE_POINTS)
     tangents = np.gradient(points, axis=0)
     tangents /= np.linalg.norm(tangents, axis=1, keepdims=True)
 
@@ -63,7 +60,6 @@ def draw_stomach(rng: np.random.Generator, image_size: int) -> Stomach:
     return Stomach(
         depth_px=upsample(depth * image_size, image_size),
         across_px=upsample((near * across).sum(-1) * image_size, image_size),
-        along=upsample((near * parameter).sum(-1), image_size),
     )
 
 
