@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from gastritis_gan.config import ModelName, Target, load_config
+from gastritis_gan.cli.experiment import open_experiment
+from gastritis_gan.config import ModelName, Target
 
 
 @click.command()
@@ -65,10 +66,7 @@ def fit(
     The run folder receives config.yaml (every setting), metrics.jsonl, tensorboard/, a sheet
     of samples per stage, and checkpoints.
     """
-    config = load_config(config_path)
-    from gastritis_gan.data.store import Store
-
-    store = Store.open(store_path)
+    config, store = open_experiment(config_path, store_path)
     from gastritis_gan.training.run import train  # TensorFlow loads here
 
     train(config, store, model=model, target=target, run_dir=run_dir, resume=resume)

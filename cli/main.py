@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 from typing import Any
 
 import click
@@ -67,3 +68,5 @@ def main() -> None:
     cohort --prepare--> store --fit--> run --export--> exported model --sample--> images
     `phantom` makes a cohort to try everything on; `gan-train` measures what samples are worth.
     """
+    # TensorFlow's own lines would bury the progress bar; its failures come as exceptions.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

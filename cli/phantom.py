@@ -37,7 +37,7 @@ import click
     help="The same seed gives the same files.",
 )
 def phantom(out: pathlib.Path, num_patients: int, image_size: int, seed: int) -> None:
-    r"""Write a cohort of artificial double-contrast barium radiographs.
+    """Write a cohort of artificial double-contrast barium radiographs.
 
     The cohort has the form that `prepare` reads: 12-bit DICOM images, PNG outlines of
     the stomach, and cohort.csv. Every name, id and date in it is invented.

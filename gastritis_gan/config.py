@@ -20,7 +20,12 @@ from gastritis_gan.typed_config import from_plain, require, require_at_least, to
 ModelName = Literal["pggan", "lc_pggan"]
 Target = Literal["positive", "negative"]
 ExtractorName = Literal[
-    "texture", "vgg16_block5", "vgg16_fc2", "inception_v3_pool", "resnet50_pool"
+    "texture",
+    "mean_and_deviation",
+    "vgg16_block5",
+    "vgg16_fc2",
+    "inception_v3_pool",
+    "resnet50_pool",
 ]
 
 MAX_RESOLUTION = 1024

@@ -123,8 +123,7 @@ def _fit_svm(
     )
     labels = np.repeat([True, False], [len(positive), len(negative)])
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", ConvergenceWarning
-        )  # RowVotes.converged says so
+        # RowVotes.converged tells it instead.
+        warnings.simplefilter("ignore", ConvergenceWarning)
         classifier.fit(np.concatenate([positive, negative]), labels)
     return classifier

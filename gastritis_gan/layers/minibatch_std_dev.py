@@ -41,20 +41,18 @@ class MinibatchStdDev(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         batch, height, width, channels = ops.shape(inputs)
-        group = ops.minimum(self.group_size, batch)
-        if isinstance(batch, int):
-            group = min(self.group_size, batch)
-            if batch % group:
-                raise ValueError(
-                    f"The batch must be a multiple of `group_size`={self.group_size}, "
-                    f"or smaller. Received: a batch of {batch}"
-                )
+        is_static = isinstance(batch, int)  # not a tensor of the graph
+        group = (min if is_static else ops.minimum)(self.group_size, batch)
+        if is_static and batch % group:
+            raise ValueError(
+                f"The batch must be a multiple of `group_size`={self.group_size}, or "
+                f"smaller. Received: a batch of {batch}"
+            )
         x = ops.cast(inputs, "float32")  # [N, H, W, C]
         x = ops.reshape(x, (group, -1, height, width, channels))  # [G, M, H, W, C]
         x = x - ops.mean(x, axis=0, keepdims=True)
-        std_dev = ops.sqrt(
-            ops.mean(ops.square(x), axis=0) + self.epsilon
-        )  # [M, H, W, C]
+        variance = ops.mean(ops.square(x), axis=0)  # [M, H, W, C]
+        std_dev = ops.sqrt(variance + self.epsilon)
         std_dev = ops.mean(std_dev, axis=(1, 2, 3), keepdims=True)  # [M, 1, 1, 1]
         std_dev = ops.tile(std_dev, (group, height, width, 1))  # [N, H, W, 1]
         std_dev = ops.cast(std_dev, self.compute_dtype)

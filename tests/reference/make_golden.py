@@ -28,7 +28,8 @@ _WHOLE = (
 )
 _LOSS = "r8_c1_nofuse/8_0.5/loss/"
 _LAYERS_WITH_GRADIENTS = (
-    "8x8_conv0", "4x4_dense1", "to_rgb_8x8", "to_rgb_4x4", "from_rgb_8x8", "from_rgb_4x4",
+    "8x8_conv0", "4x4_dense1", "to_rgb_8x8", "to_rgb_4x4", "from_rgb_8x8",
+    "from_rgb_4x4",
 )  # fmt: skip
 _LAYERS_AFTER_STEP = ("4x4_dense1", "to_rgb_8x8", "from_rgb_4x4")
 

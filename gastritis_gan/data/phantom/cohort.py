@@ -31,8 +31,8 @@ def write_phantom_cohort(
 ) -> None:
     """Writes a new cohort of double-contrast barium phantoms, one image per patient.
 
-    Patient `i` is a function of `(seed, i, image_size)` alone, so a larger cohort of the
-    same seed begins with the smaller one, byte for byte.
+    Patient `i` is a function of `(seed, i, image_size)` alone, so a larger cohort of
+    the same seed begins with the smaller one, byte for byte.
 
     Args:
         out: The folder to make.

@@ -51,8 +51,8 @@ def draw_mucosa(
 ) -> np.ndarray:
     """Draws the barium coat's relief: bright grooves, dark folds and areae.
 
-    The local mean is 0 and the local deviation the same everywhere inside, separately in
-    what a 4 x 4 average keeps and in what it removes: neither tells the classes apart.
+    The local mean is 0 and the local deviation the same everywhere inside, separately
+    in what a 4 x 4 average keeps and in what it removes: neither tells the classes.
 
     Returns:
         Float32 array of shape (image_size, image_size); 0 far from the organ.
@@ -149,7 +149,8 @@ def _equalised(field: np.ndarray, near: np.ndarray, unit: float) -> np.ndarray:
         return np.where(near, band - blur(np.where(near, band, 0)) / weight, 0)
 
     def deviation(band: np.ndarray) -> np.ndarray:
-        return np.sqrt(blur(band**2) / weight + _EPSILON)
+        root: np.ndarray = np.sqrt(blur(band**2) / weight + _EPSILON)
+        return root
 
     low = ndimage.gaussian_filter(field, _BAND_SPLIT_PX * unit)
     coarse, fine = centred(low), centred(field - low)

@@ -29,7 +29,7 @@ class Stomach:
 
     Attributes:
         depth_px: Distance from the wall in pixels, positive inside.
-        across_px: Signed distance from the centreline in pixels; folds are its contours.
+        across_px: Signed distance from the centreline in pixels; folds follow it.
     """
 
     depth_px: np.ndarray

@@ -1,0 +1,43 @@
+"""An experiment file and a store that belong together."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gastritis_gan.config import ExperimentConfig, load_config
+from gastritis_gan.errors import InputError
+
+if TYPE_CHECKING:
+    from gastritis_gan.data.store import Store
+
+
+def open_experiment(
+    config_path: Path, store_path: Path
+) -> tuple[ExperimentConfig, Store]:
+    """Reads the config and opens the store that was prepared with it.
+
+    Raises:
+        InputError: One of them cannot be read, or the store was prepared with other classes,
+            patches or bits than the config's.
+    """
+    from gastritis_gan.data.store import Store
+
+    config = load_config(config_path)
+    store = Store.open(store_path)
+    expected = {
+        "cohort.positive": (config.cohort.positive, store.positive),
+        "cohort.negative": (config.cohort.negative, store.negative),
+        "cohort.bits": (config.cohort.bits, store.bits),
+    }
+    for field in dataclasses.fields(config.patches):
+        values = (getattr(config.patches, field.name), getattr(store.geometry, field.name))
+        expected[f"patches.{field.name}"] = values
+    for key, (configured, stored) in expected.items():
+        if configured != stored:
+            raise InputError(
+                f"{config_path}: `{key}` is {configured}, but {store_path} was prepared "
+                f"with {stored}. Give the config of the store, or prepare the cohort again."
+            )
+    return config, store
