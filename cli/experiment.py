@@ -19,8 +19,8 @@ def open_experiment(
     """Reads the config and opens the store that was prepared with it.
 
     Raises:
-        InputError: One of them cannot be read, or the store was prepared with other classes,
-            patches or bits than the config's.
+        InputError: One of them cannot be read, or the store was prepared with other
+            classes, patches or bits than the config's.
     """
     from gastritis_gan.data.store import Store
 
@@ -32,12 +32,16 @@ def open_experiment(
         "cohort.bits": (config.cohort.bits, store.bits),
     }
     for field in dataclasses.fields(config.patches):
-        values = (getattr(config.patches, field.name), getattr(store.geometry, field.name))
+        values = (
+            getattr(config.patches, field.name),
+            getattr(store.geometry, field.name),
+        )
         expected[f"patches.{field.name}"] = values
     for key, (configured, stored) in expected.items():
         if configured != stored:
             raise InputError(
-                f"{config_path}: `{key}` is {configured}, but {store_path} was prepared "
-                f"with {stored}. Give the config of the store, or prepare the cohort again."
+                f"{config_path}: `{key}` is {configured}, but {store_path} was "
+                f"prepared with {stored}. Give the config of the store, or prepare the "
+                "cohort again."
             )
     return config, store

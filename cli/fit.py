@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from gastritis_gan.cli.experiment import open_experiment
 from gastritis_gan.config import ModelName, Target
+
+from .experiment import open_experiment
 
 
 @click.command()
@@ -63,8 +64,8 @@ def fit(
     gastritis-gan fit --config configs/phantom.yaml --store stores/phantom \\
         --model lc_pggan --target positive --run runs/lc_positive
 
-    The run folder receives config.yaml (every setting), metrics.jsonl, tensorboard/, a sheet
-    of samples per stage, and checkpoints.
+    The run folder receives config.yaml (every setting), metrics.jsonl, tensorboard/, a
+    sheet of samples per stage, and checkpoints.
     """
     config, store = open_experiment(config_path, store_path)
     from gastritis_gan.training.run import train  # TensorFlow loads here

@@ -1,4 +1,4 @@
-"""The command group: finds commands without importing them, turns errors into sentences."""
+"""The command group: imports a command when named, turns errors into sentences."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ from gastritis_gan.errors import InputError
 
 _COMMANDS = ("phantom", "prepare", "fit", "export", "sample", "gan-train")
 _PACKAGES_OF_THE_CPU_EXTRA = ("tensorflow", "keras", "sklearn", "skimage", "scipy")
+
+
+class _Refusal(click.ClickException):
+    """A sentence on standard error and exit code 2."""
+
+    exit_code = 2
 
 
 class _Commands(click.Group):
@@ -35,28 +41,23 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except InputError as error:
-            raise _refusal(str(error)) from error
+            raise _Refusal(str(error)) from error
         except ModuleNotFoundError as error:
             package = (error.name or "").partition(".")[0]
             if package not in _PACKAGES_OF_THE_CPU_EXTRA:
                 raise
-            raise _refusal(
-                f"this command needs {package}, which the plain install leaves out. Install "
-                "'gastritis-gan[cpu]', or 'gastritis-gan[gpu]' on a machine with an NVIDIA GPU."
+            raise _Refusal(
+                f"this command needs {package}, which the plain install leaves out. "
+                "Install 'gastritis-gan[cpu]', or 'gastritis-gan[gpu]' on a machine "
+                "with an NVIDIA GPU."
             ) from error
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            raise _refusal(
-                "the disk is full; nothing half written was left. Free some space and run the "
-                "same command again."
+            raise _Refusal(
+                "the disk is full; nothing half written was left. Free some space and "
+                "run the same command again."
             ) from error
-
-
-def _refusal(message: str) -> click.ClickException:
-    exception = click.ClickException(message)
-    exception.exit_code = 2
-    return exception
 
 
 @click.command(cls=_Commands)
@@ -66,7 +67,8 @@ def main() -> None:
 
     \b
     cohort --prepare--> store --fit--> run --export--> exported model --sample--> images
-    `phantom` makes a cohort to try everything on; `gan-train` measures what samples are worth.
+    `phantom` makes a cohort to try everything on; `gan-train` measures what samples are
+    worth.
     """
-    # TensorFlow's own lines would bury the progress bar; its failures come as exceptions.
+    # TensorFlow's lines would bury the progress bar; its failures are exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -1,7 +1,7 @@
 """The experiment file: one YAML file is one experiment, strict and typed.
 
-Every default is stated here and nowhere else. Only `cli/` and `training/run.py` read it; the
-rest of the package takes plain arguments.
+Every default is stated here and nowhere else. Only `cli/` and `training/run.py` read
+it; the rest of the package takes plain arguments.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ class NetworksConfig:
 class ScheduleConfig:
     """How long each resolution trains and on which batch; images are real images.
 
-    `transition_images` and `stable_images` are one number for every resolution or a mapping
-    from resolution to number. The first resolution has no transition.
+    `transition_images` and `stable_images` are one number for every resolution or a
+    mapping from resolution to number. The first resolution has no transition.
     """
 
     initial_resolution: int = 4
@@ -204,9 +204,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         require_at_least(self, 0, "seed")
-        require_at_least(
-            self, 1, "tick_images", "checkpoint_images", "sheet_columns"
-        )
+        require_at_least(self, 1, "tick_images", "checkpoint_images", "sheet_columns")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -239,7 +237,7 @@ class EvaluationConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExperimentConfig:
-    """A complete experiment; the defaults are the paper's where the paper states a value."""
+    """A complete experiment; the defaults are the paper's where it states a value."""
 
     cohort: CohortConfig = CohortConfig()
     patches: PatchGeometry = PatchGeometry()
@@ -274,8 +272,9 @@ def load_config(path: Path) -> ExperimentConfig:
     """Reads an experiment file.
 
     Raises:
-        InputError: The file cannot be read, is no YAML mapping, or holds an unknown key, a
-            wrong type or an impossible value; the message names the key and the rule.
+        InputError: The file cannot be read, is no YAML mapping, or holds an unknown
+            key, a wrong type or an impossible value; the message names the key and the
+            rule.
     """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -306,4 +305,4 @@ def config_to_dict(config: ExperimentConfig) -> dict[str, Any]:
 
 def dump_config(config: ExperimentConfig) -> str:
     """Returns the resolved config as YAML, every key present."""
-    return yaml.safe_dump(config_to_dict(config), sort_keys=False)  # type: ignore[no-any-return]
+    return yaml.safe_dump(config_to_dict(config), sort_keys=False)

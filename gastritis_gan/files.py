@@ -21,8 +21,8 @@ _CHUNK_BYTES = 1 << 20
 def new_folder(path: Path) -> Iterator[Path]:
     """Yields a temporary sibling folder that becomes `path` when the block succeeds.
 
-    A failing block leaves nothing behind. The temporary name starts with a dot and is no
-    integer, so TensorFlow Serving does not take it for a version.
+    A failing block leaves nothing behind. The temporary name starts with a dot and is
+    no integer, so TensorFlow Serving does not take it for a version.
 
     Args:
         path: The folder to publish. Missing parents are made.
@@ -46,14 +46,17 @@ def refuse_existing(path: Path) -> None:
     """Raises InputError when `path` exists: nothing is ever overwritten."""
     if path.exists():
         raise InputError(
-            f"{path} exists already; nothing was changed. Give another path or remove it."
+            f"{path} exists already; nothing was changed. Give another path or remove "
+            "it."
         )
 
 
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """Yields a temporary sibling path; its file replaces `path` when the block succeeds."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.partial-", dir=path.parent)
+    """Yields a sibling path; its file replaces `path` when the block succeeds."""
+    descriptor, name = tempfile.mkstemp(
+        prefix=f".{path.name}.partial-", dir=path.parent
+    )
     os.close(descriptor)
     partial = Path(name)
     try:
@@ -89,7 +92,9 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         raise InputError(f"{path} does not exist.") from None
     except ValueError as error:
-        raise InputError(f"{path} is not valid JSON ({error}); it may be damaged.") from None
+        raise InputError(
+            f"{path} is not valid JSON ({error}); it may be damaged."
+        ) from None
 
 
 def sha256_of_file(path: Path) -> str:

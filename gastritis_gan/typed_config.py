@@ -1,9 +1,11 @@
-"""Nested mappings to typed, checked dataclasses: unknown keys and wrong types are refused."""
+"""Nested mappings to dataclasses: unknown keys and wrong types are refused."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from typing import Any, Literal
@@ -18,7 +20,7 @@ def require(holds: bool, key: str, rule: str, received: Any) -> None:
 
 
 def require_at_least(section: Any, least: float, *keys: str) -> None:
-    """Raises InputError for the first of a section's `keys` whose value is below `least`."""
+    """Raises InputError for the first of `keys` whose value is below `least`."""
     for key in keys:
         value = getattr(section, key)
         require(value >= least, key, f"must be at least {least}", value)
@@ -28,8 +30,8 @@ def from_plain(cls: type, document: Any) -> Any:
     """Builds the dataclass `cls` from nested mappings, checking every key and type.
 
     Raises:
-        InputError: An unknown key (with the nearest known one), a wrong type, or a value that
-            the dataclass refuses; the message starts with the dotted key.
+        InputError: An unknown key (with the nearest known one), a wrong type, or a
+            value that the dataclass refuses; the message starts with the dotted key.
     """
     return _convert_section(cls, document, "")
 
@@ -101,29 +103,35 @@ def _convert_section(cls: type, value: Any, where: str) -> Any:
 def _convert_union(annotation: Any, value: Any, where: str) -> Any:
     members = typing.get_args(annotation)
     for member in members:
-        try:
+        if _has_kind(member, value):
             return _convert(member, value, where)
-        except InputError as error:
-            if isinstance(value, dict) and typing.get_origin(member) is dict:
-                raise InputError(str(error)) from None
     allowed = " or ".join(_describe(member) for member in members)
     raise InputError(f"`{where}` must be {allowed}. Received: {value!r}.")
 
 
+def _has_kind(annotation: Any, value: Any) -> bool:
+    origin = typing.get_origin(annotation)
+    if origin is Literal:
+        return value in typing.get_args(annotation)
+    return type(_as_number(annotation, value)) is (origin or annotation)
+
+
 def _convert_scalar(annotation: Any, value: Any, where: str) -> Any:
-    if annotation is float and isinstance(value, str):
-        try:
-            value = float(value)  # YAML 1.1 reads 1e-8 as a string
-        except ValueError:
-            pass
-    if annotation is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if type(value) is not annotation or value in (float("inf"), float("-inf")):
+    scalar = _as_number(annotation, value)
+    if type(scalar) is not annotation or (
+        annotation is float and not math.isfinite(scalar)
+    ):
         raise InputError(
             f"`{where}` must be {_describe(annotation)}. Received: {value!r}."
         )
-    if value != value:
-        raise InputError(f"`{where}` must be {_describe(annotation)}. Received: nan.")
+    return scalar
+
+
+def _as_number(annotation: Any, value: Any) -> Any:
+    """Returns a float for an integer or a text like 1e-8, a text to YAML 1.1."""
+    if annotation is float and type(value) in (int, str):
+        with contextlib.suppress(ValueError):
+            return float(value)
     return value
 
 

@@ -13,8 +13,8 @@ def generator_flops(
 ) -> int:
     """Returns the operations of one forward pass for one image of one channel.
 
-    A multiply-add counts as two. Upscaling before a convolution is counted as written, so a
-    fused implementation needs fewer.
+    A multiply-add counts as two. Upscaling before a convolution is counted as written,
+    so a fused implementation needs fewer.
     """
     filters = _Filters(fmap_base, fmap_max)
     total = latent_dim * filters(4) * 16 + _KERNEL_PIXELS * filters(4) ** 2 * 16
@@ -25,14 +25,14 @@ def generator_flops(
 
 
 def discriminator_flops(resolution: int, *, fmap_base: int, fmap_max: int) -> int:
-    """Returns the operations of one forward pass for one image, as `generator_flops`."""
+    """Returns the operations of a forward pass per image, as `generator_flops`."""
     filters = _Filters(fmap_base, fmap_max)
     total = filters(resolution) * resolution**2  # from_rgb
     for r in _blocks(resolution):
         total += _KERNEL_PIXELS * filters(r) * (filters(r) + filters(r // 2)) * r * r
     width = filters(4)
     total += _KERNEL_PIXELS * (width + 1) * width * 16  # minibatch std adds a channel
-    total += 16 * width * width + width
+    total += 16 * width * filters(2) + filters(2)
     return _PER_MULTIPLY_ADD * total
 
 

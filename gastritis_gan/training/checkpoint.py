@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +17,8 @@ _KEPT = 2
 
 
 def save_checkpoint(folder: Path, state: TrainingState) -> None:
-    """Writes `state` beside its final place, renames it, then drops all but the newest two."""
-    arrays = {
+    """Writes `state` beside, renames it, then drops all but the newest two."""
+    arrays: dict[str, Any] = {
         "format": np.int64(_FORMAT),
         "step": np.int64(state.step),
         "resolution": np.int64(state.resolution),
@@ -40,8 +41,8 @@ def load_latest_checkpoint(folder: Path) -> TrainingState:
     paths = sorted(folder.glob("step_*.npz"))
     if not paths:
         raise InputError(
-            f"{folder} holds no checkpoint; the run stopped before its first one. Start it "
-            "again under another name."
+            f"{folder} holds no checkpoint; the run stopped before its first one. "
+            "Start it again under another name."
         )
     try:
         with (
@@ -51,12 +52,13 @@ def load_latest_checkpoint(folder: Path) -> TrainingState:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"{paths[-1]} is damaged ({error}). Remove it to go on from the checkpoint before."
+            f"{paths[-1]} is damaged ({error}). Remove it to go on from the checkpoint "
+            "before."
         ) from None
     if arrays.get("format") != _FORMAT:
         raise InputError(
-            f"{paths[-1]} is not a checkpoint of format {_FORMAT}; it was written by another "
-            "version of gastritis-gan."
+            f"{paths[-1]} is not a checkpoint of format {_FORMAT}; it was written by "
+            "another version of gastritis-gan."
         )
     return TrainingState(
         step=int(arrays["step"]),

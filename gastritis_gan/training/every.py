@@ -14,10 +14,11 @@ class Every(keras.callbacks.Callback):
     """Calls `action(step, logs)` every `interval_images` and at the end of the stage.
 
     Args:
-        action: Receives the number of steps done since the start of the run, and the metrics.
+        action: Receives the number of steps done since the start of the run, and the
+            metrics.
         stage: The stage that is trained.
-        interval_images: Rounded to whole batches and counted from the stage's first step, so
-            that a resumed run acts at the same steps.
+        interval_images: Rounded to whole batches and counted from the stage's first
+            step, so that a resumed run acts at the same steps.
         first_step: Global step at which this `fit()` begins.
     """
 

@@ -22,7 +22,8 @@ class Objective:
         generator_loss: `"non_saturating"`, or the paper's `"minimax"`; logistic only.
         lc_weight: Weight lambda of the loss-conditional terms (Eq. 5); 0 below the
             resolution where they begin.
-        r1_weight: Weight gamma of R1 (Mescheder et al. 2018); 0 leaves it out. Logistic only.
+        r1_weight: Weight gamma of R1 (Mescheder et al. 2018); 0 leaves it out. Logistic
+            only.
         r1_interval_steps: R1 is applied every so many steps, that many times as strong.
         gradient_penalty_weight: WGAN-GP only.
         drift_penalty_weight: WGAN-GP only.
@@ -44,7 +45,7 @@ class Objective:
     def discriminator_loss(
         self, discriminator: Callable[[Any], Any], batch: DiscriminatorBatch
     ) -> tuple[Any, Any, Any]:
-        """Returns the loss without R1, the real scores and the fake scores `(batch, 1)`."""
+        """Returns the loss without R1, then real and fake scores `(batch, 1)`."""
         real_scores = discriminator(batch.real)  # [N, 1]
         fake_scores = discriminator(batch.fake)  # [N, 1]
         if self.adversarial_loss == "wgan_gp":
@@ -81,7 +82,8 @@ class DiscriminatorBatch:
     Attributes:
         real: Patches of the target set.
         fake: Generated images.
-        judged_fake: Nothing, or the patches of the other class and from outside (Eq. 6, 7).
+        judged_fake: Nothing, or the patches of the other class and from outside (Eq. 6,
+            7).
         mixing_factors: `(batch, 1, 1, 1)`, uniform in [0, 1); used by WGAN-GP.
     """
 

@@ -19,9 +19,9 @@ _D_LATENTS, _G_LATENTS, _MIXING_FACTORS, _NUM_STREAMS = range(4)
 class ProgressiveGAN(keras.Model):
     """Trains a generator and a discriminator of one stage.
 
-    A step draws everything from (seed, global step), so that a run can be continued at any
-    step. Under a strategy each replica takes its rows of the global draw; two replicas see
-    the latents that one device would have seen.
+    A step draws everything from (seed, global step), so that a run can be continued at
+    any step. Under a strategy each replica takes its rows of the global draw; two
+    replicas see the latents that one device would have seen.
 
     Args:
         generator: `ProgressiveGenerator` of the stage.
@@ -32,8 +32,8 @@ class ProgressiveGAN(keras.Model):
         seed: Seed of the run.
         ema_decay: Share of the moving average that a step keeps.
 
-    Training data: tuples of float32 `(batch, resolution, resolution, 1)` in [-1, 1]: the real
-    patches, then any sets that the objective judges as fake.
+    Training data: tuples of float32 `(batch, resolution, resolution, 1)` in [-1, 1]:
+    the real patches, then any sets that the objective judges as fake.
     """
 
     def __init__(
@@ -141,15 +141,17 @@ class ProgressiveGAN(keras.Model):
                 loss = self.objective.r1_loss(self._discriminator_at(alpha), real)
                 scaled_loss = self._scale(loss)
             # Adding a bias does not change dD/dx: no gradient there, hence zeros.
-            return tape.gradient(
+            penalized: list[tf.Tensor] = tape.gradient(
                 scaled_loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
             )
+            return penalized
 
-        return tf.cond(
+        due: list[tf.Tensor] = tf.cond(
             tf.equal(step % self.objective.r1_interval_steps, 0),
             gradients,
             lambda: [tf.zeros_like(weight) for weight in weights],
         )
+        return due
 
     def _discriminator_at(self, alpha: tf.Tensor | None) -> Callable[[Any], Any]:
         return lambda images: self.discriminator(images, alpha=alpha, training=True)
@@ -166,7 +168,7 @@ class ProgressiveGAN(keras.Model):
         return tape.gradient(scaled_loss, weights), loss
 
     def _scale(self, loss: tf.Tensor) -> tf.Tensor:
-        # Keras optimizers sum gradients over replicas; the division makes that the mean.
+        # Keras optimizers sum gradients over replicas; the division makes it the mean.
         return loss / self.distribute_strategy.num_replicas_in_sync
 
     def _alpha(self, step: tf.Tensor) -> tf.Tensor | None:

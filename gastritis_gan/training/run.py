@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +48,8 @@ class TrainedRun:
 
     Attributes:
         generator: The moving-average generator, without a fade.
-        facts: Model, target, class name, split hash, resolution, latent size, images seen,
-            seed and config; JSON-able and free of identifiers.
+        facts: Model, target, class name, split hash, resolution, latent size, images
+            seen, seed and config; JSON-able and free of identifiers.
     """
 
     generator: ProgressiveGenerator
@@ -71,14 +70,15 @@ def train(
     Args:
         config: The experiment.
         store: Where the patches come from.
-        model: `"pggan"` (Eq. 2) or `"lc_pggan"` (Eq. 5 from `objective.lc_resolution` on).
+        model: `"pggan"` (Eq. 2) or `"lc_pggan"` (Eq. 5 from `objective.lc_resolution`
+            on).
         target: The patch set to imitate.
         run_dir: A new folder, or with `resume` the folder of the same run.
         resume: Go on from the newest checkpoint.
 
     Raises:
-        InputError: The parts do not belong together, a patch set is empty, or the folder
-            exists (or, with `resume`, is another run).
+        InputError: The parts do not belong together, a patch set is empty, or the
+            folder exists (or, with `resume`, is another run).
     """
     _Run(config, store, model=model, target=target, folder=RunFolder(run_dir)).train(
         resume=resume
@@ -89,18 +89,19 @@ def load_run(run_dir: Path) -> TrainedRun:
     """Reads the moving-average generator of a run from its newest checkpoint.
 
     Raises:
-        InputError: The folder is no run, has no checkpoint, or stopped inside a transition.
+        InputError: The folder is no run, has no checkpoint, or stopped inside a
+            transition.
     """
     folder = RunFolder(run_dir)
     facts = folder.facts()
     config = load_config(run_dir / "config.yaml")
-    schedule = _schedule(config)
+    schedule = schedule_of(config)
     state = load_latest_checkpoint(folder.checkpoints)
     stage = schedule.stage_at(state.step - 1)
     if stage.transition and state.step < stage.end_step:
         raise InputError(
-            f"{run_dir} stopped while {stage.resolution} pixels were fading in. Go on with "
-            "`gastritis-gan fit --resume` until the transition is over."
+            f"{run_dir} stopped while {stage.resolution} pixels were fading in. Go on "
+            "with `gastritis-gan fit --resume` until the transition is over."
         )
     generator = build_generator(config, stage.resolution)
     weights = state.weights["generator_ema"]
@@ -119,6 +120,17 @@ def load_run(run_dir: Path) -> TrainedRun:
     )
 
 
+def schedule_of(config: ExperimentConfig) -> Schedule:
+    """Returns the stages that a config's section `schedule` lays out."""
+    settings = config.schedule
+    return Schedule.build(
+        settings.resolutions,
+        transition_images=settings.transition_images,
+        stable_images=settings.stable_images,
+        batch_size=settings.batch_size,
+    )
+
+
 class _Run:
     def __init__(
         self,
@@ -134,7 +146,7 @@ class _Run:
         self._store = store
         self._model = model
         self._folder = folder
-        self._schedule = _schedule(config)
+        self._schedule = schedule_of(config)
         other = "negative" if target == "positive" else "positive"
         self._sets = (target, other, "outside") if model == "lc_pggan" else (target,)
         self._pools = [self._pool(name) for name in self._sets]
@@ -147,7 +159,9 @@ class _Run:
 
     def train(self, *, resume: bool) -> None:
         tf.config.experimental.enable_op_determinism()
-        state = self._resume() if resume else self._start()
+        state = self._resume() if resume else None
+        if state is None:
+            self._folder.create(self._facts, dump_config(self._config))
         done = 0 if state is None else self._schedule.images_before(state.step)
         total = self._schedule.images_before(self._schedule.num_steps)
         log = MetricsLog(self._folder, schedule=self._schedule)
@@ -158,21 +172,19 @@ class _Run:
                 if state is None or state.step < stage.end_step:
                     state = self._train_stage(stage, state, log=log, bar=bar)
 
-    def _start(self) -> None:
-        self._folder.create(self._facts, dump_config(self._config))
-
     def _resume(self) -> TrainingState:
         facts = self._folder.facts()
         for key, value in self._facts.items():
             if facts.get(key) != value:
                 raise InputError(
                     f"{self._folder.path} is a run with {key}={facts.get(key)}, not "
-                    f"{value}. Give the options and the store of the run to go on with it."
+                    f"{value}. Give the options and the store of the run to go on with "
+                    "it."
                 )
         if load_config(self._folder.path / "config.yaml") != self._config:
             raise InputError(
-                f"{self._folder.path} was started with another config than this one. Give "
-                f"its own: --config {self._folder.path / 'config.yaml'}."
+                f"{self._folder.path} was started with another config than this one. "
+                f"Give its own: --config {self._folder.path / 'config.yaml'}."
             )
         state = load_latest_checkpoint(self._folder.checkpoints)
         self._folder.forget_metrics_after(state.step)
@@ -256,9 +268,9 @@ class _Run:
         pool = self._store.patch_set(name, "train")
         if not len(pool):
             raise InputError(
-                f"{self._store.path} has no {name} patches among its training images. Lower "
-                "`patches.inside_coverage` or raise `patches.outside_coverage`, and prepare "
-                "the store again."
+                f"{self._store.path} has no {name} patches among its training images. "
+                "Lower `patches.inside_coverage` or raise `patches.outside_coverage`, "
+                "and prepare the store again."
             )
         return pool
 
@@ -279,16 +291,6 @@ class _Run:
         ) + discriminator_flops(resolution, **width)
 
 
-def _schedule(config: ExperimentConfig) -> Schedule:
-    settings = config.schedule
-    return Schedule.build(
-        settings.resolutions,
-        transition_images=settings.transition_images,
-        stable_images=settings.stable_images,
-        batch_size=settings.batch_size,
-    )
-
-
 def _check_model(config: ExperimentConfig, model: ModelName) -> None:
     if model != "lc_pggan":
         return
@@ -299,7 +301,7 @@ def _check_model(config: ExperimentConfig, model: ModelName) -> None:
         )
     if config.objective.lc_resolution > config.schedule.final_resolution:
         raise InputError(
-            f"`objective.lc_resolution` ({config.objective.lc_resolution}) must not exceed "
-            f"`schedule.final_resolution` ({config.schedule.final_resolution}): lc_pggan "
-            "would never become conditional. Lower it, or train --model pggan."
+            f"`objective.lc_resolution` ({config.objective.lc_resolution}) must not "
+            f"exceed `schedule.final_resolution` ({config.schedule.final_resolution}): "
+            "lc_pggan would never become conditional. Lower it, or train --model pggan."
         )

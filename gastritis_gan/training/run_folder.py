@@ -15,7 +15,7 @@ _FORMAT = 1
 
 @dataclasses.dataclass(frozen=True)
 class RunFolder:
-    """`run.json`, `config.yaml`, `checkpoints/`, `metrics.jsonl`, `tensorboard/`, sheets."""
+    """The files of a run: facts, config, checkpoints, metrics, TensorBoard, sheets."""
 
     path: Path
 
@@ -57,14 +57,14 @@ class RunFolder:
         """
         if not (self.path / "run.json").is_file():
             raise InputError(
-                f"{self.path} is not a run: it has no run.json. `gastritis-gan fit --run` "
-                "makes one."
+                f"{self.path} is not a run: it has no run.json. `gastritis-gan fit "
+                "--run` makes one."
             )
         facts: dict[str, Any] = read_json(self.path / "run.json")
         if facts.pop("format", None) != _FORMAT:
             raise InputError(
-                f"{self.path / 'run.json'} was written by another version of gastritis-gan; "
-                f"this one reads format {_FORMAT}."
+                f"{self.path / 'run.json'} was written by another version of "
+                f"gastritis-gan; this one reads format {_FORMAT}."
             )
         return facts
 

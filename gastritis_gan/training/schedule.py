@@ -1,4 +1,4 @@
-"""Progressive growth as arithmetic: which network trains on which image. Pure Python."""
+"""Progressive growth as arithmetic: which network trains when. Pure Python."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Stage:
 
     @property
     def num_steps(self) -> int:
-        """Steps in this stage: the last batch is whole, so it may exceed `num_images`."""
+        """Steps in this stage; the last batch is whole and may exceed `num_images`."""
         return -(-self.num_images // self.batch_size)
 
     @property
@@ -62,8 +62,8 @@ class Schedule:
 
         Args:
             resolutions: Increasing powers of two, in pixels.
-            transition_images: Real images per transition: one number or one per resolution.
-                A phase of no images is left out.
+            transition_images: Real images per transition: one number or one per
+                resolution. A phase of no images is left out.
             stable_images: The same for the stable phases.
             batch_size: The same for the global batch size.
 

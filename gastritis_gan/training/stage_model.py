@@ -27,9 +27,9 @@ def build_stage_model(
 ) -> ProgressiveGAN:
     """Returns the compiled model of `stage`, continuing from `state`.
 
-    Weights go over by name: layers that are new keep their seeded initial values, layers that
-    have faded out are left behind. Both optimizers start afresh at a new resolution (as in
-    the original) and go on within one.
+    Weights go over by name: layers that are new keep their seeded initial values,
+    layers that have faded out are left behind. Both optimizers start afresh at a new
+    resolution (as in the original) and go on within one.
 
     Args:
         config: The experiment.
@@ -61,7 +61,7 @@ def build_stage_model(
 
 
 def capture_state(model: ProgressiveGAN, step: int) -> TrainingState:
-    """Returns copies of everything that `build_stage_model` needs to go on after `step`."""
+    """Returns copies of all that `build_stage_model` needs to go on after `step`."""
     return TrainingState(
         step=step,
         resolution=model.stage.resolution,
@@ -146,4 +146,5 @@ def _set_slots(optimizer: keras.optimizers.Optimizer, slots: Arrays) -> None:
 
 
 def _slot_name(variable: keras.Variable) -> str:
-    return variable.path.partition("/")[2]  # without the optimizer's own, numbered name
+    path: str = variable.path
+    return path.partition("/")[2]  # without the optimizer's own, numbered name

@@ -19,8 +19,8 @@ class StageProgress(keras.callbacks.Callback):
         schedule: The whole run.
         stage: The stage that is trained.
         first_step: Global step at which this `fit()` begins.
-        cost: Operations per real image by resolution; turns the speed of this stage into the
-            time of later ones.
+        cost: Operations per real image by resolution; turns the speed of this stage
+            into the time of later ones.
     """
 
     def __init__(

@@ -17,8 +17,8 @@ OPTIMIZERS = ("g_optimizer", "d_optimizer")
 class TrainingState:
     """Weights and optimizer slots after `step` steps.
 
-    A growing run and a resumed run enter their next stage from the same object, so that a
-    resumed run cannot differ from one that was never interrupted.
+    A growing run and a resumed run enter their next stage from the same object, so that
+    a resumed run cannot differ from one that was never interrupted.
 
     Attributes:
         step: Steps done since the start of the run.

@@ -1,6 +1,7 @@
 """Expected values: GFLOP per image that were counted for other implementations."""
 
 import pytest
+
 from gastritis_gan.models.flops import discriminator_flops, generator_flops
 
 # resolution, generator and discriminator at latent 512, fmap_base 8192

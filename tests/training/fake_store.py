@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+
 from gastritis_gan.data.patches import PatchGeometry
 
 

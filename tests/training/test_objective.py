@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from gastritis_gan.training.objective import (
     DiscriminatorBatch,
     Objective,

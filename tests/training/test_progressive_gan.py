@@ -2,13 +2,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from gastritis_gan.models.weights import get_weights_by_name
-from gastritis_gan.training.run import _schedule
+from gastritis_gan.training.run import schedule_of
 from gastritis_gan.training.stage_model import build_stage_model
 
 from .tiny import CONFIG
 
-STABLE_4, TRANSITION_8, STABLE_8 = _schedule(CONFIG).stages
+STABLE_4, TRANSITION_8, STABLE_8 = schedule_of(CONFIG).stages
 NETWORKS = ("generator", "discriminator", "generator_ema")
 
 
@@ -60,7 +61,7 @@ def expected_step(model, real, *, step, r1):
 
 
 def adam(weights, gradients):
-    """First step: m = g, v = 0.01 g^2, both bias corrections, epsilon 1e-8 (epsilon-hat)."""
+    """First step: m = g, v = 0.01 g^2, bias corrections, epsilon 1e-8 (epsilon-hat)."""
     rate = 0.001 * np.sqrt(1 - 0.99)
     return [
         w - rate * g / (tf.sqrt(0.01 * tf.square(g)) + 1e-8)

@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+
 from gastritis_gan.config import config_from_dict, load_config
 from gastritis_gan.errors import InputError
 from gastritis_gan.models.weights import get_weights_by_name
@@ -42,7 +43,7 @@ def test_a_run_folder_holds_what_a_user_expects(finished_run):
 
 
 def test_ticks_come_every_eight_images_and_at_the_end_of_a_stage(finished_run):
-    """By hand: 4 steps of 4 images, 3 of 4 (fading in), 4 of 4; a tick every 2 steps."""
+    """By hand: stages of 4, 3 and 4 steps of 4 images; a tick every 2 steps."""
     records = metrics(finished_run)
     assert [r["step"] for r in records] == [2, 4, 6, 7, 9, 11]
     assert [r["num_images"] for r in records] == [8, 16, 24, 28, 36, 44]
@@ -142,7 +143,9 @@ def test_lc_pggan_is_pggan_until_its_resolution(finished_run, tmp_path, monkeypa
 def test_an_existing_run_is_refused_and_left_alone(finished_run):
     before = (finished_run / "metrics.jsonl").read_bytes()
     with pytest.raises(InputError, match="exists already"):
-        train(CONFIG, FakeStore(), model="pggan", target="positive", run_dir=finished_run)
+        train(
+            CONFIG, FakeStore(), model="pggan", target="positive", run_dir=finished_run
+        )
     assert (finished_run / "metrics.jsonl").read_bytes() == before
 
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from gastritis_gan.training.schedule import Schedule, alpha_at
 from hypothesis import given
 from hypothesis import strategies as st
+
+from gastritis_gan.training.schedule import Schedule, alpha_at
 
 SMALL = Schedule.build(
     [4, 8, 16],
