@@ -31,6 +31,12 @@ demo: $(READY)
 	  --out demo/samples/lc_negative
 	gastritis-gan gan-train --config configs/phantom.yaml --store demo/store \
 	  --generators demo/exported --out demo/results
+	@echo 'cohort    demo/cohort            artificial radiographs, outlines, cohort.csv'
+	@echo 'store     demo/store             the same without identities, split by patient'
+	@echo 'runs      demo/runs/*/           checkpoints, metrics, sheet_*.png per stage'
+	@echo 'models    demo/exported/*/1/     SavedModels for TensorFlow Serving'
+	@echo 'samples   demo/samples/*/        64 images each; sheet.png shows them at a glance'
+	@echo 'table     demo/results/table.md  GAN-train: what the samples are worth'
 
 test: $(READY)
 	python -m pytest

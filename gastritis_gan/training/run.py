@@ -24,6 +24,7 @@ from gastritis_gan.models.flops import discriminator_flops, generator_flops
 from gastritis_gan.models.progressive_generator import ProgressiveGenerator
 from gastritis_gan.models.weights import get_weights_by_name, set_weights_by_name
 from gastritis_gan.progress import progress_bar
+from gastritis_gan.serving.signatures import to_uint8
 from gastritis_gan.sheets import image_sheet
 from gastritis_gan.training.checkpoint import load_latest_checkpoint, save_checkpoint
 from gastritis_gan.training.every import Every
@@ -258,8 +259,7 @@ class _Run:
         )
         alpha = tf.constant(1.0) if model.stage.transition else None
         images = model.generator_ema(latents, alpha=alpha, training=False)
-        pixels = np.clip(np.rint((np.asarray(images) + 1) * 127.5), 0, 255)
-        sheet = image_sheet(pixels.astype(np.uint8), columns)
+        sheet = image_sheet(to_uint8(images).numpy(), columns)
         num_images = self._schedule.images_before(model.stage.end_step)
         sheet.save(self._folder.sheet(num_images))
         log.image(np.asarray(sheet), num_images)

@@ -100,7 +100,10 @@ def copy_until(run_dir, step, destination, *, monkeypatch):
             )
 
 
-@pytest.mark.parametrize("step", [2, 4, 6, 7, 9])
+@pytest.mark.parametrize(
+    "step",
+    [4, 6, *(pytest.param(step, marks=pytest.mark.slow) for step in (2, 7, 9))],
+)
 def test_a_resumed_run_ends_bit_for_bit_like_the_uninterrupted_one(
     finished_run, tmp_path, monkeypatch, step
 ):
