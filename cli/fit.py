@@ -10,23 +10,12 @@ import click
 from gastritis_gan.config import ModelName, Target
 
 from .experiment import open_experiment
+from .options import PATH, config_option, store_option
 
 
 @click.command()
-@click.option(
-    "--config",
-    "config_path",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="The experiment file (YAML), the same that prepared the store.",
-)
-@click.option(
-    "--store",
-    "store_path",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Folder that `prepare` made.",
-)
+@config_option
+@store_option
 @click.option(
     "--model",
     required=True,
@@ -44,7 +33,7 @@ from .experiment import open_experiment
     "--run",
     "run_dir",
     required=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="New folder for checkpoints, metrics and sample sheets.",
 )
 @click.option(

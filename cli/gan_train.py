@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gastritis_gan.config import EvaluationConfig, ExperimentConfig, load_config
+from gastritis_gan.config import EvaluationConfig
 from gastritis_gan.errors import InputError
+
+from .experiment import open_experiment
+from .generators import Models, common_resolution, find_models, missing_rows
+from .options import PATH, config_option, store_option
 
 if TYPE_CHECKING:
     from gastritis_gan.data.store import Store
     from gastritis_gan.evaluation.features.feature_extractor import FeatureExtractor
     from gastritis_gan.evaluation.labelled_image import LabelledImage
     from gastritis_gan.evaluation.training_set import TrainingSet
-
-    Models = dict[tuple[str, str], tuple[Path, dict[str, Any]]]
-    """From (model, target) to the version's folder and its card."""
 
 _PROVENANCE_OF_A_GENERATOR = (
     "name",
@@ -40,25 +41,13 @@ _PROVENANCE_OF_A_GENERATOR = (
 
 
 @click.command()
-@click.option(
-    "--config",
-    "config_path",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="The experiment file (YAML); its section `evaluation` applies.",
-)
-@click.option(
-    "--store",
-    "store_path",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Folder that `prepare` made.",
-)
+@config_option
+@store_option
 @click.option(
     "--generators",
     "generator_paths",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="A folder of exported models, such as exported/, or one model, exported/NAME "
     "or exported/NAME/1. Repeatable. Of each model the highest version counts; models "
     "of another split are skipped. Without it only the row of real data is computed.",
@@ -66,7 +55,7 @@ _PROVENANCE_OF_A_GENERATOR = (
 @click.option(
     "--out",
     required=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Folder to make; it must not exist.",
 )
 @click.option(
@@ -96,18 +85,16 @@ def gan_train(
       gastritis-gan gan-train --config configs/phantom.yaml --store stores/phantom \\
           --generators exported/ --out results/phantom
     """
-    from gastritis_gan.data.store import Store
     from gastritis_gan.evaluation.features.registry import make_extractor
     from gastritis_gan.evaluation.gan_train import check_both_classes
     from gastritis_gan.evaluation.tables import markdown_tables
     from gastritis_gan.files import new_folder, write_bytes, write_json
 
-    config = load_config(config_path)
-    store = Store.open(store_path)
+    config, store = open_experiment(config_path, store_path)
     weights_files = _parse_weights(weights, config.evaluation.extractors)
     with new_folder(out) as partial:
-        models, notes = _find_models(generator_paths, store)
-        resolution = _resolution(models, config, store)
+        models, notes = find_models(generator_paths, store)
+        resolution = common_resolution(models, config, store)
         images = _test_images(store, resolution, vote=config.evaluation.vote)
         check_both_classes(images)
         extractors = [
@@ -117,7 +104,7 @@ def gan_train(
             for name in config.evaluation.extractors
         ]
         rows = _training_sets(models, store, resolution, config.evaluation)
-        notes += _missing_rows(models)
+        notes += missing_rows(models)
         for note in notes:
             click.echo(note, err=True)
         results = {
@@ -173,71 +160,6 @@ def _parse_weights(
             )
         files[name] = Path(file)
     return files
-
-
-def _find_models(paths: Sequence[Path], store: Store) -> tuple[Models, list[str]]:
-    """Returns the models of the store's split, and a sentence on each one left out."""
-    from gastritis_gan.serving.model_card import read_model_card
-
-    models: Models = {}
-    notes = []
-    for path in paths:
-        if not path.is_dir():
-            raise InputError(
-                f"{path} does not exist; --generators needs a folder of exported "
-                "models."
-            )
-        folders = _version_folders(path)
-        if not folders:
-            notes.append(f"{path.name} holds no exported model.")
-        for folder in folders:
-            card = read_model_card(folder)
-            name = f"{card['name']}, version {card['version']}"
-            if card.get("split_hash") != store.split_hash:
-                notes.append(
-                    f"{name}, was skipped: it was trained on another split than this "
-                    "store's."
-                )
-                continue
-            key = (card["model"], card["target"])
-            if key in models and models[key][0].resolve() != folder.resolve():
-                raise InputError(
-                    f"{models[key][0]} and {folder} are both {key[0]} models of the "
-                    f"{key[1]} class, and a row needs exactly one: give the wanted "
-                    "models one by one, each with its own --generators."
-                )
-            models[key] = (folder, card)
-    return models, notes
-
-
-def _version_folders(path: Path) -> list[Path]:
-    """Returns the model versions that `path` stands for: the highest of each model."""
-    from gastritis_gan.serving.layout import version_folders
-
-    if (path / "saved_model.pb").is_file():
-        return [path]
-    found = [version_folders(folder) for folder in (path, *sorted(path.iterdir()))]
-    return [versions[max(versions)] for versions in found if versions]
-
-
-def _resolution(models: Models, config: ExperimentConfig, store: Store) -> int:
-    """Returns the size in pixels of every row's and every test image's patches."""
-    sizes = {str(folder): int(card["resolution"]) for folder, card in models.values()}
-    if len(set(sizes.values())) > 1:
-        listed = ", ".join(f"{folder}: {size}" for folder, size in sizes.items())
-        raise InputError(
-            f"the generators make images of different sizes ({listed}), so their rows "
-            "could not be compared: give those of one size, each with its own "
-            "--generators."
-        )
-    resolution = next(iter(sizes.values()), config.schedule.final_resolution)
-    if resolution > store.geometry.patch_size:
-        raise InputError(
-            f"patches of {resolution} pixels were asked for, and the store's have "
-            f"{store.geometry.patch_size}: lower `schedule.final_resolution`, or give "
-            "generators that were trained on this store."
-        )
-    return resolution
 
 
 def _test_images(store: Store, resolution: int, *, vote: str) -> list[LabelledImage]:
@@ -296,22 +218,6 @@ def _training_sets(
             patches_per_class=settings.patches_per_class,
             seed=settings.seed,
         ),
-    ]
-
-
-def _missing_rows(models: Mapping[tuple[str, str], Any]) -> list[str]:
-    """Returns a sentence on each row that lacks one of its two generators."""
-    from gastritis_gan.evaluation.rows import TARGETS
-
-    if not models:
-        return [
-            "There is no generator of this store's split: the table has real data only."
-        ]
-    return [
-        f"There is no {model} generator of the {target} class; its rows are left out."
-        for model in sorted({model for model, _ in models})
-        for target in TARGETS
-        if (model, target) not in models
     ]
 
 

@@ -12,7 +12,16 @@ import click
 from gastritis_gan import __version__
 from gastritis_gan.errors import InputError
 
-_COMMANDS = ("phantom", "prepare", "fit", "export", "sample", "gan-train")
+_COMMANDS = (
+    "phantom",
+    "cohort",
+    "prepare",
+    "inspect",
+    "fit",
+    "export",
+    "sample",
+    "gan-train",
+)
 _PACKAGES_OF_THE_CPU_EXTRA = ("tensorflow", "keras", "sklearn", "skimage", "scipy")
 
 

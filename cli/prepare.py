@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     "store_path",
     required=True,
     type=click.Path(path_type=Path),
-    help="The store to make. The folder must not exist.",
+    help="The store to make.",
 )
 @click.option(
     "--workers",
@@ -46,7 +46,12 @@ def prepare(
 
     The store holds no name, path or DICOM attribute of the cohort. Its pseudonyms come
     from a secret key that is written beside it (STORE.key): keep it inside the
-    hospital, or delete it.
+    hospital, or delete it; without it a finished store cannot be compared with its
+    cohort again.
+
+    The store grows in STORE.partial and appears when it is whole. After an interruption
+    the same command goes on; on a finished store it only checks that images, outlines,
+    CSV and config are still the same.
 
     \b
     Example:
@@ -55,10 +60,12 @@ def prepare(
     """
     from gastritis_gan.config import load_config
     from gastritis_gan.data.cohort import read_cohort
+    from gastritis_gan.data.duplicates import find_duplicates
     from gastritis_gan.data.prepare import prepare_store
     from gastritis_gan.data.pseudonym import key_path_of
     from gastritis_gan.data.split import split_patients
 
+    was_there = store_path.exists()
     config = load_config(config_path)
     checked = read_cohort(
         cohort, positive=config.cohort.positive, negative=config.cohort.negative
@@ -77,8 +84,13 @@ def prepare(
         bits=config.cohort.bits,
         seed=config.split.seed,
         workers=workers or os.cpu_count() or 1,
+        image_size=config.cohort.image_size,
     )
     click.echo(_summary(store))
+    for duplicate in find_duplicates(store):
+        click.echo(f"Warning: the images {duplicate}.", err=True)
+    if was_there:
+        click.echo("It was finished and its inputs are unchanged: nothing was done.")
     click.echo(f"Store: {store_path} (split {store.split_hash[:12]})")
     click.echo(
         f"Key of its pseudonyms: {key_path_of(store_path)} (secret; keep it apart)"

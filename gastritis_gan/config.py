@@ -43,9 +43,12 @@ class CohortConfig:
     positive: str = "gastritis"
     negative: str = "non_gastritis"
     bits: int = 8  # per stored pixel
+    image_size: int | Literal[None] = None  # every image's side in pixels; None: any
 
     def __post_init__(self) -> None:
         require(self.bits in (8, 16), "bits", "must be 8 or 16", self.bits)
+        if self.image_size is not None:
+            require_at_least(self, 1, "image_size")
         for key in ("positive", "negative"):
             name = getattr(self, key)
             require(bool(name.strip()), key, "must name a class", name)

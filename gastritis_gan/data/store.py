@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from gastritis_gan.data.patches import PatchGeometry
 from gastritis_gan.data.split import hash_split
@@ -16,13 +17,15 @@ from gastritis_gan.errors import InputError
 from gastritis_gan.files import read_json
 
 FORMAT = "gastritis-gan store"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 FACTS_FILE = "store.json"
 PATCHES_FILE = "patches.npz"
 IMAGES_FOLDER = "images"
+OUTLINES_FOLDER = "outlines"
 PATCH_SETS = ("positive", "negative", "outside")
 SPLITS = ("train", "test")
 
+_OLDEST_VERSION = 1  # has no outlines and no hashes of the inputs
 _PATCH_COLUMNS = ("image", "row", "column", "pixels_inside")
 _HEADER_BYTES = 128  # of any two-dimensional array that np.save writes
 _OPEN_IMAGES = 256  # each keeps a file descriptor; 1,024 is a common limit
@@ -70,7 +73,9 @@ class Store:
         patch_row: ndarray of int32 of shape (n_patches,), top row in pixels.
         patch_column: ndarray of int32 of shape (n_patches,), left column in pixels.
         patch_coverage: ndarray of float32 of shape (n_patches,), the fraction of a
-            patch under the outline.
+            patch under the outline; NaN in an image without outline.
+        patch_inside: ndarray of bool of shape (n_patches,), True inside the organ.
+        patch_outside: ndarray of bool of shape (n_patches,), True outside the organ.
     """
 
     def __init__(
@@ -88,9 +93,10 @@ class Store:
         self.patch_column = patches["column"]
         counts = patches["pixels_inside"]
         area = self.geometry.patch_size**2
-        self.patch_coverage = (counts / area).astype(np.float32)
-        self._inside = self.geometry.is_inside(counts)
-        self._outside = self.geometry.is_outside(counts)
+        is_known = counts >= 0
+        self.patch_coverage = np.where(is_known, counts / area, np.nan).astype("f4")
+        self.patch_inside = is_known & self.geometry.is_inside(counts)
+        self.patch_outside = is_known & self.geometry.is_outside(counts)
         self._first_patch = np.searchsorted(
             self.patch_image, np.arange(len(self.images) + 1)
         )
@@ -112,10 +118,11 @@ class Store:
         if not isinstance(facts, dict) or facts.get("format") != FORMAT:
             raise InputError(f"{path / FACTS_FILE} does not describe a store.")
         version = facts.get("format_version")
-        if version != FORMAT_VERSION:
+        if version not in range(_OLDEST_VERSION, FORMAT_VERSION + 1):
             raise InputError(
-                f"{path} has format version {version}; this program reads version "
-                f"{FORMAT_VERSION}. Prepare the cohort again with this program."
+                f"{path} has format version {version}; this program reads versions "
+                f"{_OLDEST_VERSION} to {FORMAT_VERSION}. Use the gastritis-gan that "
+                "made it, or prepare the cohort again with this one."
             )
         try:
             store = cls(path, facts, _read_patches(path / PATCHES_FILE))
@@ -141,6 +148,31 @@ class Store:
             InputError: The file is not what the store says.
         """
         return self._open_image(int(index))
+
+    def outline(self, index: int) -> np.ndarray | None:
+        """Returns the outline of the organ in an image, None where the store has none.
+
+        Args:
+            index: Position in `images`.
+
+        Returns:
+            ndarray of bool of shape (height, width), True inside the organ.
+
+        Raises:
+            InputError: The file is damaged.
+        """
+        image = self.images[index]
+        path = self.path / OUTLINES_FOLDER / f"{image.key}.png"
+        if not path.is_file():
+            return None
+        try:
+            with Image.open(path, formats=("PNG",)) as file:
+                mask = np.array(file, dtype=bool)
+        except (OSError, ValueError, SyntaxError) as error:
+            raise InputError(f"{path} is damaged ({error}).") from None
+        if mask.shape != (image.height, image.width):
+            raise InputError(f"{path} is damaged: its size is not its image's.")
+        return mask
 
     def window(self, index: int) -> np.ndarray:
         """Returns a patch as a read-only view of its image.
@@ -180,7 +212,7 @@ class Store:
                 for image in self.images
             ]
         )
-        in_set = self._outside if name == "outside" else self._inside
+        in_set = self.patch_outside if name == "outside" else self.patch_inside
         return np.flatnonzero(in_set & is_wanted[self.patch_image])
 
     def patches_of_image(self, index: int, *, inside_only: bool) -> np.ndarray:
@@ -194,7 +226,7 @@ class Store:
             ndarray of int64 of shape (n,), ascending rows of the patch table.
         """
         patches = np.arange(self._first_patch[index], self._first_patch[index + 1])
-        return patches[self._inside[patches]] if inside_only else patches
+        return patches[self.patch_inside[patches]] if inside_only else patches
 
     def _map_image(self, index: int) -> np.ndarray:
         image = self.images[index]

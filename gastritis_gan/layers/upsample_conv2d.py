@@ -30,7 +30,7 @@ class UpsampleConv2D(EqualizedConv2D):
 
     def _convolve(self, inputs: Any, kernel: Any) -> Any:
         # A transposed convolution mirrors its kernel and wants [h, w, out, in].
-        mirrored = ops.transpose(ops.flip(kernel, axis=(0, 1)), (0, 1, 3, 2))
+        mirrored = ops.transpose(kernel[::-1, ::-1], (0, 1, 3, 2))
         return ops.conv_transpose(
             inputs,
             spread_kernel(mirrored),

@@ -90,21 +90,20 @@ def load_run(run_dir: Path) -> TrainedRun:
     """Reads the moving-average generator of a run from its newest checkpoint.
 
     Raises:
-        InputError: The folder is no run, has no checkpoint, or stopped inside a
-            transition.
+        InputError: The folder is no run, has no checkpoint, or is not finished.
     """
     folder = RunFolder(run_dir)
     facts = folder.facts()
     config = load_config(run_dir / "config.yaml")
     schedule = schedule_of(config)
     state = load_latest_checkpoint(folder.checkpoints)
-    stage = schedule.stage_at(state.step - 1)
-    if stage.transition and state.step < stage.end_step:
+    if state.step < schedule.num_steps:
         raise InputError(
-            f"{run_dir} stopped while {stage.resolution} pixels were fading in. Go on "
-            "with `gastritis-gan fit --resume` until the transition is over."
+            f"{run_dir} has done {state.step} of {schedule.num_steps} steps; its last "
+            f"checkpoint makes images of {state.resolution} pixels. Go on with "
+            "`gastritis-gan fit --resume` until the end."
         )
-    generator = build_generator(config, stage.resolution)
+    generator = build_generator(config, state.resolution)
     weights = state.weights["generator_ema"]
     own = get_weights_by_name(generator)  # not the layer that has faded out
     set_weights_by_name(generator, {name: weights[name] for name in own})
@@ -112,7 +111,7 @@ def load_run(run_dir: Path) -> TrainedRun:
         generator,
         {
             **facts,
-            "resolution": stage.resolution,
+            "resolution": state.resolution,
             "latent_dim": config.networks.latent_dim,
             "num_images": schedule.images_before(state.step),
             "seed": config.training.seed,

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gastritis_gan.data.patch_reader import read_patches
 from gastritis_gan.data.store import PATCH_SETS, Store
 from gastritis_gan.errors import InputError
+
+from .conftest import organ_mask
 
 
 def test_patch_sets_are_those_of_their_definition(make_store):
@@ -91,11 +95,39 @@ def _edit(store: Store, **changes: object) -> None:
 
 def test_another_format_version_is_named(make_store):
     store = make_store()
-    _edit(store, format_version=2)
-    with pytest.raises(
-        InputError, match=r"format version 2; this program reads version 1"
-    ):
-        Store.open(store.path)
+    for version in (0, 3, None):
+        _edit(store, format_version=version)
+        with pytest.raises(
+            InputError, match=f"version {version}; this program reads versions 1 to 2"
+        ):
+            Store.open(store.path)
+
+
+def test_the_first_format_version_is_read(make_store):
+    store = make_store()
+    facts = json.loads((store.path / "store.json").read_text())
+    known = "format positive negative bits patches seed split_hash images".split()
+    (store.path / "store.json").write_text(
+        json.dumps({**{key: facts[key] for key in known}, "format_version": 1})
+    )
+    shutil.rmtree(store.path / "outlines")
+    old = Store.open(store.path)
+    assert old.images == store.images
+    assert old.split_hash == store.split_hash
+    assert old.outline(0) is None
+
+
+def test_outlines_are_kept(make_store):
+    store = make_store()
+    for index in range(12):
+        np.testing.assert_array_equal(store.outline(index), organ_mask())
+    path = store.path / "outlines" / f"{store.images[3].key}.png"
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(InputError, match="is damaged"):
+        store.outline(3)
+    Image.new("1", (63, 64)).save(path)
+    with pytest.raises(InputError, match="size is not its image's"):
+        store.outline(3)
 
 
 def test_damage_is_noticed(make_store):

@@ -206,10 +206,10 @@ def test_an_objective_that_lc_pggan_cannot_have(tmp_path, objective, message):
         )
 
 
-def test_a_run_that_stopped_inside_a_fade_is_not_exported(
+def test_an_unfinished_run_is_not_exported(
     finished_run, tmp_path, monkeypatch
 ):
     run_dir = tmp_path / "stopped"
     copy_until(finished_run, 6, run_dir, monkeypatch=monkeypatch)
-    with pytest.raises(InputError, match="were fading in"):
+    with pytest.raises(InputError, match="has done 6 of 11 steps"):
         load_run(run_dir)

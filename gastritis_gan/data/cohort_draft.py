@@ -1,0 +1,243 @@
+"""Drafts a cohort file from whatever a folder or a PACS export holds."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import csv
+import dataclasses
+import io
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import Dataset
+
+from gastritis_gan.errors import InputError
+from gastritis_gan.files import refuse_existing, write_bytes
+from gastritis_gan.progress import progress_bar
+
+_PREAMBLE_BYTES = 128
+_OUTLINE_SUFFIXES = (
+    *(".png", ".tif", ".tiff", ".json", ".nii", ".nii.gz", ".nrrd"),
+    *(".seg.nrrd", ".seg.dcm"),
+)
+_KEYWORDS = (
+    "PatientID",
+    "SOPInstanceUID",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+)
+_PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)  # float, double and integer pixels
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CohortDraft:
+    """What a folder holds.
+
+    Attributes:
+        rows: One (image, patient, outline) per image; paths as the cohort file writes
+            them, an empty text for what was not found.
+        left_out: Every other file, with the reason it is not an image of the cohort.
+        ambiguous: Number of images with several candidates for their outline.
+    """
+
+    rows: tuple[tuple[str, str, str], ...]
+    left_out: tuple[tuple[str, str], ...]
+    ambiguous: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Image:
+    path: Path
+    patient: str
+    uid: str
+
+
+def draft_cohort(folder: Path, csv_path: Path) -> CohortDraft:
+    """Finds the images, patients and outlines in a folder and all folders below it.
+
+    An image is a DICOM file with a single greyscale frame; its pixels are not decoded.
+    Its patient is PatientID. Its outline is the file with its stem and the suffix of a
+    mask: the only one in the same folder, or else the only one anywhere, if no other
+    image has that stem. Labels are nowhere in a header and stay for the user.
+
+    Args:
+        folder: Where to look; links to folders are not followed.
+        csv_path: The cohort file that paths shall be relative to.
+
+    Raises:
+        InputError: The folder is none, or holds no image.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder.")
+    images: list[_Image] = []
+    others: list[Path] = []
+    left_out: list[tuple[Path, str]] = []
+    path_of_uid: dict[str, Path] = {}
+    files = sorted(_files_below(folder))
+    with progress_bar(total=len(files), description="cohort", unit="file") as bar:
+        for path in files:
+            found = _read_header(path)
+            bar.update()
+            if found is None:
+                others.append(path)
+            elif isinstance(found, str):
+                left_out.append((path, found))
+            elif found.uid and path_of_uid.setdefault(found.uid, path) != path:
+                left_out.append((path, "the same image (SOPInstanceUID) as another"))
+            else:
+                images.append(found)
+    if not images:
+        raise InputError(
+            f"{folder} holds no DICOM file with a single greyscale image "
+            f"({len(files)} files). Write {csv_path.name} by hand for PNG or TIFF "
+            "images."
+        )
+    outlines, ambiguous = _match_outlines(images, others)
+    used = set(outlines.values())
+    left_out += [
+        (path, "not DICOM, and not the outline of one image")
+        for path in others
+        if path not in used
+    ]
+    base = csv_path.parent
+    return CohortDraft(
+        rows=tuple(
+            (
+                _relative(image.path, base),
+                image.patient,
+                _relative(outlines[image.path], base) if image.path in outlines else "",
+            )
+            for image in images
+        ),
+        left_out=tuple((_relative(path, base), reason) for path, reason in left_out),
+        ambiguous=ambiguous,
+    )
+
+
+def left_out_path_of(csv_path: Path) -> Path:
+    """Returns the file beside a drafted cohort that lists what is not in it."""
+    return csv_path.with_name(f"{csv_path.stem}_left_out.csv")
+
+
+def write_draft(draft: CohortDraft, csv_path: Path) -> None:
+    """Writes a draft and, if files were left out, their list beside it.
+
+    Raises:
+        InputError: One of the two exists already, or the folder does not.
+    """
+    left_out_path = left_out_path_of(csv_path)
+    refuse_existing(csv_path)
+    refuse_existing(left_out_path)
+    if not csv_path.parent.is_dir():
+        raise InputError(f"{csv_path.parent} does not exist; make the folder first.")
+    if draft.left_out:
+        _write_csv(left_out_path, [("file", "reason"), *draft.left_out])
+    rows = [(image, patient, "", outline) for image, patient, outline in draft.rows]
+    _write_csv(csv_path, [("image", "patient", "label", "outline"), *rows])
+
+
+def _write_csv(path: Path, rows: list[tuple[str, ...]]) -> None:
+    stream = io.StringIO(newline="")
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    write_bytes(path, stream.getvalue().encode())
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(parent, n) for n in names if not n.startswith("."))
+
+
+def _read_header(path: Path) -> _Image | str | None:
+    """Returns an image, why a DICOM file is none, or None for a file of another kind."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_PREAMBLE_BYTES + 4)
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if head[_PREAMBLE_BYTES:] != b"DICM":
+        return None
+    try:
+        with _quiet():
+            header = pydicom.dcmread(
+                path, specific_tags=[*_KEYWORDS, *_PIXEL_TAGS], defer_size=1024
+            )
+            return _reason(header) or _Image(
+                path=path,
+                patient=str(header.get("PatientID") or "").strip(),
+                uid=str(header.get("SOPInstanceUID") or ""),
+            )
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - damage surfaces as any exception
+        return "damaged DICOM"
+
+
+def _reason(header: Dataset) -> str:
+    """Returns why a DICOM file is no single greyscale image, or nothing."""
+    if not any(tag in header for tag in _PIXEL_TAGS):
+        return "DICOM without an image"
+    if int(header.get("NumberOfFrames") or 1) != 1:
+        return "DICOM with several frames"
+    photometric = header.get("PhotometricInterpretation")
+    if header.get("SamplesPerPixel", 1) != 1 or photometric not in (
+        "MONOCHROME1",
+        "MONOCHROME2",
+    ):
+        return "DICOM in colour"
+    if not (header.get("Rows") and header.get("Columns")):
+        return "DICOM without the size of its image"
+    return ""
+
+
+def _match_outlines(
+    images: list[_Image], others: list[Path]
+) -> tuple[dict[Path, Path], int]:
+    """Returns the outline of every image that has one, and how many have several."""
+    candidates: dict[str, list[Path]] = collections.defaultdict(list)
+    for path in others:
+        for suffix in _OUTLINE_SUFFIXES:
+            if path.name.lower().endswith(suffix):
+                candidates[path.name[: -len(suffix)]].append(path)
+    num_images = collections.Counter(_stem(image.path) for image in images)
+    outlines: dict[Path, Path] = {}
+    ambiguous = 0
+    for image in images:
+        stem = _stem(image.path)
+        near = [p for p in candidates[stem] if p.parent == image.path.parent]
+        found = near or (candidates[stem] if num_images[stem] == 1 else [])
+        if len(found) == 1:
+            outlines[image.path] = found[0]
+        ambiguous += len(found) > 1
+    return outlines, ambiguous
+
+
+def _stem(path: Path) -> str:
+    """Returns a name without .dcm; PACS exports name files 1.2.840.113.7 and the like."""
+    return path.name[:-4] if path.name.lower().endswith((".dcm", ".ima")) else path.name
+
+
+def _relative(path: Path, base: Path) -> str:
+    return Path(os.path.relpath(path, base)).as_posix()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences pydicom's warnings: they quote attributes."""
+    logger = logging.getLogger("pydicom")
+    was_disabled = logger.disabled
+    logger.disabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = was_disabled

@@ -1,0 +1,56 @@
+"""Turns whatever a damaged file makes a reader raise into one sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pydicom.errors
+
+from gastritis_gan.errors import InputError
+
+
+@contextlib.contextmanager
+def refusal(path: Path, problem: str) -> Iterator[None]:
+    """Names the file, and the problem, in whatever is raised inside.
+
+    Args:
+        path: The file.
+        problem: What it means when the code inside raises.
+
+    Raises:
+        InputError: Anything but a lack of memory was raised inside.
+    """
+    try:
+        with _quiet():
+            yield
+    except MemoryError:
+        raise
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except pydicom.errors.InvalidDicomError:
+        raise InputError(
+            f"{path}: is not a DICOM, PNG or TIFF file (no DICM after 128 bytes)."
+        ) from None
+    except Exception as error:  # noqa: BLE001 - damage surfaces as any exception
+        # pydicom introduces what each of its plugins said by a line that says nothing
+        text = str(error).rpartition("available plugins:")[2]
+        reason = " ".join(text.split()) or type(error).__name__
+        raise InputError(f"{path}: {problem} ({reason}).") from None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences pydicom's warnings: they quote attributes; errors are reported here."""
+    logger = logging.getLogger("pydicom")
+    was_disabled = logger.disabled
+    logger.disabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = was_disabled
