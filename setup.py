@@ -20,6 +20,11 @@ COMPUTE = [
     "scipy>=1.13",
     "tensorboard>=2.20",
 ]
+# Decoders of compressed DICOM images. The licences are free to combine: GDCM is
+# Apache-2.0, pylibjpeg and its OpenJPEG plug-in are MIT.
+DICOM = ["pylibjpeg>=2.0", "pylibjpeg-openjpeg>=2.3", "python-gdcm>=3.0.24"]
+# NIfTI and NRRD masks; both MIT.
+OUTLINES = ["nibabel>=5.2", "pynrrd>=1.0"]
 CPU_BUILD = "sys_platform == 'linux' and platform_machine == 'x86_64'"
 NO_CPU_BUILD = "sys_platform != 'linux' or platform_machine != 'x86_64'"
 
@@ -71,7 +76,17 @@ setup(
             *COMPUTE,
         ],
         "gpu": ["tensorflow[and-cuda]>=2.20", *COMPUTE],
-        "test": ["build>=1.2", "hypothesis>=6.100", "pytest>=8.2"],
+        "dicom": DICOM,
+        # 12-bit JPEG Extended has no decoder under a permissive licence: GPL-3.
+        "dicom-gpl": [*DICOM, "pylibjpeg-libjpeg>=2.1"],
+        "outlines": OUTLINES,
+        "test": [
+            "build>=1.2",
+            "hypothesis>=6.100",
+            "pytest>=8.2",
+            *DICOM,
+            *OUTLINES,
+        ],
         "lint": [
             "import-linter>=2.1",
             "mypy>=1.14",

@@ -21,8 +21,8 @@ def cohort(folder: Path, csv_path: Path) -> None:
     """Draft a cohort file from the DICOM headers in FOLDER and the folders below it.
 
     Every file with a single greyscale image gets a row; `patient` is its PatientID. An
-    outline is the PNG, TIFF, JSON, NIfTI or NRRD file with the name of the image. Nothing
-    in a header says what the `label` is: fill that column in, and read the rest, before
+    outline is the PNG, TIFF, JSON, NIfTI or NRRD file with the image's name. Nothing in
+    a header says what the `label` is: fill that column in, and read the rest, before
     `prepare`. Files that are not in the draft are listed, each with the reason, in
     NAME_left_out.csv beside it.
 
@@ -53,8 +53,8 @@ def cohort(folder: Path, csv_path: Path) -> None:
         click.echo(f"  patient  {no_patient:,} images have no PatientID")
     if no_outline:
         click.echo(
-            f"  outline  {no_outline:,} images, {draft.ambiguous:,} of them with several "
-            "candidates"
+            f"  outline  {no_outline:,} images, {draft.ambiguous:,} of them with "
+            "several candidates"
         )
     reasons = collections.Counter(reason for _, reason in draft.left_out)
     for reason, number in reasons.most_common():

@@ -40,8 +40,9 @@ def prepare(
     """Decode and de-identify COHORT, a `cohort.csv` or the folder that holds it.
 
     The CSV has the columns image, patient, label and outline; paths are relative to it.
-    Images are DICOM, PNG or TIFF; outlines are PNG or TIFF masks of the same size,
-    above 0 inside the organ. The labels are the config's `cohort.positive` and
+    Images are DICOM, PNG or TIFF; outlines are masks (PNG, TIFF, NIfTI, NRRD, DICOM
+    Segmentation; above 0 inside the organ) or polygons (LabelMe, COCO) of the image's
+    size. Test images can go without. The labels are the config's `cohort.positive` and
     `cohort.negative`.
 
     The store holds no name, path or DICOM attribute of the cohort. Its pseudonyms come

@@ -8,10 +8,12 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
+from gastritis_gan.data.numbered_path import split_number
 from gastritis_gan.errors import InputError
 
 COHORT_FILE = "cohort.csv"
-_COLUMNS = ("image", "patient", "label", "outline")
+_REQUIRED = ("image", "patient", "label")
+_COLUMNS = (*_REQUIRED, "outline")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,15 +22,17 @@ class CohortImage:
 
     Attributes:
         name: The image as the cohort file writes it.
-        image: The image file.
-        outline: The mask file of the organ.
+        image: The image file, with `#` and a number where it names a frame
+            (`numbered_path.split_number` separates them).
+        outline: The file with the organ's outline, with `#` and a number where it names
+            a part; None where the cell is empty.
         patient: The patient as the cohort file writes it.
         label: "positive" or "negative".
     """
 
     name: str
     image: Path
-    outline: Path
+    outline: Path | None
     patient: str
     label: str
 
@@ -58,8 +62,9 @@ def read_cohort(path: Path, *, positive: str, negative: str) -> Cohort:
 
     Raises:
         InputError: The file cannot be read, has other columns than image, patient,
-            label and outline, has no rows, or a row has an empty field, an unknown
-            label, a file that does not exist or an image that another row has already.
+            label and outline, has no rows, or a row has no image, patient or label, an
+            unknown label, a file that does not exist or an image that another row has
+            already.
     """
     csv_path = path / COHORT_FILE if path.is_dir() else path
     labels = {positive: "positive", negative: "negative"}
@@ -67,7 +72,7 @@ def read_cohort(path: Path, *, positive: str, negative: str) -> Cohort:
     row_of_image: dict[Path, int] = {}
     for line, row in _rows(csv_path):
         where = f"{csv_path}, row {line}"
-        for column in _COLUMNS:
+        for column in _REQUIRED:
             if not row[column]:
                 raise InputError(f"{where}: the column `{column}` is empty.")
         if row["label"] not in labels:
@@ -76,8 +81,13 @@ def read_cohort(path: Path, *, positive: str, negative: str) -> Cohort:
                 f"{positive!r} (`cohort.positive`) and {negative!r} "
                 "(`cohort.negative`)."
             )
-        files = {key: csv_path.parent / row[key] for key in ("image", "outline")}
-        for column, file in files.items():
+        files = {
+            column: csv_path.parent / row[column]
+            for column in ("image", "outline")
+            if row[column]
+        }
+        for column, path_and_number in files.items():
+            file, _ = split_number(path_and_number)
             if not file.is_file():
                 raise InputError(f"{where}: the {column} file {file} does not exist.")
         resolved = files["image"].resolve()
@@ -91,7 +101,7 @@ def read_cohort(path: Path, *, positive: str, negative: str) -> Cohort:
             CohortImage(
                 name=row["image"],
                 image=files["image"],
-                outline=files["outline"],
+                outline=files.get("outline"),
                 patient=row["patient"],
                 label=labels[row["label"]],
             )

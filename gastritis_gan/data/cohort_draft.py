@@ -15,18 +15,17 @@ from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.uid import SegmentationStorage
 
 from gastritis_gan.errors import InputError
 from gastritis_gan.files import refuse_existing, write_bytes
 from gastritis_gan.progress import progress_bar
 
 _PREAMBLE_BYTES = 128
-_OUTLINE_SUFFIXES = (
-    *(".png", ".tif", ".tiff", ".json", ".nii", ".nii.gz", ".nrrd"),
-    *(".seg.nrrd", ".seg.dcm"),
-)
+_OUTLINE_SUFFIXES = (".png", ".tif", ".tiff", ".json", ".nii", ".nii.gz", ".nrrd")
 _KEYWORDS = (
     "PatientID",
+    "SOPClassUID",
     "SOPInstanceUID",
     "SamplesPerPixel",
     "PhotometricInterpretation",
@@ -34,7 +33,6 @@ _KEYWORDS = (
     "Rows",
     "Columns",
 )
-_PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)  # float, double and integer pixels
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -147,17 +145,20 @@ def write_draft(draft: CohortDraft, csv_path: Path) -> None:
 def _write_csv(path: Path, rows: list[tuple[str, ...]]) -> None:
     stream = io.StringIO(newline="")
     csv.writer(stream, lineterminator="\n").writerows(rows)
-    write_bytes(path, stream.getvalue().encode())
+    write_bytes(path, stream.getvalue().encode(errors="backslashreplace"))
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(parent, n) for n in names if not n.startswith("."))
+        paths = (Path(parent, name) for name in names if not name.startswith("."))
+        yield from (path for path in paths if path.is_file())
 
 
 def _read_header(path: Path) -> _Image | str | None:
-    """Returns an image, why a DICOM file is none, or None for a file of another kind."""
+    """Returns an image, why a file is none, or None for a file that is not DICOM."""
+    if not str(path).isprintable():
+        return "its name cannot be written to a CSV file"
     try:
         with path.open("rb") as stream:
             head = stream.read(_PREAMBLE_BYTES + 4)
@@ -168,7 +169,7 @@ def _read_header(path: Path) -> _Image | str | None:
     try:
         with _quiet():
             header = pydicom.dcmread(
-                path, specific_tags=[*_KEYWORDS, *_PIXEL_TAGS], defer_size=1024
+                path, specific_tags=list(_KEYWORDS), stop_before_pixels=True
             )
             return _reason(header) or _Image(
                 path=path,
@@ -183,8 +184,10 @@ def _read_header(path: Path) -> _Image | str | None:
 
 def _reason(header: Dataset) -> str:
     """Returns why a DICOM file is no single greyscale image, or nothing."""
-    if not any(tag in header for tag in _PIXEL_TAGS):
+    if not (header.get("Rows") and header.get("Columns")):
         return "DICOM without an image"
+    if header.get("SOPClassUID") == SegmentationStorage:
+        return "DICOM segmentation"
     if int(header.get("NumberOfFrames") or 1) != 1:
         return "DICOM with several frames"
     photometric = header.get("PhotometricInterpretation")
@@ -193,8 +196,6 @@ def _reason(header: Dataset) -> str:
         "MONOCHROME2",
     ):
         return "DICOM in colour"
-    if not (header.get("Rows") and header.get("Columns")):
-        return "DICOM without the size of its image"
     return ""
 
 
@@ -221,8 +222,9 @@ def _match_outlines(
 
 
 def _stem(path: Path) -> str:
-    """Returns a name without .dcm; PACS exports name files 1.2.840.113.7 and the like."""
-    return path.name[:-4] if path.name.lower().endswith((".dcm", ".ima")) else path.name
+    """Returns a name without .dcm; that of a PACS export may be 1.2.840.113.7."""
+    name = path.name
+    return name[:-4] if name.lower().endswith((".dcm", ".ima")) else name
 
 
 def _relative(path: Path, base: Path) -> str:

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from gastritis_gan.data.dicom import read_dicom
+from gastritis_gan.data.dicom.reader import read_dicom
+from gastritis_gan.data.numbered_path import split_number
 from gastritis_gan.errors import InputError
 
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")  # PNG; TIFF, both byte orders
 _DICOM_PREAMBLE_BYTES = 128
 _DTYPE_OF_MODE = {"1": "bool", "L": "uint8", "I;16": "uint16", "I;16B": "uint16"}
+_EXIF_ORIENTATION = 274
 _TIFF_PHOTOMETRIC = 262
 _WHITE_IS_ZERO = 0
 
@@ -22,7 +24,7 @@ def read_image(path: Path, *, bits: int) -> np.ndarray:
     """Reads a DICOM, PNG or TIFF file; the content decides, not the name.
 
     Args:
-        path: The file.
+        path: The file; `image.dcm#3` is the third frame of `image.dcm`.
         bits: 8 or 16 bits per pixel of the result.
 
     Returns:
@@ -32,8 +34,11 @@ def read_image(path: Path, *, bits: int) -> np.ndarray:
         InputError: The file cannot be read, is damaged or of another kind, or is not
             one greyscale image.
     """
+    path, frame = split_number(path)
     if not is_png_or_tiff(path):
-        return read_dicom(path, bits=bits)
+        return read_dicom(path, bits=bits, frame=frame)
+    if frame is not None:
+        raise InputError(f"{path}: is a PNG or TIFF file and has no frame {frame}.")
     pixels = read_grey_file(path)
     if pixels.dtype == bool:
         raise InputError(
@@ -48,13 +53,18 @@ def is_png_or_tiff(path: Path) -> bool:
     Raises:
         InputError: The file cannot be read.
     """
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(_DICOM_PREAMBLE_BYTES + 4)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+    head = _read_head(path)
     # PS3.10 7.1 allows a DICOM file to begin like a TIFF.
-    return head.startswith(_SIGNATURES) and head[_DICOM_PREAMBLE_BYTES:] != b"DICM"
+    return head.startswith(_SIGNATURES) and not _has_dicom_prefix(head)
+
+
+def is_dicom(path: Path) -> bool:
+    """Says whether a file has the prefix of the DICOM file format (PS3.10 7.1).
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    return _has_dicom_prefix(_read_head(path))
 
 
 def read_grey_file(path: Path) -> np.ndarray:
@@ -115,3 +125,20 @@ def _check_is_grey(path: Path, file: Image.Image) -> None:
             f"{path}: is not 8- or 16-bit greyscale (Pillow's mode {file.mode!r}); "
             "convert colour and palette images to greyscale first."
         )
+    # Pillow turns a TIFF by its tag when it loads it, but not a PNG.
+    if file.format == "PNG" and file.getexif().get(_EXIF_ORIENTATION, 1) != 1:
+        raise InputError(
+            f"{path}: states an orientation in EXIF; save it the right way up without."
+        )
+
+
+def _read_head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(_DICOM_PREAMBLE_BYTES + 4)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+
+
+def _has_dicom_prefix(head: bytes) -> bool:
+    return head[_DICOM_PREAMBLE_BYTES:] == b"DICM"

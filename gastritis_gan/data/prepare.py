@@ -23,6 +23,7 @@ from PIL import Image
 
 from gastritis_gan.data.cohort import Cohort, CohortImage
 from gastritis_gan.data.image_file import read_image
+from gastritis_gan.data.numbered_path import split_number
 from gastritis_gan.data.outline import read_outline
 from gastritis_gan.data.patches import PatchGeometry
 from gastritis_gan.data.pseudonym import (
@@ -87,7 +88,7 @@ class _Conversion:
         rows, columns = self._grid(row, pixels)
         counts = np.full(rows.size, _NO_OUTLINE, np.int32)
         if row.outline is not None:
-            mask = read_outline(row.outline, shape=pixels.shape)
+            mask = read_outline(row.outline, shape=pixels.shape, image=row.image)
             counts = self.geometry.count_pixels(mask, rows, columns)
             buffer = io.BytesIO()
             Image.fromarray(mask).save(buffer, "PNG")  # 1 bit per pixel
@@ -203,35 +204,21 @@ def prepare_store(  # noqa: PLR0913 - one argument per setting of the store
             )
             keys = [_image_key(row, secret=secret) for row in rows]
             records = _run(convert, rows, keys, workers=workers, description="prepare")
-            patients = [pseudonym(secret, "patient", row.patient) for row in rows]
             images = [
                 StoredImage(
                     key=key,
-                    patient=patient,
+                    patient=pseudonym(secret, "patient", row.patient),
                     label=row.label,
                     split=splits[row.patient],
                     height=record["height"],
                     width=record["width"],
                     sha256=record["sha256"],
                 )
-                for key, patient, row, record in zip(
-                    keys, patients, rows, records, strict=True
-                )
+                for key, row, record in zip(keys, rows, records, strict=True)
             ]
             unpublished = folder / _STORE_FOLDER
             _write_patches(unpublished / PATCHES_FILE, records, geometry)
-            facts = {
-                **plan,
-                "split_hash": hash_split(
-                    (i.key, i.sha256, i.label, i.split) for i in images
-                ),
-                "images": [dataclasses.asdict(image) for image in images],
-                "inputs": {
-                    key: record["inputs"]
-                    for key, record in zip(keys, records, strict=True)
-                },
-            }
-            write_json(unpublished / FACTS_FILE, facts)
+            _write_facts(unpublished / FACTS_FILE, plan, images, records)
             refuse_existing(store_path)
             unpublished.rename(store_path)
     except Exception:
@@ -364,13 +351,16 @@ def _hash_inputs(row: CohortImage, *, secret: bytes) -> dict[str, str | None]:
     """
     return {
         "image": _hash_file(row.image, "image", secret=secret),
-        "outline": row.outline and _hash_file(row.outline, "outline", secret=secret),
+        "outline": None
+        if row.outline is None
+        else _hash_file(row.outline, "outline", secret=secret),
     }
 
 
 def _hash_file(path: Path, domain: str, *, secret: bytes) -> str:
+    file, part = split_number(path)
     try:
-        return pseudonym(secret, domain, sha256_of_file(path))
+        return pseudonym(secret, domain, f"{sha256_of_file(file)}#{part}")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
 
@@ -426,6 +416,23 @@ def _end_with_the_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def _write_facts(
+    path: Path,
+    plan: dict[str, Any],
+    images: list[StoredImage],
+    records: list[dict[str, Any]],
+) -> None:
+    split_hash = hash_split((i.key, i.sha256, i.label, i.split) for i in images)
+    pairs = zip(images, records, strict=True)
+    facts = {
+        **plan,
+        "split_hash": split_hash,
+        "images": [dataclasses.asdict(image) for image in images],
+        "inputs": {image.key: record["inputs"] for image, record in pairs},
+    }
+    write_json(path, facts)
+
+
 def _write_patches(
     path: Path, records: list[dict[str, Any]], geometry: PatchGeometry
 ) -> None:
@@ -437,9 +444,7 @@ def _write_patches(
         image=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
         row=np.concatenate([rows for rows, _ in grids]),
         column=np.concatenate([columns for _, columns in grids]),
-        pixels_inside=np.concatenate(
-            [record["pixels_inside"] for record in records]
-        ),
+        pixels_inside=np.concatenate([record["pixels_inside"] for record in records]),
     )
     write_bytes(path, buffer.getvalue())
 

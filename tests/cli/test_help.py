@@ -10,7 +10,16 @@ from click.testing import CliRunner
 from gastritis_gan import __version__
 from gastritis_gan.cli.main import main
 
-COMMANDS = ["phantom", "prepare", "fit", "export", "sample", "gan-train"]
+COMMANDS = [
+    "phantom",
+    "cohort",
+    "prepare",
+    "inspect",
+    "fit",
+    "export",
+    "sample",
+    "gan-train",
+]
 
 # One fresh interpreter asks for every help text and lists what it had to import.
 _ASK_ALL = """

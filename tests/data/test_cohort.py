@@ -60,7 +60,7 @@ def test_rows_are_read_in_order_from_the_file_or_its_folder(write_csv, tmp_path)
             "row 2: the image file .*c.png does not",
         ),
         (HEADER + "a.png,1,normal,m.png\n", "row 2: the outline file .*m.png does not"),
-        (HEADER + "a.png,1,normal,\n", "row 2: the column `outline` is empty"),
+        (HEADER + "a.png,,normal,mask.png\n", "row 2: the column `patient` is empty"),
         (HEADER + "a.png,1,normal\n", "row 2: must have 4 fields"),
         (HEADER + "a.png,1,normal,mask.png,x\n", "row 2: must have 4 fields"),
         (
@@ -72,6 +72,23 @@ def test_rows_are_read_in_order_from_the_file_or_its_folder(write_csv, tmp_path)
 def test_a_wrong_file_is_refused_with_its_place(write_csv, text, message):
     with pytest.raises(InputError, match=message):
         _read(write_csv(text))
+
+
+def test_an_outline_may_be_missing(write_csv):
+    (image,) = _read(write_csv(HEADER + "a.png,1,normal,\n")).images
+    assert image.outline is None
+
+
+def test_a_file_may_be_followed_by_the_number_of_a_part(write_csv, tmp_path):
+    rows = "a.png#1,1,normal,mask.png#7\na.png#2,1,normal,\na.png,1,normal,\n"
+    images = _read(write_csv(HEADER + rows)).images
+    assert [image.name for image in images] == ["a.png#1", "a.png#2", "a.png"]
+    assert images[0].image == tmp_path / "a.png#1"
+    assert images[0].outline == tmp_path / "mask.png#7"
+    with pytest.raises(InputError, match=r"row 3: the image a.png#1 is in row 2"):
+        _read(write_csv(HEADER + "a.png#1,1,normal,\na.png#1,1,normal,\n"))
+    with pytest.raises(InputError, match=r"the image file .*c.png does not exist"):
+        _read(write_csv(HEADER + "c.png#1,1,normal,\n"))
 
 
 def test_an_absent_or_unreadable_file_is_refused(write_csv, tmp_path):

@@ -5,7 +5,6 @@ import pytest
 from PIL import Image
 
 from gastritis_gan.data.image_file import convert_bits, read_image
-from gastritis_gan.data.outline import read_outline
 from gastritis_gan.errors import InputError
 
 GREY8 = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
@@ -88,24 +87,16 @@ def test_a_file_cut_anywhere_is_refused_or_whole(tmp_path, suffix):
     assert refused > 20
 
 
-@pytest.mark.parametrize("value", [1, 255])
-def test_an_outline_is_whatever_is_not_zero(tmp_path, value):
-    path = tmp_path / "mask.png"
-    mask = np.eye(4, dtype=bool)
-    Image.fromarray(mask.astype(np.uint8) * np.uint8(value)).save(path)
-    np.testing.assert_array_equal(read_outline(path, shape=(4, 4)), mask)
-    Image.fromarray(mask).save(path)  # one bit per pixel
-    np.testing.assert_array_equal(read_outline(path, shape=(4, 4)), mask)
+def test_a_png_that_states_to_be_turned_is_refused(tmp_path):
+    path = tmp_path / "image.png"
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.fromarray(GREY8).save(path, exif=exif)
+    with pytest.raises(InputError, match="states an orientation in EXIF"):
+        read_image(path, bits=8)
 
 
-def test_an_outline_of_another_size_or_without_organ_is_refused(tmp_path):
-    path = tmp_path / "mask.png"
-    Image.fromarray(GREY8).save(path)
-    with pytest.raises(InputError, match=r"is 4 x 3 pixels .* its image 3 x 4"):
-        read_outline(path, shape=(4, 3))
-    Image.fromarray(GREY8 * 0).save(path)
-    with pytest.raises(InputError, match="is empty"):
-        read_outline(path, shape=(3, 4))
-    path.write_text("mask")
-    with pytest.raises(InputError, match="must be a PNG or TIFF mask"):
-        read_outline(path, shape=(3, 4))
+def test_a_frame_of_a_png_is_refused(tmp_path):
+    Image.fromarray(GREY8).save(tmp_path / "image.png")
+    with pytest.raises(InputError, match="has no frame 2"):
+        read_image(tmp_path / "image.png#2", bits=8)

@@ -14,7 +14,10 @@ from PIL import Image
 
 from gastritis_gan.cli.main import main
 from gastritis_gan.data.image_file import read_image
+from gastritis_gan.data.inspection import count
 from gastritis_gan.data.patches import PatchGeometry
+from gastritis_gan.data.split import split_patients
+from gastritis_gan.data.store import PATCH_SETS
 from gastritis_gan.errors import InputError
 
 from .conftest import MARKER, organ_mask
@@ -142,6 +145,57 @@ def test_images_without_an_inside_patch_are_named_by_their_key(make_store, caplo
     assert all(image.key in caplog.text for image in store.images)
 
 
+def _drop_outlines(cohort: Path, patients: set[str]) -> None:
+    path = cohort / "cohort.csv"
+    lines = path.read_text().splitlines()
+    for number, line in enumerate(lines):
+        image, patient, label, _ = line.split(",")
+        if patient in patients:
+            lines[number] = f"{image},{patient},{label},"
+    path.write_text("\n".join(lines))
+
+
+def _patients_of(cohort: Path) -> list[tuple[str, str]]:
+    lines = (cohort / "cohort.csv").read_text().splitlines()[1:]
+    return [(line.split(",")[1], line.split(",")[2]) for line in lines]
+
+
+def test_only_test_images_can_go_without_an_outline(make_cohort, make_store, tmp_path):
+    cohort = make_cohort()
+    splits = split_patients(
+        [
+            (patient, "positive" if label == "dense" else "negative")
+            for patient, label in _patients_of(cohort)
+        ],
+        train_positive_patients=2,
+        train_negative_patients=2,
+        seed=5,
+    )
+    test = {patient for patient, split in splits.items() if split == "test"}
+    _drop_outlines(cohort, test)
+    store = make_store(cohort=cohort)
+    for index, image in enumerate(store.images):
+        patches = store.patches_of_image(index, inside_only=False)
+        assert patches.size == 49
+        is_test = image.split == "test"
+        assert np.isnan(store.patch_coverage[patches]).all() == is_test
+        assert (store.outline(index) is None) == is_test
+        inside = store.patches_of_image(index, inside_only=True)
+        assert (inside.size == 0) == is_test
+    for name in PATCH_SETS:
+        assert store.patch_set(name, "test").size == 0
+        assert store.patch_set(name, "train").size > 0
+    counts = count(store)["images"]
+    assert [(i["unknown"], i["inside"]) for i in counts if i["split"] == "test"] == [
+        (49, 0)
+    ] * 4
+    names = [path.name for path in tmp_path.iterdir()]
+    _drop_outlines(cohort, {min(set(splits) - test)})
+    with pytest.raises(InputError, match=r"has no outline but is drawn for training"):
+        make_store("other", cohort=cohort)
+    assert [path.name for path in tmp_path.iterdir()] == names
+
+
 def _break_nothing(folder: Path) -> None:
     pass
 
@@ -198,9 +252,7 @@ def test_a_full_disk_leaves_nothing_behind(make_cohort, tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.iterdir()} == {cohort.name, "config.yaml"}
 
 
-def test_the_command_reports_the_sets(
-    make_cohort, tmp_path
-):
+def test_the_command_reports_the_sets(make_cohort, tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text(CONFIG)
     arguments = ["prepare", str(make_cohort()), "--config", str(config)]

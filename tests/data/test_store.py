@@ -106,10 +106,9 @@ def test_another_format_version_is_named(make_store):
 def test_the_first_format_version_is_read(make_store):
     store = make_store()
     facts = json.loads((store.path / "store.json").read_text())
-    known = "format positive negative bits patches seed split_hash images".split()
-    (store.path / "store.json").write_text(
-        json.dumps({**{key: facts[key] for key in known}, "format_version": 1})
-    )
+    for key in ("image_size", "cohort", "inputs"):  # are new in version 2
+        del facts[key]
+    (store.path / "store.json").write_text(json.dumps({**facts, "format_version": 1}))
     shutil.rmtree(store.path / "outlines")
     old = Store.open(store.path)
     assert old.images == store.images

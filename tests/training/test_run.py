@@ -206,9 +206,7 @@ def test_an_objective_that_lc_pggan_cannot_have(tmp_path, objective, message):
         )
 
 
-def test_an_unfinished_run_is_not_exported(
-    finished_run, tmp_path, monkeypatch
-):
+def test_an_unfinished_run_is_not_exported(finished_run, tmp_path, monkeypatch):
     run_dir = tmp_path / "stopped"
     copy_until(finished_run, 6, run_dir, monkeypatch=monkeypatch)
     with pytest.raises(InputError, match="has done 6 of 11 steps"):

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import zlib
+import struct
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pydicom
 import pydicom.datadict
-import pydicom.filereader
+import pydicom.multival
 from pydicom.dataset import Dataset
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pydicom.tag import BaseTag
+from pydicom.uid import UID, RLELossless
 
+from gastritis_gan.data.dicom.open_file import open_dicom
 from gastritis_gan.data.dicom.refusal import refusal
 from gastritis_gan.errors import InputError
 
 MAX_PIXELS = 1 << 27  # 16,384 x 8,192: beyond any detector; 256 MiB at 16 bits
 _MAX_INFLATED_BYTES = 2 * MAX_PIXELS + (16 << 20)
-_CHUNK_BYTES = 1 << 20
 
-_PIXEL_KEYWORDS = (
+_INTEGERS = (
     "SamplesPerPixel",
-    "PhotometricInterpretation",
     "PlanarConfiguration",
     "NumberOfFrames",
     "Rows",
@@ -32,6 +33,10 @@ _PIXEL_KEYWORDS = (
     "BitsStored",
     "HighBit",
     "PixelRepresentation",
+)
+_PIXEL_KEYWORDS = (
+    *_INTEGERS,
+    "PhotometricInterpretation",
     "ExtendedOffsetTable",
     "ExtendedOffsetTableLengths",
 )
@@ -40,8 +45,9 @@ _PIXEL_KEYWORDS = (
 def read_header(path: Path, keywords: Iterable[str]) -> Dataset:
     """Reads the attributes that describe the pixels, and `keywords`; no other.
 
-    Nothing else is read, so no attribute of the patient is ever in memory. No pixel is
-    read either: what a file declares is compared with its size before memory is taken.
+    Nothing else is read, so that nothing about the patient can get into a message. No
+    pixel is read either: what a file declares is compared with its size before memory
+    is taken.
 
     Args:
         path: The file.
@@ -55,8 +61,7 @@ def read_header(path: Path, keywords: Iterable[str]) -> Dataset:
             declares, or more than any radiograph.
     """
     tags = [*_PIXEL_KEYWORDS, *keywords]
-    with refusal(path, "cannot be read as DICOM"), path.open("rb") as stream:
-        _check_inflated_size(stream)
+    with refusal(path, "cannot be read as DICOM"), open_data_set(path) as stream:
         header = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=tags)
         _check_values(header)
         syntax = header.file_meta.get("TransferSyntaxUID")
@@ -64,14 +69,16 @@ def read_header(path: Path, keywords: Iterable[str]) -> Dataset:
             raise InputError(
                 "has no (0002,0010) TransferSyntaxUID, so it cannot be decoded."
             )
-        if syntax == DeflatedExplicitVRLittleEndian:
-            present = _MAX_INFLATED_BYTES  # counted when it is decoded
-        else:  # the stream is at the pixels' tag, or at the end
-            present = os.fstat(stream.fileno()).st_size - stream.tell()
-        if present == 0:
-            raise InputError("has no (7FE0,0010) PixelData, so it is not an image.")
+        start = stream.tell()  # at the tag of the pixels, or at the end
+        _check_is_at_pixels(stream, is_little_endian=header.original_encoding[1])
+        present = stream.seek(0, os.SEEK_END) - start
         _check_size(header, UID(syntax), present)
     return header
+
+
+def open_data_set(path: Path) -> contextlib.AbstractContextManager[BinaryIO]:
+    """Opens a DICOM file for reading, inflated if need be; see `open_dicom`."""
+    return open_dicom(path, max_inflated_bytes=_MAX_INFLATED_BYTES)
 
 
 def num_frames(header: Dataset) -> int:
@@ -87,21 +94,57 @@ def first_value(dataset: Dataset, keyword: str) -> Any:
     return element
 
 
-def _check_inflated_size(stream: BinaryIO) -> None:
-    """Refuses a deflated file that would inflate beyond any image (PS3.5 A.5)."""
-    pydicom.filereader.read_preamble(stream, force=False)
-    meta = pydicom.filereader.read_file_meta_info(Path(stream.name))
-    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-        start = stream.tell() + _meta_bytes(meta)
-        stream.seek(start)
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        size, chunk = 0, stream.read(_CHUNK_BYTES)
-        while chunk and not inflater.eof:
-            size += len(inflater.decompress(chunk, _CHUNK_BYTES))
-            if size > _MAX_INFLATED_BYTES:
-                raise InputError(
-                    "(0002,0010) TransferSyntaxUID is deflated, and the file inflates "
-                    f"to more than {_MAX_INFLATED_BYTES >> 20} MiB."
-                )
-            chunk = inflater.unconsumed_tail or stream.read(_CHUNK_BYTES)
-    stream.seek(0)
+def _check_is_at_pixels(stream: BinaryIO, *, is_little_endian: bool) -> None:
+    order = "<" if is_little_endian else ">"
+    tag = stream.read(4)
+    if tag != struct.pack(f"{order}2H", 0x7FE0, 0x0010):
+        raise InputError("has no (7FE0,0010) PixelData, so it is not an image.")
+
+
+def _check_values(header: Dataset) -> None:
+    """Converts every value now, while it can be said which one is damaged."""
+    for tag in header.keys():  # noqa: SIM118 - iterating over values converts them
+        try:
+            element = header[tag]
+        except Exception as error:  # noqa: BLE001 - damage surfaces as any exception
+            raise InputError(f"{_name(tag)} cannot be read ({error}).") from None
+        is_number = isinstance(element.value, int) or element.is_empty
+        if element.keyword in _INTEGERS and not is_number:
+            raise InputError(
+                f"{_name(tag)} must be one whole number. Received: {element.value!r}."
+            )
+
+
+def _name(tag: BaseTag) -> str:
+    keyword = pydicom.datadict.keyword_for_tag(tag)
+    return f"({tag.group:04X},{tag.element:04X}) {keyword}"
+
+
+def _check_size(header: Dataset, syntax: UID, present: int) -> None:
+    """Compares what the header declares with the stated limit and the bytes present."""
+    rows, columns = header.get("Rows") or 0, header.get("Columns") or 0
+    if not 0 < rows * columns <= MAX_PIXELS:
+        raise InputError(
+            f"(0028,0010) Rows x (0028,0011) Columns is {rows} x {columns}; images of "
+            f"1 to {MAX_PIXELS:,} pixels are read."
+        )
+    if num_frames(header) < 1:
+        raise InputError(
+            f"(0028,0008) NumberOfFrames must be positive. Received: "
+            f"{num_frames(header)}."
+        )
+    samples = header.get("SamplesPerPixel") or 1
+    bits = header.get("BitsAllocated") or 0
+    declared = num_frames(header) * rows * columns * samples * bits // 8
+    if syntax == RLELossless:
+        most = 64 * present  # PackBits makes at most 128 bytes of 2
+    elif syntax.is_compressed:
+        return  # no greatest ratio; `decode_frame` compares the codestream's own size
+    else:
+        most = present
+    if declared > most:
+        raise InputError(
+            f"(7FE0,0010) PixelData is cut off: Rows x Columns x BitsAllocated is "
+            f"{rows} x {columns} x {bits}, which takes more than the {present} bytes "
+            "that are there."
+        )

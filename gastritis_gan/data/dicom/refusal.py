@@ -30,7 +30,7 @@ def refusal(path: Path, problem: str) -> Iterator[None]:
     except MemoryError:
         raise
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{path}: {_one_line(str(error))}") from None
     except pydicom.errors.InvalidDicomError:
         raise InputError(
             f"{path}: is not a DICOM, PNG or TIFF file (no DICM after 128 bytes)."
@@ -38,8 +38,14 @@ def refusal(path: Path, problem: str) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - damage surfaces as any exception
         # pydicom introduces what each of its plugins said by a line that says nothing
         text = str(error).rpartition("available plugins:")[2]
-        reason = " ".join(text.split()) or type(error).__name__
+        reason = _one_line(text) or type(error).__name__
         raise InputError(f"{path}: {problem} ({reason}).") from None
+
+
+def _one_line(text: str) -> str:
+    """Values of a damaged file, which messages quote, hold line breaks and worse."""
+    line = " ".join(text.split())
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 @contextlib.contextmanager

@@ -1,38 +1,16 @@
-"""Reads a DICOM image as grey values: PS3.3's display chain as pure functions."""
+"""PS3.3's display chain as pure functions of stored values."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import warnings
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
 import numpy as np
-import pydicom
-import pydicom.errors
-import pydicom.multival
-import pydicom.pixels
 from pydicom.dataset import Dataset
 
+from gastritis_gan.data.dicom.header import first_value
+from gastritis_gan.data.dicom.padding import is_padding
 from gastritis_gan.errors import InputError
 
-_PERCENTILES = (0.5, 99.5)  # black and white of a file that names no window
-_MAX_PIXELS = 1 << 28  # 16,384 x 16,384: beyond any detector
-
-# Nothing else is read, so no attribute of the patient is ever in memory.
-_KEYWORDS = (
-    "SamplesPerPixel",
-    "PhotometricInterpretation",
-    "PlanarConfiguration",
-    "NumberOfFrames",
-    "Rows",
-    "Columns",
-    "BitsAllocated",
-    "BitsStored",
-    "HighBit",
-    "PixelRepresentation",
+# What the functions below read of a data set.
+DISPLAY_KEYWORDS = (
     "ModalityLUTSequence",
     "RescaleSlope",
     "RescaleIntercept",
@@ -40,59 +18,10 @@ _KEYWORDS = (
     "VOILUTFunction",
     "WindowCenter",
     "WindowWidth",
-    "ExtendedOffsetTable",
-    "ExtendedOffsetTableLengths",
-    "PixelData",
+    "PixelPaddingValue",
+    "PixelPaddingRangeLimit",
 )
-
-
-def read_dicom(path: Path, *, bits: int) -> np.ndarray:
-    """Reads a DICOM image as a viewer would show it.
-
-    Modality LUT or rescale, VOI LUT or first window (without one: the 0.5th and 99.5th
-    percentile become black and white), MONOCHROME1 inversion, quantisation (PS3.3
-    C.11.1, C.11.2, C.7.6.3.1.2).
-
-    Args:
-        path: The file.
-        bits: 8 or 16 bits per pixel of the result.
-
-    Returns:
-        ndarray of uint8 or uint16 of shape (height, width); 0 is black.
-
-    Raises:
-        InputError: The file is not DICOM, holds no single greyscale image, is damaged,
-            or is compressed in a way that no installed decoder knows.
-    """
-    dataset, pixels = decode_dicom(path)
-    # Pixels have at most 65,536 values: evaluate the chain once per value.
-    smallest = int(pixels.min())
-    index = pixels.astype(np.int32) - smallest
-    counts = np.bincount(index.ravel())
-    stored_values = np.arange(smallest, smallest + counts.size)
-    with _refusal(path, "the look-up tables or the window cannot be applied"):
-        shown = display_values(stored_values, counts, dataset)  # [0, 1]
-    quantised: np.ndarray = np.rint(shown * (2**bits - 1)).astype(f"uint{bits}")
-    return quantised[index]
-
-
-def decode_dicom(path: Path) -> tuple[Dataset, np.ndarray]:
-    """Reads the attributes of the display chain and the stored pixel values.
-
-    Returns:
-        The attributes, and an ndarray of an 8- or 16-bit integer dtype and of shape
-        (height, width).
-
-    Raises:
-        InputError: As `read_dicom`.
-    """
-    with _refusal(path, "cannot be read as DICOM"):
-        dataset = pydicom.dcmread(path, specific_tags=list(_KEYWORDS))
-        _check_is_one_grey_image(dataset)
-    syntax = dataset.file_meta.TransferSyntaxUID.name
-    with _refusal(path, f"(7FE0,0010) PixelData ({syntax}) cannot be decoded"):
-        pixels = dataset.pixel_array
-    return dataset, pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+_PERCENTILES = (0.5, 99.5)  # black and white of a file that names no window
 
 
 def display_values(
@@ -106,27 +35,35 @@ def display_values(
         dataset: The attributes of the chain.
 
     Returns:
-        ndarray of float64 of shape (n,) in [0, 1]; 0 is black.
+        ndarray of float64 of shape (n,) in [0, 1]; 0 is black, and so is padding.
 
     Raises:
         InputError: An attribute of the chain has an impossible value.
     """
+    padding = is_padding(stored_values, dataset)
+    counts = np.where(padding, 0, counts)
+    if not counts.any():
+        raise InputError(
+            "(7FE0,0010) PixelData is nothing but (0028,0120) PixelPaddingValue."
+        )
     values = apply_modality_lut(stored_values, dataset)
     if dataset.get("VOILUTSequence"):
         shown = apply_lut(values, dataset.VOILUTSequence[0], dataset)
     elif (
-        _first(dataset, "WindowCenter") is None
-        or _first(dataset, "WindowWidth") is None
+        first_value(dataset, "WindowCenter") is None
+        or first_value(dataset, "WindowWidth") is None
     ):
         shown = stretch(values, *percentile_range(values, counts, _PERCENTILES))
     else:
         shown = apply_window(
             values,
-            center=float(_first(dataset, "WindowCenter")),
-            width=float(_first(dataset, "WindowWidth")),
+            center=float(first_value(dataset, "WindowCenter")),
+            width=float(first_value(dataset, "WindowWidth")),
             function=str(dataset.get("VOILUTFunction") or "LINEAR"),
         )
-    return 1.0 - shown if dataset.PhotometricInterpretation == "MONOCHROME1" else shown
+    if dataset.PhotometricInterpretation == "MONOCHROME1":
+        shown = 1.0 - shown
+    return np.where(padding, 0.0, shown)
 
 
 def apply_modality_lut(stored_values: np.ndarray, dataset: Dataset) -> np.ndarray:
@@ -264,84 +201,3 @@ def _look_up(
             f"LUTDescriptor says {num_entries}."
         )
     return table[np.clip(values - first, 0, num_entries - 1)], bits
-
-
-def _check_is_one_grey_image(dataset: Dataset) -> None:
-    if "PixelData" not in dataset:
-        raise InputError("has no (7FE0,0010) PixelData, so it is not an image.")
-    frames = dataset.get("NumberOfFrames") or 1
-    if frames != 1:
-        raise InputError(
-            f"(0028,0008) NumberOfFrames is {frames}; only single frames are read."
-        )
-    photometric = dataset.get("PhotometricInterpretation")
-    if dataset.get("SamplesPerPixel", 1) != 1 or photometric not in (
-        "MONOCHROME1",
-        "MONOCHROME2",
-    ):
-        raise InputError(
-            f"(0028,0004) PhotometricInterpretation is {photometric}; only greyscale "
-            "(MONOCHROME1, MONOCHROME2) is read."
-        )
-    if dataset.get("BitsAllocated") not in (8, 16):
-        raise InputError(
-            f"(0028,0100) BitsAllocated is {dataset.get('BitsAllocated')}; only 8 and "
-            "16 are read."
-        )
-    rows, columns = dataset.get("Rows") or 0, dataset.get("Columns") or 0
-    if not 0 < rows * columns <= _MAX_PIXELS:
-        raise InputError(
-            f"(0028,0010) Rows x (0028,0011) Columns is {rows} x {columns}; images of "
-            f"1 to {_MAX_PIXELS:,} pixels are read."
-        )
-    syntax = dataset.file_meta.get("TransferSyntaxUID")
-    if syntax is None:
-        raise InputError(
-            "has no (0002,0010) TransferSyntaxUID, so it cannot be decoded."
-        )
-    if syntax.is_compressed and not pydicom.pixels.get_decoder(syntax).is_available:
-        raise InputError(
-            f"(0002,0010) TransferSyntaxUID is {syntax.name}, for which no decoder is "
-            "installed; install pylibjpeg with its plugins, or decompress the file."
-        )
-
-
-def _first(dataset: Dataset, keyword: str) -> Any:
-    """Returns the first value of an attribute, None when it is absent or empty."""
-    element = dataset.get(keyword)
-    if isinstance(element, pydicom.multival.MultiValue):
-        return element[0] if element else None
-    return element
-
-
-@contextlib.contextmanager
-def _refusal(path: Path, problem: str) -> Iterator[None]:
-    """Turns whatever a damaged file makes the decoders raise into one sentence."""
-    try:
-        with _quiet():
-            yield
-    except MemoryError:
-        raise
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    except pydicom.errors.InvalidDicomError:
-        raise InputError(
-            f"{path}: is not a DICOM, PNG or TIFF file (no DICM after 128 bytes)."
-        ) from None
-    except Exception as error:  # noqa: BLE001 - damage surfaces as any exception
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: {problem} ({reason}).") from None
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences pydicom's warnings: they quote attributes; errors are reported here."""
-    logger = logging.getLogger("pydicom")
-    was_disabled = logger.disabled
-    logger.disabled = True
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.disabled = was_disabled

@@ -1,0 +1,42 @@
+"""`gastritis-gan inspect`: what a store holds, for a person to check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("store_path", metavar="STORE", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder to make; it must not exist.",
+)
+def inspect(store_path: Path, folder: Path) -> None:
+    """Count what STORE holds and draw contact sheets of its images.
+
+    Writes inspection.md (patches per set, class, split and patient, beside the paper's;
+    images that two patients share), counts.json (the same, and per image) and
+    sheet_SPLIT_CLASS_NUMBER.png: every image with its outline, and with a square at the
+    centre of each patch, coloured by what the patch is.
+
+    The sheets show patients' images: keep them where the store is kept.
+
+    \b
+    Example:
+      gastritis-gan inspect stores/phantom --out inspections/phantom
+    """
+    from gastritis_gan.data.inspection import TABLES_FILE, inspect_store
+    from gastritis_gan.data.store import Store
+    from gastritis_gan.files import refuse_existing
+
+    refuse_existing(folder)
+    duplicates = inspect_store(Store.open(store_path), folder)
+    for duplicate in duplicates:
+        click.echo(f"Warning: the images {duplicate}.", err=True)
+    click.echo(f"Tables:         {folder / TABLES_FILE}")
+    click.echo(f"Contact sheets: {folder / 'sheet_*.png'}")
