@@ -11,6 +11,8 @@ from pathlib import Path
 from gastritis_gan.errors import InputError
 
 PLAN_FILE = "plan.json"
+FINISHED_FOLDER = "finished"  # a record per finished image
+STORE_FOLDER = "store"  # what is renamed in the end
 _LOCK_FILE = "lock"
 
 

@@ -136,7 +136,7 @@ def test_finished_images_are_not_converted_again(work, monkeypatch):
     # A finished image that does not have its hash any more is made again.
     (images / f"{finished[0].stem}.npy").write_bytes(b"damaged")
     read = []
-    from gastritis_gan.data import prepare as module
+    from gastritis_gan.data import image_conversion as module
 
     original = module.read_image
     monkeypatch.setattr(
