@@ -105,11 +105,14 @@ class ProgressiveDiscriminator(ProgressiveNetwork):
         ):
             conv0.build((None, r, r, self._filters(r)))
             conv1.build((None, r, r, self._filters(r)))
+        self.minibatch_std_dev.build((None, 4, 4, self._filters(4)))
         self.conv.build((None, 4, 4, self._filters(4) + 1))
         self.dense0.build((None, 4 * 4 * self._filters(4)))
         self.dense1.build((None, self._filters(2)))
         if self.transition:
             self.old_from_rgb.build((None, None, None, self.num_channels))
+            half = self.resolution // 2
+            self.fade_in.build([(None, half, half, self._filters(half))] * 2)
 
     def call(self, images: Any, alpha: Any = None) -> Any:
         self._check_alpha(alpha)

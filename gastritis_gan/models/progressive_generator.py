@@ -98,6 +98,7 @@ class ProgressiveGenerator(ProgressiveNetwork):
         if self.built:
             return
         self.input_spec = keras.layers.InputSpec(shape=(None, self.latent_dim))
+        self.normalize.build(input_shape)
         self.dense.build(input_shape)
         self.conv.build((None, 4, 4, self._filters(4)))
         for r, conv0, conv1 in zip(
@@ -109,6 +110,7 @@ class ProgressiveGenerator(ProgressiveNetwork):
         self.to_rgb.build((None, r, r, self._filters(r)))
         if self.transition:
             self.old_to_rgb.build((None, r // 2, r // 2, self._filters(r // 2)))
+            self.fade_in.build([(None, r, r, self.num_channels)] * 2)
 
     def call(self, latents: Any, alpha: Any = None) -> Any:
         self._check_alpha(alpha)
