@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import csv
 import dataclasses
 import io
-import logging
 import os
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +14,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import SegmentationStorage
 
+from gastritis_gan.data.dicom.quiet import quiet_pydicom
 from gastritis_gan.errors import InputError
 from gastritis_gan.files import refuse_existing, write_bytes
 from gastritis_gan.progress import progress_bar
@@ -167,7 +165,7 @@ def _read_header(path: Path) -> _Image | str | None:
     if head[_PREAMBLE_BYTES:] != b"DICM":
         return None
     try:
-        with _quiet():
+        with quiet_pydicom():
             header = pydicom.dcmread(
                 path, specific_tags=list(_KEYWORDS), stop_before_pixels=True
             )
@@ -229,17 +227,3 @@ def _stem(path: Path) -> str:
 
 def _relative(path: Path, base: Path) -> str:
     return Path(os.path.relpath(path, base)).as_posix()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences pydicom's warnings: they quote attributes."""
-    logger = logging.getLogger("pydicom")
-    was_disabled = logger.disabled
-    logger.disabled = True
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.disabled = was_disabled

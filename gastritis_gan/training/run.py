@@ -148,8 +148,8 @@ class _Run:
         self._folder = folder
         self._schedule = schedule_of(config)
         other = "negative" if target == "positive" else "positive"
-        self._sets = (target, other, "outside") if model == "lc_pggan" else (target,)
-        self._pools = [self._pool(name) for name in self._sets]
+        sets = (target, other, "outside") if model == "lc_pggan" else (target,)
+        self._pools = [self._pool(name) for name in sets]
         self._facts = {
             "model": model,
             "target": target,
@@ -159,8 +159,10 @@ class _Run:
 
     def train(self, *, resume: bool) -> None:
         tf.config.experimental.enable_op_determinism()
-        state = self._resume() if resume else None
-        if state is None:
+        state = None
+        if resume:
+            state = self._resume()
+        else:
             self._folder.create(self._facts, dump_config(self._config))
         done = 0 if state is None else self._schedule.images_before(state.step)
         total = self._schedule.images_before(self._schedule.num_steps)

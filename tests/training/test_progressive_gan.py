@@ -1,9 +1,9 @@
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from gastritis_gan.models.weights import get_weights_by_name
+from gastritis_gan.training.objective import DiscriminatorBatch
 from gastritis_gan.training.run import schedule_of
 from gastritis_gan.training.stage_model import build_stage_model
 
@@ -127,8 +127,6 @@ def test_judged_fake_patches_change_the_discriminator_only_through_lambda():
 
 
 def batch_of(model, real, *judged_fake):
-    from gastritis_gan.training.objective import DiscriminatorBatch
-
     return DiscriminatorBatch(
         real=real,
         fake=model.generator(latents(0, 0)),
@@ -154,27 +152,8 @@ def test_at_alpha_zero_the_new_block_gets_no_gradient():
         assert changed == changes, name
 
 
-def test_two_replicas_take_the_rows_that_one_device_takes():
-    model = model_of(STABLE_4)
-    rows = tf.reshape(tf.range(8.0), (8, 1))
-
-    class Replica:
-        def __init__(self, replica_id):
-            self.replica_id_in_sync_group = replica_id
-
-    parts = []
-    for replica_id in range(2):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(
-                tf.distribute, "get_replica_context", lambda i=replica_id: Replica(i)
-            )
-            parts.append(model._own(rows, tf.constant(4)))
-    np.testing.assert_array_equal(tf.concat(parts, 0), rows)
-
-
 def test_metrics_are_reset_with_the_model():
     model = model_of(STABLE_4)
     model.train_step(images(4))
     model.reset_metrics()
     assert {float(metric.result()) for metric in model.metrics} == {0.0}
-    assert isinstance(model, keras.Model)

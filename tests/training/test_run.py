@@ -74,7 +74,7 @@ def test_a_loaded_generator_has_the_averaged_weights(finished_run):
         np.testing.assert_array_equal(array, state.weights["generator_ema"][name])
 
 
-def copy_until(run_dir, step, destination, *, monkeypatch):
+def train_until(step, destination, *, monkeypatch):
     """Trains again and dies in the step after `step`, like a killed process."""
 
     class KilledError(Exception):
@@ -109,7 +109,7 @@ def test_a_resumed_run_ends_bit_for_bit_like_the_uninterrupted_one(
 ):
     """Killed inside a stage, at a growth, inside a fade and at the switch to Eq. 5."""
     resumed = tmp_path / "resumed"
-    copy_until(finished_run, step, resumed, monkeypatch=monkeypatch)
+    train_until(step, resumed, monkeypatch=monkeypatch)
     RunFolder(resumed).append_metrics({"step": step + 1})  # a tick that will be redone
     train(
         CONFIG,
@@ -134,7 +134,7 @@ def test_a_resumed_run_ends_bit_for_bit_like_the_uninterrupted_one(
         assert {**left, speed: 0} == {**right, speed: 0}
 
 
-def test_lc_pggan_is_pggan_until_its_resolution(finished_run, tmp_path, monkeypatch):
+def test_lc_pggan_is_pggan_until_its_resolution(finished_run, tmp_path):
     """Eq. 2 and 5 differ from step 4 on, where 8 pixels begin."""
     pggan = tmp_path / "pggan"
     train(CONFIG, FakeStore(), model="pggan", target="positive", run_dir=pggan)
@@ -206,8 +206,8 @@ def test_an_objective_that_lc_pggan_cannot_have(tmp_path, objective, message):
         )
 
 
-def test_an_unfinished_run_is_not_exported(finished_run, tmp_path, monkeypatch):
+def test_an_unfinished_run_is_not_exported(tmp_path, monkeypatch):
     run_dir = tmp_path / "stopped"
-    copy_until(finished_run, 6, run_dir, monkeypatch=monkeypatch)
+    train_until(6, run_dir, monkeypatch=monkeypatch)
     with pytest.raises(InputError, match="has done 6 of 11 steps"):
         load_run(run_dir)

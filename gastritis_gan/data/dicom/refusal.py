@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pydicom.errors
 
+from gastritis_gan.data.dicom.quiet import quiet_pydicom
 from gastritis_gan.errors import InputError
 
 
@@ -25,7 +24,7 @@ def refusal(path: Path, problem: str) -> Iterator[None]:
         InputError: Anything but a lack of memory was raised inside.
     """
     try:
-        with _quiet():
+        with quiet_pydicom():
             yield
     except MemoryError:
         raise
@@ -46,17 +45,3 @@ def _one_line(text: str) -> str:
     """Values of a damaged file, which messages quote, hold line breaks and worse."""
     line = " ".join(text.split())
     return "".join(letter if letter.isprintable() else "?" for letter in line)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences pydicom's warnings: they quote attributes; errors are reported here."""
-    logger = logging.getLogger("pydicom")
-    was_disabled = logger.disabled
-    logger.disabled = True
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.disabled = was_disabled
