@@ -48,7 +48,7 @@ def export_random_model(folder: Path, *, resolution: int, fmap_base: int) -> Pat
     from gastritis_gan.models.progressive_generator import ProgressiveGenerator
 
     generator = ProgressiveGenerator(
-        resolution, latent_dim=512, fmap_base=fmap_base, fmap_max=512, fused_scale=True
+        resolution, latent_dim=512, fmap_base=fmap_base, fmap_max=512
     )
     facts = {"class_name": "random", "resolution": resolution, "latent_dim": 512}
     return export_generator(

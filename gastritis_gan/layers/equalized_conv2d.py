@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import keras
-from keras import ops
+
+from gastritis_gan.layers import convolution, cpu_convolution
 
 
 @keras.saving.register_keras_serializable(package="gastritis_gan")
@@ -23,6 +24,7 @@ class EqualizedConv2D(keras.layers.Layer):
             zeros.
         gain: Positive number; sqrt(2) is He's constant, 1 suits a linear output.
         use_bias: Whether to add one bias per output channel, initially 0.
+        activation: `"leaky_relu"`, of slope 0.2 for negative values, or None.
         seed: Integer; the same seed gives the same initial kernel. None draws a new
             one.
 
@@ -38,6 +40,7 @@ class EqualizedConv2D(keras.layers.Layer):
         *,
         gain: float = math.sqrt(2),
         use_bias: bool = True,
+        activation: Literal["leaky_relu"] | None = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -47,10 +50,15 @@ class EqualizedConv2D(keras.layers.Layer):
                 raise ValueError(f"`{argument}` must be at least 1. Received: {value}")
         if gain <= 0:
             raise ValueError(f"`gain` must be positive. Received: {gain}")
+        if activation not in ("leaky_relu", None):
+            raise ValueError(
+                f'`activation` must be "leaky_relu" or None. Received: {activation}'
+            )
         self.filters = filters
         self.kernel_size = kernel_size
         self.gain = float(gain)  # a NumPy float64 would make the kernel float64
         self.use_bias = use_bias
+        self.activation = activation
         self.seed = seed
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -72,12 +80,22 @@ class EqualizedConv2D(keras.layers.Layer):
             )
         self._scale = self.gain / math.sqrt(self.kernel_size**2 * channels)
 
-    def call(self, inputs: Any) -> Any:
-        outputs = self._convolve(inputs, self.kernel * self._scale)
-        return ops.add(outputs, self.bias) if self.use_bias else outputs
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        is_fast = training and cpu_convolution.is_faster(self.compute_dtype)
+        return self._outputs(
+            cpu_convolution if is_fast else convolution,
+            inputs,
+            self.kernel * self._scale,
+            self.bias if self.use_bias else None,
+        )
 
-    def _convolve(self, inputs: Any, kernel: Any) -> Any:
-        return ops.conv(inputs, kernel, padding="same", data_format="channels_last")
+    def _outputs(self, functions: Any, inputs: Any, kernel: Any, bias: Any) -> Any:
+        """Returns the outputs by one of the two modules that have the functions."""
+        return functions.convolve(inputs, kernel, bias, rectified=self._is_rectified)
+
+    @property
+    def _is_rectified(self) -> bool:
+        return self.activation is not None
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -86,5 +104,6 @@ class EqualizedConv2D(keras.layers.Layer):
             "kernel_size": self.kernel_size,
             "gain": self.gain,
             "use_bias": self.use_bias,
+            "activation": self.activation,
             "seed": self.seed,
         }

@@ -17,6 +17,9 @@ class MinibatchStdDev(keras.layers.Layer):
     over the samples is averaged over channels and pixels into one number, which fills
     the new channel of the group's samples.
 
+    Called with `num_sets`, it takes the batch as that many sets of N samples, one after
+    the other, which it treats one by one.
+
     Args:
         group_size: Number of samples per group, at least 1. N must be a multiple of G:
             if not, the layer raises ValueError, or, where N is only known to the graph,
@@ -39,8 +42,9 @@ class MinibatchStdDev(keras.layers.Layer):
         self.group_size = group_size
         self.epsilon = epsilon
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, num_sets: int = 1) -> Any:
         batch, height, width, channels = ops.shape(inputs)
+        batch //= num_sets
         is_static = isinstance(batch, int)  # not a tensor of the graph
         group = (min if is_static else ops.minimum)(self.group_size, batch)
         if is_static and batch % group:
@@ -49,12 +53,14 @@ class MinibatchStdDev(keras.layers.Layer):
                 f"smaller. Received: a batch of {batch}"
             )
         x = ops.cast(inputs, "float32")  # [N, H, W, C]
-        x = ops.reshape(x, (group, -1, height, width, channels))  # [G, M, H, W, C]
-        x = x - ops.mean(x, axis=0, keepdims=True)
-        variance = ops.mean(ops.square(x), axis=0)  # [M, H, W, C]
+        shape = (num_sets, group, batch // group, height, width, channels)
+        x = ops.reshape(x, shape)  # [S, G, M, H, W, C]
+        x = x - ops.mean(x, axis=1, keepdims=True)
+        variance = ops.mean(ops.square(x), axis=1, keepdims=True)  # [S, 1, M, H, W, C]
         std_dev = ops.sqrt(variance + self.epsilon)
-        std_dev = ops.mean(std_dev, axis=(1, 2, 3), keepdims=True)  # [M, 1, 1, 1]
-        std_dev = ops.tile(std_dev, (group, height, width, 1))  # [N, H, W, 1]
+        std_dev = ops.mean(std_dev, axis=(3, 4, 5), keepdims=True)  # [S, 1, M, 1, 1, 1]
+        std_dev = ops.tile(std_dev, (1, group, 1, height, width, 1))
+        std_dev = ops.reshape(std_dev, (-1, height, width, 1))  # [S * N, H, W, 1]
         std_dev = ops.cast(std_dev, self.compute_dtype)
         return ops.concatenate([inputs, std_dev], axis=-1)  # [N, H, W, C + 1]
 

@@ -32,21 +32,11 @@ def downsample_mean(images: Any) -> Any:
     return ops.average_pool(images, 2, strides=2, data_format="channels_last")
 
 
-def spread_kernel(kernel: Any) -> Any:
-    """Returns the sum of a kernel's four shifts by 0 or 1 pixel down and right.
+def check_kernel_size(kernel_size: int) -> None:
+    """Checks that scaling and a convolution of this size are one operation here.
 
-    Convolving with it at stride 2 is convolving with the kernel and then adding up 2 x
-    2 pixels; transposed, it is repeating pixels and then convolving.
-
-    Args:
-        kernel: Tensor of shape `(height, width, inputs, outputs)`.
-
-    Returns:
-        Tensor of shape `(height + 1, width + 1, inputs, outputs)`.
+    Raises:
+        ValueError: They are not.
     """
-    kernel = _shift(kernel, ((0, 1), (0, 0))) + _shift(kernel, ((1, 0), (0, 0)))
-    return _shift(kernel, ((0, 0), (0, 1))) + _shift(kernel, ((0, 0), (1, 0)))
-
-
-def _shift(kernel: Any, spatial_padding: tuple[tuple[int, int], ...]) -> Any:
-    return ops.pad(kernel, (*spatial_padding, (0, 0), (0, 0)))
+    if kernel_size != 3:
+        raise ValueError(f"`kernel_size` must be 3. Received: {kernel_size}")

@@ -32,6 +32,9 @@ class DCGANDiscriminator(Network):
         num_channels: Channels of the images.
         seed: Determines the initial weights.
 
+    With the argument `num_sets`, the batch is that many sets of equal size, one after
+    the other, each normalized on its own.
+
     Input shape: images `(batch, resolution, resolution, num_channels)` in [-1, 1].
     Output shape: unbounded scores `(batch, 1)`; the paper's output is their sigmoid.
     Reference: [Radford et al., 2016](https://arxiv.org/abs/1511.06434), section 3.
@@ -98,8 +101,18 @@ class DCGANDiscriminator(Network):
             layer.build(shape)
         self.dense.build((None, 4 * 4 * self._filters(4)))
 
-    def call(self, images: Any, alpha: Any = None, training: bool = False) -> Any:
+    def call(
+        self,
+        images: Any,
+        alpha: Any = None,
+        training: bool = False,
+        num_sets: int = 1,
+    ) -> Any:
         self._check_alpha(alpha)
+        sets = ops.split(images, num_sets)  # each is normalized by its own statistics
+        return ops.concatenate([self._scores(images, training) for images in sets])
+
+    def _scores(self, images: Any, training: bool) -> Any:
         first, *others = self.convolutions
         x = leaky_relu(first(images))  # [N, R/2, R/2, C]
         for convolution, normalization in zip(others, self.normalizations, strict=True):

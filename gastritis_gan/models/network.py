@@ -8,9 +8,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from gastritis_gan.layers.convolution import LEAKY_RELU_SLOPE
 from gastritis_gan.models.num_filters import block_resolutions, num_filters
 
-_LEAKY_RELU_SLOPE = 0.2
 _SEED_BYTES = 4
 
 
@@ -62,6 +62,10 @@ class Network(keras.Model):
             "dtype": self.dtype_policy,
         }
 
+    def _rectified(self, name: str) -> dict[str, Any]:
+        """Returns the arguments of the convolution that has this name, rectified."""
+        return {**self._named(name), "activation": "leaky_relu"}
+
     def _layer_seed(self, name: str) -> int:
         text = f"{type(self).__name__}/{name}/{self.seed}"
         digest = hashlib.sha256(text.encode()).digest()
@@ -92,4 +96,4 @@ class Network(keras.Model):
 
 def leaky_relu(x: Any) -> Any:
     """Returns `x` where positive, else a fifth of it."""
-    return ops.leaky_relu(x, negative_slope=_LEAKY_RELU_SLOPE)
+    return ops.leaky_relu(x, negative_slope=LEAKY_RELU_SLOPE)

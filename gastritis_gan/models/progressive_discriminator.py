@@ -44,12 +44,16 @@ class ProgressiveDiscriminator(ProgressiveNetwork):
             block only. If not, there is no fade branch and no `alpha`.
         seed: Determines the initial weights.
 
+    With the argument `num_sets`, the batch is that many sets of equal size, one after
+    the other, and no group of the minibatch deviation crosses their borders: the scores
+    are those of one call for each set.
+
     With the argument `noise`, two tensors for a strength (a scalar) and a seed (two
     integers), the input of every convolution is multiplied by 1 + strength * N(0, 1)
     (appendix B; the last convolution of 4 x 4 is `4x4_dense0` here).
 
     Input shape: images `(batch, resolution, resolution, num_channels)` in [-1, 1]; the
-    batch is smaller than `mbstd_group_size` or a multiple of it.
+    batch, or each of its sets, is smaller than `mbstd_group_size` or a multiple of it.
     Output shape: unbounded scores `(batch, 1)`.
     Reference: [Karras et al., 2018](https://arxiv.org/abs/1710.10196), Table 2.
     """
@@ -72,27 +76,27 @@ class ProgressiveDiscriminator(ProgressiveNetwork):
             fmap_base=fmap_base,
             fmap_max=fmap_max,
             num_channels=num_channels,
-            fused_scale=fused_scale,
             transition=transition,
             seed=seed,
             **kwargs,
         )
         self.mbstd_group_size = mbstd_group_size
+        self.fused_scale = fused_scale
         self._block_resolutions = self._resolutions[:0:-1]  # (resolution, ..., 16, 8)
         self.from_rgb = self._from_rgb(resolution)
         self.conv0_layers = [
-            EqualizedConv2D(self._filters(r), 3, **self._named(f"{r}x{r}_conv0"))
+            EqualizedConv2D(self._filters(r), 3, **self._rectified(f"{r}x{r}_conv0"))
             for r in self._block_resolutions
         ]
         conv1_class = DownsampleConv2D if fused_scale else EqualizedConv2D
         self.conv1_layers = [
-            conv1_class(self._filters(r // 2), 3, **self._named(f"{r}x{r}_conv1"))
+            conv1_class(self._filters(r // 2), 3, **self._rectified(f"{r}x{r}_conv1"))
             for r in self._block_resolutions
         ]
         self.minibatch_std_dev = MinibatchStdDev(
             group_size=mbstd_group_size, dtype=self.dtype_policy
         )
-        self.conv = EqualizedConv2D(self._filters(4), 3, **self._named("4x4_conv"))
+        self.conv = EqualizedConv2D(self._filters(4), 3, **self._rectified("4x4_conv"))
         self.dense0 = EqualizedDense(self._filters(2), **self._named("4x4_dense0"))
         self.dense1 = EqualizedDense(
             1, gain=1.0, **{**self._named("4x4_dense1"), "dtype": "float32"}
@@ -122,30 +126,36 @@ class ProgressiveDiscriminator(ProgressiveNetwork):
             half = self.resolution // 2
             self.fade_in.build([(None, half, half, self._filters(half))] * 2)
 
-    def call(self, images: Any, alpha: Any = None, noise: Any = None) -> Any:
+    def call(
+        self, images: Any, alpha: Any = None, noise: Any = None, num_sets: int = 1
+    ) -> Any:
         self._check_alpha(alpha)
         noisy = _Noise(noise)
-        x = leaky_relu(self.from_rgb(images))  # [N, R, R, C]
+        x = self.from_rgb(images)  # [N, R, R, C]
         for i, (conv0, conv1) in enumerate(
             zip(self.conv0_layers, self.conv1_layers, strict=True)
         ):
-            x = leaky_relu(conv1(noisy(leaky_relu(conv0(noisy(x))))))
+            x = conv1(noisy(conv0(noisy(x))))
             if not self.fused_scale:
                 x = downsample_mean(x)  # [N, H/2, W/2, C]
             if i == 0 and self.transition:
-                old = leaky_relu(self.old_from_rgb(downsample_mean(images)))
+                old = self.old_from_rgb(downsample_mean(images))
                 x = self.fade_in([old, x], alpha=alpha)
-        x = leaky_relu(self.conv(noisy(self.minibatch_std_dev(x))))  # [N, 4, 4, C]
+        x = self.conv(noisy(self.minibatch_std_dev(x, num_sets=num_sets)))  # [N, 4, 4, C]
         x = ops.reshape(noisy(x), (-1, 4 * 4 * self._filters(4)))
         x = leaky_relu(self.dense0(x))
         return self.dense1(x)  # [N, 1]
 
     def _from_rgb(self, resolution: int) -> EqualizedConv2D:
-        arguments = self._named(f"from_rgb_{resolution}x{resolution}")
+        arguments = self._rectified(f"from_rgb_{resolution}x{resolution}")
         return EqualizedConv2D(self._filters(resolution), 1, **arguments)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "mbstd_group_size": self.mbstd_group_size}
+        return {
+            **super().get_config(),
+            "mbstd_group_size": self.mbstd_group_size,
+            "fused_scale": self.fused_scale,
+        }
 
 
 class _Noise:

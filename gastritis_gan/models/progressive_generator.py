@@ -35,8 +35,6 @@ class ProgressiveGenerator(ProgressiveNetwork):
         fmap_max: See `num_filters`.
         num_channels: Channels of the images. `to_rgb` is the field's name of the layer
             that makes them, also where there is one.
-        fused_scale: Compute upscaling and the next convolution as one operation: the
-            same function of the same weights, with fewer multiplications.
         transition: Whether the last block fades in. If so, call the network as
             `generator(latents, alpha=alpha)`; `alpha` is a scalar, 0 = the upscaled
             images of half the resolution, 1 = the new block only. If not, there is no
@@ -57,7 +55,6 @@ class ProgressiveGenerator(ProgressiveNetwork):
         fmap_base: int,
         fmap_max: int,
         num_channels: int = 1,
-        fused_scale: bool = False,
         transition: bool = False,
         seed: int = 0,
         **kwargs: Any,
@@ -67,7 +64,6 @@ class ProgressiveGenerator(ProgressiveNetwork):
             fmap_base=fmap_base,
             fmap_max=fmap_max,
             num_channels=num_channels,
-            fused_scale=fused_scale,
             transition=transition,
             seed=seed,
             **kwargs,
@@ -79,14 +75,13 @@ class ProgressiveGenerator(ProgressiveNetwork):
         self.dense = EqualizedDense(
             (4, 4, self._filters(4)), gain=_LATENT_GAIN, **self._named("4x4_dense")
         )
-        self.conv = EqualizedConv2D(self._filters(4), 3, **self._named("4x4_conv"))
-        conv0_class = UpsampleConv2D if fused_scale else EqualizedConv2D
+        self.conv = EqualizedConv2D(self._filters(4), 3, **self._rectified("4x4_conv"))
         self.conv0_layers = [
-            conv0_class(self._filters(r), 3, **self._named(f"{r}x{r}_conv0"))
+            UpsampleConv2D(self._filters(r), 3, **self._rectified(f"{r}x{r}_conv0"))
             for r in self._resolutions[1:]
         ]
         self.conv1_layers = [
-            EqualizedConv2D(self._filters(r), 3, **self._named(f"{r}x{r}_conv1"))
+            EqualizedConv2D(self._filters(r), 3, **self._rectified(f"{r}x{r}_conv1"))
             for r in self._resolutions[1:]
         ]
         self.to_rgb = self._to_rgb(resolution)
@@ -117,13 +112,12 @@ class ProgressiveGenerator(ProgressiveNetwork):
         self._check_alpha(alpha)
         x = self.dense(self.normalize(latents))  # [N, 4, 4, C]
         x = self.normalize(leaky_relu(x))
-        x = self.normalize(leaky_relu(self.conv(x)))
+        x = self.normalize(self.conv(x))
         old = x
         for conv0, conv1 in zip(self.conv0_layers, self.conv1_layers, strict=True):
             old = x
-            x = conv0(x if self.fused_scale else upsample_nearest(x))  # [N, 2H, 2W, C]
-            x = self.normalize(leaky_relu(x))
-            x = self.normalize(leaky_relu(conv1(x)))
+            x = self.normalize(conv0(x))  # [N, 2H, 2W, C]
+            x = self.normalize(conv1(x))
         images = self.to_rgb(x)
         if not self.transition:
             return images

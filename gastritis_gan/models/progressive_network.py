@@ -9,27 +9,15 @@ from gastritis_gan.models.num_filters import MIN_RESOLUTION
 
 
 class ProgressiveNetwork(Network):
-    """Base of the two progressive networks: `fused_scale` and `transition`."""
+    """Base of the two progressive networks, whose last block may fade in."""
 
-    def __init__(
-        self,
-        resolution: int,
-        *,
-        fused_scale: bool,
-        transition: bool,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, resolution: int, *, transition: bool, **kwargs: Any) -> None:
         super().__init__(resolution, transition=transition, **kwargs)
         if transition and resolution == MIN_RESOLUTION:
             raise ValueError(
                 f"`transition` needs a lower resolution to fade from, and {resolution} "
                 "pixels have none. Received: transition=True"
             )
-        self.fused_scale = fused_scale
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "fused_scale": self.fused_scale,
-            "transition": self.transition,
-        }
+        return {**super().get_config(), "transition": self.transition}

@@ -29,9 +29,7 @@ def mean_over_micro_batches(
     """
     if num_micro_batches == 1:
         return compute(rows, tf.constant(0))
-    parts = tf.nest.map_structure(
-        lambda x: tf.reshape(x, (num_micro_batches, -1, *x.shape[1:])), rows
-    )
+    parts = _parts(rows, num_micro_batches)
     totals = tf.nest.map_structure(tf.zeros_like, like)
 
     def add_part(number: tf.Tensor, totals: Any) -> Any:
@@ -46,3 +44,28 @@ def mean_over_micro_batches(
         parallel_iterations=1,
     )
     return tf.nest.map_structure(lambda total: total / num_micro_batches, totals)
+
+
+def map_micro_batches(
+    compute: Callable[[tf.Tensor], tf.Tensor],
+    rows: tf.Tensor,
+    *,
+    num_micro_batches: int,
+) -> tf.Tensor:
+    """Returns the rows of `compute` for equal parts of a batch, one after the other.
+
+    Args:
+        compute: Maps the rows of a part to as many rows.
+        rows: Tensor with one row per sample of the batch.
+        num_micro_batches: How many parts; divides the number of rows.
+    """
+    if num_micro_batches == 1:
+        return compute(rows)
+    results = tf.map_fn(compute, _parts(rows, num_micro_batches), parallel_iterations=1)
+    return tf.reshape(results, (-1, *results.shape[2:]))
+
+
+def _parts(rows: Any, num_parts: int) -> Any:
+    return tf.nest.map_structure(
+        lambda x: tf.reshape(x, (num_parts, -1, *x.shape[1:])), rows
+    )

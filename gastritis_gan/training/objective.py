@@ -57,13 +57,21 @@ class Objective:
 
     def discriminator_loss(
         self,
-        discriminator: Callable[[Any], Any],
+        discriminator: Callable[..., Any],
         batch: DiscriminatorBatch,
         score_scale: Any = 1.0,
     ) -> tuple[Any, Any, Any]:
-        """Returns the loss without R1, then real and fake scores `(batch, 1)`."""
-        real_scores = discriminator(batch.real)  # [N, 1]
-        fake_scores = discriminator(batch.fake)  # [N, 1]
+        """Returns the loss without R1, then real and fake scores `(batch, 1)`.
+
+        Args:
+            discriminator: Maps images, and by the name `num_sets` the number of equal
+                sets that they are, to scores. It sees all sets in one call.
+            batch: The images.
+            score_scale: See `losses.gradient_penalty`.
+        """
+        sets = (batch.real, batch.fake, *batch.judged_fake)
+        scores = discriminator(tf.concat(sets, axis=0), num_sets=len(sets))
+        real_scores, fake_scores, *judged = tf.split(scores, len(sets))  # each [N, 1]
         if self.adversarial_loss == "wgan_gp":
             loss = losses.wasserstein_discriminator_loss(real_scores, fake_scores)
             loss += self.gradient_penalty_weight * losses.gradient_penalty(
@@ -79,9 +87,8 @@ class Objective:
             loss = losses.least_squares_discriminator_loss(real_scores, fake_scores)
             return loss, real_scores, fake_scores
         loss = losses.logistic_discriminator_loss(real_scores, fake_scores)
-        if batch.judged_fake:
-            scores = [discriminator(images) for images in batch.judged_fake]
-            loss += self.lc_weight * losses.loss_conditional_term(*scores)
+        if judged:
+            loss += self.lc_weight * losses.loss_conditional_term(*judged)
         return loss, real_scores, fake_scores
 
     def r1_loss(

@@ -14,7 +14,10 @@ from gastritis_gan.losses import fade_real_images
 from gastritis_gan.training.augmentation import NUM_FACTORS, flip_horizontally
 from gastritis_gan.training.conditional_update import update_if
 from gastritis_gan.training.loss_scale import LossScale
-from gastritis_gan.training.micro_batches import mean_over_micro_batches
+from gastritis_gan.training.micro_batches import (
+    map_micro_batches,
+    mean_over_micro_batches,
+)
 from gastritis_gan.training.objective import (
     DiscriminatorBatch,
     Objective,
@@ -32,6 +35,9 @@ _SCORE_DECAY = 0.9  # of the scores that LSGAN's noise follows; Karras et al. 20
 
 class ProgressiveGAN(keras.Model):
     """Trains a generator and a discriminator of one stage.
+
+    Both networks learn from the same samples: first the discriminator, then the
+    generator from what the discriminator has become.
 
     A step draws everything from (seed, global step), so that a run can be continued at
     any step. Under a strategy each replica takes its rows of the global draw; two
@@ -126,8 +132,11 @@ class ProgressiveGAN(keras.Model):
         before = [tf.identity(variable) for variable in statistics]
         context = self._context(step, tf.shape(data[0])[0])
         sets = self._discriminator_sets(data, context)
+        generated = self._generated(context)
 
-        d_gradients, d_results = self._discriminator_gradients(sets, context)
+        d_gradients, d_results = self._discriminator_gradients(
+            sets, generated.images, context
+        )
         if self.objective.uses_r1:
             r1_gradients = self._r1_gradients(sets[0], context)
             d_gradients = [
@@ -138,7 +147,7 @@ class ProgressiveGAN(keras.Model):
         d_finite = _finite(d_norm, *d_results)
         update_if(d_finite, self._update_discriminator, d_gradients)
 
-        g_gradients, g_results = self._generator_gradients(context)
+        g_gradients, g_results = self._generator_gradients(generated, context)
         g_gradients, g_results = self._over_replicas(g_gradients, g_results, context)
         g_norm = tf.linalg.global_norm(g_gradients)
         finite = d_finite & _finite(g_norm, *g_results)
@@ -207,17 +216,39 @@ class ProgressiveGAN(keras.Model):
             sets.append(images)
         return sets
 
+    def _generated(self, context: _Context) -> _Generated:
+        """Returns the step's samples, which both networks learn from."""
+        latents = context.draws.normal(Stream.LATENTS, self.generator.latent_dim)
+        if self._is_in_parts:
+            images = map_micro_batches(
+                self._compiled(
+                    lambda latents: self.generator(
+                        latents, alpha=context.alpha, training=True
+                    )
+                ),
+                latents,
+                num_micro_batches=self.options.num_micro_batches,
+            )
+            return _Generated(latents, images, None)
+        with tf.GradientTape() as tape:
+            images = self.generator(latents, alpha=context.alpha, training=True)
+        return _Generated(latents, images, tape)
+
+    @property
+    def _is_in_parts(self) -> bool:
+        """Whether parts of a step are computed apart, with no tape across them."""
+        return self.options.num_micro_batches > 1 or self.options.jit_compile
+
     def _discriminator_gradients(
-        self, sets: list[tf.Tensor], context: _Context
+        self, sets: list[tf.Tensor], fake: tf.Tensor, context: _Context
     ) -> _Gradients:
         """Returns gradients, then the loss and the scores' means and mean squares."""
         weights = self.discriminator.trainable_variables
 
         def compute(rows: dict[str, Any], number: tf.Tensor) -> Any:
-            fake = self._generate(rows["latents"], rows.get("factors"), context)
             batch = DiscriminatorBatch(
                 real=rows["sets"][0],
-                fake=fake,
+                fake=self._augmented(rows["fake"], rows.get("factors")),
                 judged_fake=tuple(rows["sets"][1:]),
                 mixing_factors=rows.get("mixing_factors"),
             )
@@ -234,10 +265,7 @@ class ProgressiveGAN(keras.Model):
             return tape.gradient(scaled_loss, weights), [loss, *means, *squares]
 
         draws = context.draws
-        rows: dict[str, Any] = {
-            "sets": sets,
-            "latents": draws.normal(Stream.D_LATENTS, self.generator.latent_dim),
-        }
+        rows: dict[str, Any] = {"sets": sets, "fake": fake}
         if self.objective.uses_mixed_images:
             rows["mixing_factors"] = draws.uniform(Stream.MIXING_FACTORS, 1, 1, 1)
         if self.options.augmentation.is_used:
@@ -268,46 +296,61 @@ class ProgressiveGAN(keras.Model):
         )
         return due
 
-    def _generator_gradients(self, context: _Context) -> _Gradients:
+    def _generator_gradients(
+        self, generated: _Generated, context: _Context
+    ) -> _Gradients:
         """Returns gradients, then the loss alone."""
         weights = self.generator.trainable_variables
 
+        def loss_of(fake: tf.Tensor, factors: Any, number: tf.Tensor) -> tf.Tensor:
+            discriminator = self._noisy_discriminator_at(
+                context, Stream.G_NOISE, number
+            )
+            scores = discriminator(self._augmented(fake, factors))
+            return self.objective.generator_loss_of(scores)
+
+        factors = None
+        if self.options.augmentation.is_used:
+            factors = context.draws.uniform(Stream.AUGMENT_G_FAKE, NUM_FACTORS)
+        if generated.tape is not None:
+            with tf.GradientTape() as tape:
+                tape.watch(generated.images)
+                loss = loss_of(generated.images, factors, tf.constant(0))
+                scaled_loss = loss * context.loss_scale
+            upstream = tape.gradient(scaled_loss, generated.images)
+            return generated.tape.gradient(
+                generated.images, weights, output_gradients=upstream
+            ), [loss]
+
         def compute(rows: dict[str, Any], number: tf.Tensor) -> Any:
             with tf.GradientTape() as tape:
-                fake = self._generate(rows["latents"], rows.get("factors"), context)
-                scores = self._noisy_discriminator_at(context, Stream.G_NOISE, number)(
-                    fake
+                fake = self.generator(
+                    rows["latents"], alpha=context.alpha, training=True
                 )
-                loss = self.objective.generator_loss_of(scores)
+                loss = loss_of(fake, rows.get("factors"), number)
                 scaled_loss = loss * context.loss_scale
             return tape.gradient(scaled_loss, weights), [loss]
 
-        latent_dim = self.generator.latent_dim
-        rows = {"latents": context.draws.normal(Stream.G_LATENTS, latent_dim)}
-        if self.options.augmentation.is_used:
-            rows["factors"] = context.draws.uniform(Stream.AUGMENT_G_FAKE, NUM_FACTORS)
+        rows = {"latents": generated.latents}
+        if factors is not None:
+            rows["factors"] = factors
         like = (weights, [tf.constant(0.0)])
         gradients: _Gradients = self._over_parts(compute, rows, like)
         return gradients
 
-    def _generate(
-        self, latents: tf.Tensor, factors: tf.Tensor | None, context: _Context
-    ) -> tf.Tensor:
-        images = self.generator(latents, alpha=context.alpha, training=True)
-        if factors is None:
-            return images
-        return self.options.augmentation(images, factors)
+    def _augmented(self, images: tf.Tensor, factors: tf.Tensor | None) -> tf.Tensor:
+        return images if factors is None else self.options.augmentation(images, factors)
 
-    def _discriminator_at(self, context: _Context) -> Callable[[Any], Any]:
-        """Returns images -> scores."""
-        return lambda images: self.discriminator(
-            images, alpha=context.alpha, training=True
+    def _discriminator_at(self, context: _Context) -> Callable[..., Any]:
+        """Returns images, number of sets -> scores."""
+        return lambda images, num_sets=1: self.discriminator(
+            images, alpha=context.alpha, training=True, num_sets=num_sets
         )
 
     def _noisy_discriminator_at(
         self, context: _Context, stream: Stream, number: tf.Tensor
-    ) -> Callable[[Any], Any]:
-        """Returns images -> scores, which meet new noise, if any, at every call."""
+    ) -> Callable[..., Any]:
+        """Returns the same, but with new noise, if any, at every call."""
         if context.noise is None:
             return self._discriminator_at(context)
         seed = tf.random.experimental.stateless_fold_in(
@@ -315,22 +358,35 @@ class ProgressiveGAN(keras.Model):
         )
         calls = itertools.count()
 
-        def discriminator(images: Any) -> Any:
+        def discriminator(images: Any, num_sets: int = 1) -> Any:
             own_seed = tf.random.experimental.stateless_fold_in(
                 seed, next(calls), alg="philox"
             )
             return self.discriminator(
-                images, alpha=context.alpha, noise=(context.noise, own_seed)
+                images,
+                alpha=context.alpha,
+                noise=(context.noise, own_seed),
+                training=True,
+                num_sets=num_sets,
             )
 
         return discriminator
 
     def _over_parts(self, compute: Callable[..., Any], rows: Any, like: Any) -> Any:
-        if self.options.jit_compile:
-            compute = tf.function(compute, jit_compile=True, autograph=False)
         return mean_over_micro_batches(
-            compute, rows, num_micro_batches=self.options.num_micro_batches, like=like
+            self._compiled(compute),
+            rows,
+            num_micro_batches=self.options.num_micro_batches,
+            like=like,
         )
+
+    def _compiled(self, compute: Callable[..., Any]) -> Callable[..., Any]:
+        if not self.options.jit_compile:
+            return compute
+        compiled: Callable[..., Any] = tf.function(
+            compute, jit_compile=True, autograph=False
+        )
+        return compiled
 
     def _over_replicas(
         self, gradients: list[tf.Tensor], results: list[tf.Tensor], context: _Context
@@ -375,6 +431,14 @@ class ProgressiveGAN(keras.Model):
             mean = tf.identity(self.mean_real_score)
             moved = _SCORE_DECAY * mean + (1 - _SCORE_DECAY) * real_score
             self.mean_real_score.assign(tf.where(finite, moved, mean))
+
+
+class _Generated(NamedTuple):
+    """Samples of a step."""
+
+    latents: tf.Tensor
+    images: tf.Tensor
+    tape: tf.GradientTape | None  # of their computation; None: to be done again
 
 
 class _Context(NamedTuple):

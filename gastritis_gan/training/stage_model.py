@@ -122,7 +122,6 @@ def build_generator(
         latent_dim=networks.latent_dim,
         fmap_base=networks.fmap_base,
         fmap_max=networks.fmap_max,
-        fused_scale=networks.fused_scale,
         transition=transition,
         **common,
     )

@@ -14,8 +14,7 @@ _MOST_STREAMS = 32  # room for more without moving the numbers of other seeds
 class Stream(enum.IntEnum):
     """What numbers are for; streams are independent of each other."""
 
-    D_LATENTS = 0
-    G_LATENTS = 1
+    LATENTS = 0
     MIXING_FACTORS = 2
     D_NOISE = 3
     G_NOISE = 4

@@ -11,7 +11,7 @@ from tests.reference.numpy_oracles import equalized_conv2d
 
 def test_layer(normal, tmp_path):
     check_layer(
-        EqualizedConv2D(3, 3, gain=1.5, seed=2),
+        EqualizedConv2D(3, 3, gain=1.5, activation="leaky_relu", seed=2),
         normal(2, 5, 4, 6),
         expected_shape=(2, 5, 4, 3),
         num_weights=2,
@@ -33,6 +33,16 @@ def test_equals_a_plain_convolution_with_a_scaled_kernel(normal, kernel_size, ga
     np.testing.assert_allclose(
         layer(x), equalized_conv2d(x, kernel, bias, gain), atol=1e-5
     )
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_leaky_relu_follows_the_bias(training):
+    layer = EqualizedConv2D(2, 1, gain=1.0, activation="leaky_relu")
+    layer.build((1, 1, 2, 1))
+    layer.set_weights([np.array([[[[1, -2]]]], np.float32), np.float32([0.5, -1])])
+    outputs = layer(np.float32([[[[1], [-2]]]]), training=training)
+    # 1 + 0.5, (-2 - 1) / 5; (-2 + 0.5) / 5, 4 - 1
+    np.testing.assert_allclose(outputs, [[[[1.5, -0.6], [-0.3, 3]]]], rtol=1e-6)
 
 
 def test_he_gain_by_default_keeps_the_variance_of_rectified_features(normal):
@@ -72,6 +82,10 @@ def test_no_bias():
         ({"filters": 0, "kernel_size": 3}, "`filters` must be at least 1. Received: 0"),
         ({"filters": 1, "kernel_size": 0}, "`kernel_size` must be at least 1"),
         ({"filters": 1, "kernel_size": 1, "gain": 0}, "`gain` must be positive"),
+        (
+            {"filters": 1, "kernel_size": 1, "activation": "relu"},
+            '`activation` must be "leaky_relu" or None. Received: relu',
+        ),
     ],
 )
 def test_wrong_arguments(arguments, message):

@@ -32,6 +32,13 @@ def test_equals_loops_over_groups(normal, batch, group_size):
     np.testing.assert_allclose(graph(x), expected, rtol=1e-5)
 
 
+def test_no_group_crosses_the_border_of_a_set(normal):
+    sets = [normal(4, 2, 3, 5), 9 * normal(4, 2, 3, 5), normal(4, 2, 3, 5) - 7]
+    outputs = MinibatchStdDev(group_size=2)(np.concatenate(sets), num_sets=3)
+    expected = np.concatenate([minibatch_std_dev(x, 2) for x in sets])
+    np.testing.assert_allclose(outputs, expected, rtol=1e-5)
+
+
 def test_hand_worked_example():
     # Groups are samples (0, 2) and (1, 3): deviations of {0, 2} and {10, 16}.
     x = np.array([0, 10, 2, 16], np.float32).reshape(4, 1, 1, 1)

@@ -65,26 +65,34 @@ def reference(shared_dir):
     return read_reference(shared_dir / "reference/pggan_reference.npz")
 
 
-def make_generator(arrays, stage, *, fused_scale=None):
-    arguments = stage.arguments
-    if fused_scale is not None:
-        arguments["fused_scale"] = fused_scale
-    generator = ProgressiveGenerator(latent_dim=LATENT_DIM, **arguments)
+@pytest.fixture(params=[False, True], ids=["inference", "training"])
+def training(request):
+    """Training on a CPU has gradients of its own: `layers.cpu_convolution`."""
+    return request.param
+
+
+def make_generator(arrays, stage, training):
+    generator = ProgressiveGenerator(latent_dim=LATENT_DIM, **stage.arguments)
     weights = subtree(arrays, f"{stage.case}/generator")
     set_weights_by_name(generator, weights, partial=True)
-    return functools.partial(generator, alpha=stage.alpha_or_none), generator
+    generate = functools.partial(
+        generator, alpha=stage.alpha_or_none, training=training
+    )
+    return generate, generator
 
 
-def make_discriminator(arrays, stage):
+def make_discriminator(arrays, stage, training):
     """Returns a function of images of the final resolution, and the network."""
-    discriminator = ProgressiveDiscriminator(**stage.arguments)
+    discriminator = ProgressiveDiscriminator(
+        fused_scale=stage.fused_scale, **stage.arguments
+    )
     weights = subtree(arrays, f"{stage.case}/discriminator")
     set_weights_by_name(discriminator, weights, partial=True)
 
     def score(images):
         factor = stage.final_resolution // stage.resolution
         images = tf.nn.avg_pool2d(images, factor, factor, "VALID")
-        return discriminator(images, alpha=stage.alpha_or_none)
+        return discriminator(images, alpha=stage.alpha_or_none, training=training)
 
     return score, discriminator
 
@@ -94,8 +102,8 @@ def assert_gradients_close(actual, expected, name=""):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=atol, err_msg=name)
 
 
-def check_generator(arrays, stage, *, fused_scale):
-    generate, _ = make_generator(arrays, stage, fused_scale=fused_scale)
+def check_generator(arrays, stage, training):
+    generate, _ = make_generator(arrays, stage, training)
     np.testing.assert_allclose(
         generate(arrays[f"{stage.case}/latents"]),
         arrays[f"{stage.key}/images"],
@@ -104,8 +112,8 @@ def check_generator(arrays, stage, *, fused_scale):
     )
 
 
-def check_discriminator(arrays, stage):
-    score, _ = make_discriminator(arrays, stage)
+def check_discriminator(arrays, stage, training):
+    score, _ = make_discriminator(arrays, stage, training)
     images = tf.constant(arrays[f"{stage.case}/images"])
     with tf.GradientTape() as tape:
         tape.watch(images)
@@ -119,14 +127,14 @@ def check_discriminator(arrays, stage):
     )
 
 
-def check_step(arrays, stage):
+def check_step(arrays, stage, training):
     """Losses, gradients, and one optimizer step with the moving average."""
     expected = subtree(arrays, f"{stage.key}/loss")
-    generate_small, generator = make_generator(arrays, stage)
-    generator_ema = make_generator(arrays, stage)[1]
+    generate_small, generator = make_generator(arrays, stage, training)
+    generator_ema = make_generator(arrays, stage, training)[1]
     ema_before = subtree(expected, "ema_before")
     set_weights_by_name(generator_ema, ema_before, partial=True)
-    score, discriminator = make_discriminator(arrays, stage)
+    score, discriminator = make_discriminator(arrays, stage, training)
     reals, mix = tf.constant(expected["reals"]), tf.constant(expected["mix"])
 
     def generate():
@@ -207,31 +215,30 @@ def adam():
     return keras.optimizers.Adam(0.001, beta_1=0.0, beta_2=0.99, epsilon=1e-8)
 
 
-@pytest.mark.parametrize("fused_scale", [False, True], ids=["plain", "fused"])
 @pytest.mark.parametrize("stage", GOLDEN_STAGES, ids=str)
-def test_generator_golden(golden, stage, fused_scale):
-    check_generator(golden, stage, fused_scale=fused_scale)
+def test_generator_golden(golden, stage, training):
+    check_generator(golden, stage, training)
 
 
 @pytest.mark.parametrize("stage", [*GOLDEN_STAGES, FUSED_GOLDEN_STAGE], ids=str)
-def test_discriminator_golden(golden, stage):
-    check_discriminator(golden, stage)
+def test_discriminator_golden(golden, stage, training):
+    check_discriminator(golden, stage, training)
 
 
-def test_step_golden(golden):
-    check_step(golden, Stage("r8_c1_nofuse", 8, 0.5))
-
-
-@pytest.mark.parametrize("stage", ALL_STAGES, ids=str)
-def test_generator(reference, stage):
-    check_generator(reference, stage, fused_scale=None)
+def test_step_golden(golden, training):
+    check_step(golden, Stage("r8_c1_nofuse", 8, 0.5), training)
 
 
 @pytest.mark.parametrize("stage", ALL_STAGES, ids=str)
-def test_discriminator(reference, stage):
-    check_discriminator(reference, stage)
+def test_generator(reference, stage, training):
+    check_generator(reference, stage, training)
+
+
+@pytest.mark.parametrize("stage", ALL_STAGES, ids=str)
+def test_discriminator(reference, stage, training):
+    check_discriminator(reference, stage, training)
 
 
 @pytest.mark.parametrize("stage", LOSS_STAGES, ids=str)
-def test_step(reference, stage):
-    check_step(reference, stage)
+def test_step(reference, stage, training):
+    check_step(reference, stage, training)

@@ -15,9 +15,7 @@ LATENTS = tf.random.stateless_normal((4, 6), seed=(0, 0))
 
 @pytest.mark.parametrize("transition", [False, True])
 def test_config_and_file_round_trip(make_generator, tmp_path, transition):
-    generator = make_generator(
-        16, num_channels=3, fused_scale=True, transition=transition, seed=7
-    )
+    generator = make_generator(16, num_channels=3, transition=transition, seed=7)
     alpha = 0.3 if transition else None
     images = generator(LATENTS, alpha=alpha)
     assert images.shape == (4, 16, 16, 3)
@@ -53,15 +51,9 @@ def test_length_of_latents_does_not_matter(make_generator):
     np.testing.assert_allclose(generator(LATENTS), generator(100 * LATENTS), atol=1e-6)
 
 
-def test_fused_scale_is_the_same_function(make_generator):
-    plain, fused = make_generator(16), make_generator(16, fused_scale=True)
-    np.testing.assert_allclose(plain(LATENTS), fused(LATENTS), atol=1e-5)
-
-
-@pytest.mark.parametrize("fused_scale", [False, True])
-def test_alpha_0_is_the_upsampled_smaller_network(make_generator, fused_scale):
-    small = make_generator(8, fused_scale=fused_scale)
-    grown = make_generator(16, fused_scale=fused_scale, transition=True, seed=1)
+def test_alpha_0_is_the_upsampled_smaller_network(make_generator):
+    small = make_generator(8)
+    grown = make_generator(16, transition=True, seed=1)
     set_weights_by_name(grown, get_weights_by_name(small), partial=True)
     expected = np.kron(small(LATENTS), np.ones((1, 2, 2, 1)))
     np.testing.assert_array_equal(grown(LATENTS, alpha=tf.constant(0.0)), expected)
@@ -88,7 +80,7 @@ def test_every_weight_learns_within_a_transition(make_generator):
 
 def test_initial_weights_do_not_depend_on_the_final_resolution(make_generator):
     small = get_weights_by_name(make_generator(8))
-    large = get_weights_by_name(make_generator(32, fused_scale=True))
+    large = get_weights_by_name(make_generator(32))
     shared = small.keys() & large.keys()
     assert shared == small.keys() - {"to_rgb_8x8/kernel", "to_rgb_8x8/bias"}
     for name in shared:

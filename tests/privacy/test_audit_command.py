@@ -54,7 +54,7 @@ def workplace(tmp_path_factory):
     assert result.exit_code == 0, result.output
     facts = json.loads((path / "store" / "store.json").read_text())
     generator = ProgressiveGenerator(
-        16, latent_dim=8, fmap_base=64, fmap_max=16, fused_scale=False, seed=0
+        16, latent_dim=8, fmap_base=64, fmap_max=16, seed=0
     )
     export_generator(
         generator,

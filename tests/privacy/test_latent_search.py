@@ -12,7 +12,7 @@ def generator():
     from gastritis_gan.models.progressive_generator import ProgressiveGenerator
 
     return ProgressiveGenerator(
-        16, latent_dim=8, fmap_base=64, fmap_max=16, fused_scale=False, seed=0
+        16, latent_dim=8, fmap_base=64, fmap_max=16, seed=0
     )
 
 

@@ -71,9 +71,13 @@ class Stage:
             "fmap_base": FMAP_BASE,
             "fmap_max": FMAP_MAX,
             "num_channels": int(re.search(r"_c(\d)", self.case)[1]),
-            "fused_scale": not self.case.endswith("nofuse"),
             "transition": self.alpha < 1,
         }
+
+    @property
+    def fused_scale(self) -> bool:
+        """Whether the discriminator averages before it activates."""
+        return not self.case.endswith("nofuse")
 
     @property
     def alpha_or_none(self) -> float | None:

@@ -19,14 +19,9 @@ FACTS = {
 }
 
 
-def make_generator(seed: int = 0, *, fused_scale: bool = False) -> ProgressiveGenerator:
+def make_generator(seed: int = 0) -> ProgressiveGenerator:
     generator = ProgressiveGenerator(
-        16,
-        latent_dim=8,
-        fmap_base=64,
-        fmap_max=16,
-        fused_scale=fused_scale,
-        seed=seed,
+        16, latent_dim=8, fmap_base=64, fmap_max=16, seed=seed
     )
     rng = np.random.default_rng(seed)
     for variable in generator.variables:  # initial biases are 0 and would hide a loss

@@ -162,8 +162,9 @@ def test_the_next_version_leaves_the_others_alone(tmp_path, facts):
     before = {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
     (tmp_path / "a" / "9").mkdir()
     (tmp_path / "a" / ".99.partial-killed").mkdir()
-    fused = make_generator(2, fused_scale=True)  # other operations, same checks
-    second = export_generator(fused, exported_dir=tmp_path, name="a", facts=facts)
+    second = export_generator(
+        make_generator(2), exported_dir=tmp_path, name="a", facts=facts
+    )
     assert (first.name, second.name) == ("1", "10")
     assert {p: p.read_bytes() for p in first.rglob("*") if p.is_file()} == before
 

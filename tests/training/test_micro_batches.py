@@ -2,7 +2,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gastritis_gan.training.micro_batches import mean_over_micro_batches
+from gastritis_gan.training.micro_batches import (
+    map_micro_batches,
+    mean_over_micro_batches,
+)
 
 # Whole numbers add up without rounding, so that equal means equal.
 IMAGES = np.random.default_rng(1).integers(-8, 9, (16, 4, 4, 1)).astype("float32")
@@ -47,3 +50,19 @@ def test_parts_are_consecutive_rows_and_numbered():
         like=tf.constant(0.0),
     )
     assert seen == [([0, 1], 0), ([2, 3], 1), ([4, 5], 2)]
+
+
+@pytest.mark.parametrize("num_micro_batches", [1, 3])
+def test_mapped_parts_are_the_mapped_batch(num_micro_batches):
+    sizes = []
+
+    def compute(rows):
+        sizes.append(len(rows))
+        return rows[:, None] * [[1.0, 10.0]]
+
+    outputs = map_micro_batches(
+        compute, tf.range(6.0), num_micro_batches=num_micro_batches
+    )
+    expected = [[0, 0], [1, 10], [2, 20], [3, 30], [4, 40], [5, 50]]
+    np.testing.assert_array_equal(outputs, expected)
+    assert sizes == [6 // num_micro_batches] * num_micro_batches

@@ -28,7 +28,7 @@ REAL, FAKE, NEGATIVE, OUTSIDE = RNG.normal(size=(4, 6, 4, 4, 1)).astype("float32
 MIX = RNG.uniform(size=(6, 1, 1, 1)).astype("float32")
 
 
-def discriminator(images):
+def discriminator(images, num_sets=1):
     return tf.reshape(images, (-1, 16)) @ WEIGHT
 
 

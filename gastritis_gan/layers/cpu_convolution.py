@@ -1,0 +1,195 @@
+"""The functions of `convolution` for training on a CPU, differentiable twice.
+
+The results are the same; the gradients are computed in ways that suit a CPU:
+
+- TensorFlow's kernel for the gradient of weights is its slowest, and slower the larger
+  the images are. XLA compiles the same sum to several times the speed.
+- The slope of the leaky ReLU is read from its output, which has the sign of its input.
+  Nothing else needs the input, so TensorFlow computes convolution, bias and leaky ReLU
+  in one pass.
+- The mean of neighbours is its own transpose but for the border.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from gastritis_gan.layers.convolution import LEAKY_RELU_SLOPE, Geometry
+
+_Function = Callable[..., Any]
+
+
+def is_faster(dtype: str) -> bool:
+    """Returns whether these functions beat the plain ones: float32, without a GPU."""
+    return dtype == "float32" and not tf.config.get_visible_devices("GPU")
+
+
+def convolve(
+    images: Any,
+    kernel: Any,
+    bias: Any = None,
+    geometry: Geometry = Geometry(),
+    *,
+    rectified: bool = False,
+) -> tf.Tensor:
+    """See `convolution.convolve`."""
+    if bias is None:
+        return add_bias(_convolve(images, kernel, geometry), None, rectified=rectified)
+
+    @tf.custom_gradient
+    def function(
+        images: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor
+    ) -> tuple[tf.Tensor, _Function]:
+        # One operation after the other, so that the graph's optimizer merges them.
+        outputs = tf.nn.bias_add(_conv2d(images, kernel, geometry), bias)
+        if rectified:
+            outputs = tf.nn.leaky_relu(outputs, LEAKY_RELU_SLOPE)
+
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            if rectified:
+                upstream = _times_slopes(upstream, outputs)
+            return (
+                _transpose(upstream, kernel, tf.shape(images), geometry),
+                _kernel_gradient(images, upstream, kernel.shape, geometry),
+                tf.reduce_sum(upstream, axis=(0, 1, 2)),
+            )
+
+        return outputs, gradient
+
+    # tf.custom_gradient has its own way with variables.
+    return function(images, kernel, tf.convert_to_tensor(bias))
+
+
+def convolve_transposed(images: Any, kernel: Any, geometry: Geometry) -> tf.Tensor:
+    """See `convolution.convolve_transposed`; valid padding."""
+    batch, height, width, _ = tf.unstack(tf.shape(images))
+    sizes = [
+        (count - 1) * geometry.stride + size
+        for count, size in zip((height, width), kernel.shape[:2], strict=True)
+    ]
+    return _transpose(images, kernel, (batch, *sizes, kernel.shape[2]), geometry)
+
+
+def add_bias(images: Any, bias: Any, *, rectified: bool) -> tf.Tensor:
+    """See `convolution.add_bias`."""
+    outputs = images if bias is None else tf.nn.bias_add(images, bias)
+    return _rectify(outputs) if rectified else outputs
+
+
+def average_neighbours(images: Any) -> tf.Tensor:
+    """See `convolution.average_neighbours`."""
+
+    @tf.custom_gradient
+    def function(images: tf.Tensor) -> tuple[tf.Tensor, _Function]:
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            return average_neighbours(
+                tf.pad(upstream, ((0, 0), (1, 1), (1, 1), (0, 0)))
+            )
+
+        return tf.nn.avg_pool2d(images, 2, 1, "VALID"), gradient
+
+    return function(images)
+
+
+def _convolve(images: Any, kernel: Any, geometry: Geometry) -> tf.Tensor:
+    @tf.custom_gradient
+    def function(images: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, _Function]:
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return (
+                _transpose(upstream, kernel, tf.shape(images), geometry),
+                _kernel_gradient(images, upstream, kernel.shape, geometry),
+            )
+
+        return _conv2d(images, kernel, geometry), gradient
+
+    return function(images, kernel)
+
+
+def _transpose(
+    images: Any, kernel: Any, image_shape: Any, geometry: Geometry
+) -> tf.Tensor:
+    """Returns what `_convolve` with images of `image_shape` has as gradient there."""
+
+    @tf.custom_gradient
+    def function(images: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, _Function]:
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return (
+                _convolve(upstream, kernel, geometry),
+                _kernel_gradient(upstream, images, kernel.shape, geometry),
+            )
+
+        outputs = tf.nn.conv2d_transpose(
+            images, kernel, image_shape, geometry.stride, geometry.padding.upper()
+        )
+        return outputs, gradient
+
+    return function(images, kernel)
+
+
+def _kernel_gradient(
+    images: tf.Tensor,
+    upstream: tf.Tensor,
+    kernel_shape: tf.TensorShape,
+    geometry: Geometry,
+) -> tf.Tensor:
+    @tf.custom_gradient
+    def function(
+        images: tf.Tensor, upstream: tf.Tensor
+    ) -> tuple[tf.Tensor, _Function]:
+        def gradient(kernel: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return (
+                _transpose(upstream, kernel, tf.shape(images), geometry),
+                _convolve(images, kernel, geometry),
+            )
+
+        return compute(images, upstream), gradient
+
+    compute = _compiled_kernel_gradient(tuple(kernel_shape), geometry)
+    return function(images, upstream)
+
+
+@functools.cache
+def _compiled_kernel_gradient(
+    kernel_shape: tuple[int, ...], geometry: Geometry
+) -> _Function:
+    def compute(images: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
+        return tf.raw_ops.Conv2DBackpropFilter(
+            input=images,
+            filter_sizes=kernel_shape,
+            out_backprop=upstream,
+            strides=(1, geometry.stride, geometry.stride, 1),
+            padding=geometry.padding.upper(),
+        )
+
+    compiled: _Function = tf.function(compute, jit_compile=True, autograph=False)
+    return compiled
+
+
+def _conv2d(images: tf.Tensor, kernel: tf.Tensor, geometry: Geometry) -> tf.Tensor:
+    return tf.nn.conv2d(images, kernel, geometry.stride, geometry.padding.upper())
+
+
+@tf.custom_gradient
+def _rectify(images: tf.Tensor) -> tuple[tf.Tensor, _Function]:
+    outputs = tf.nn.leaky_relu(images, LEAKY_RELU_SLOPE)
+    return outputs, lambda upstream: _times_slopes(upstream, outputs)
+
+
+def _times_slopes(upstream: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+    """Returns the gradient of a leaky ReLU, given its output.
+
+    The output counts as constant: the leaky ReLU is not curved.
+    """
+
+    @tf.custom_gradient
+    def function(upstream: tf.Tensor) -> tuple[tf.Tensor, _Function]:
+        product = tf.raw_ops.LeakyReluGrad(
+            gradients=upstream, features=outputs, alpha=LEAKY_RELU_SLOPE
+        )
+        return product, lambda again: _times_slopes(again, outputs)
+
+    return function(upstream)
