@@ -2,13 +2,18 @@
 
     python benchmarks/train_step.py --peer-python PATH [--resolutions 4,8,16,32,64]
         [--fmap-max 64] [--loss wgan_gp,logistic] [--phases stable,transition]
-        [--json results.json]
+        [--batch-size N] [--threads 1] [--json results.json]
 
-Every implementation is a process of its own; they take turns, some steps each, and the
-median of the turns counts. Random images in memory, latent 512, fmap_base 8192, one
-channel, the paper's batches. Images per CPU-second divide by the process's own CPU
-time, which survives a shared machine. "Of the peak" are the step's operations as the
-paper writes it, unfused, against a matrix product that is measured in the same turns.
+Random images in memory, latent 512, fmap_base 8192, one channel, the paper's batches.
+"own" has the paper's discriminator, "own, fused" that of `networks.fused_scale`; the
+peer, pro-gan-pth 3.4, has the paper's. A logistic step of ours has one R1 in 16; a
+logistic step of the peer has none.
+
+Images per CPU-second are compared. "x peer": with the WGAN-GP step of the peer. "x
+best": with the best implementation of the same scaling that was measured before this
+project had code, which is the peer's figure here times the ratio of that one to the
+peer there (BEST_TO_PEER). "Of the peak": the step's operations as the paper writes it,
+unfused, against a matrix product of NumPy in the same turns.
 """
 
 from __future__ import annotations
@@ -16,145 +21,166 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
-import platform
 import statistics
-import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from turns import Case, Implementation, Times, machine, packages_of, take_turns
 
 from gastritis_gan.models.flops import discriminator_flops, generator_flops
 
-STEPS = Path(__file__).parent / "steps"
 PAPER_BATCH = {4: 32, 8: 32, 16: 16, 32: 16, 64: 16, 128: 16, 256: 8}
 LATENT_DIM, FMAP_BASE = 512, 8192
-TURNS = 5
-SECONDS_PER_TURN = 1.5
 # Forward passes of the discriminator and the generator that a step is worth; a backward
 # pass counts as one for data gradients and one for weight gradients.
 UNITS = {"wgan_gp": (14, 4), "logistic": (8, 4)}
-PEAK_SIZE = 1536
-
-Case = dict[str, Any]
-
-
-class Process:
-    """An implementation in a process of its own."""
-
-    def __init__(self, python: str, script: str, threads: int) -> None:
-        limits = {
-            "TF_NUM_INTRAOP_THREADS": str(threads),
-            "TF_NUM_INTEROP_THREADS": "1",
-            "OMP_NUM_THREADS": str(threads),
-        }
-        self._process = subprocess.Popen(
-            [python, STEPS / script],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env={**os.environ, **limits},
-        )
-
-    def ask(self, **request: Any) -> dict[str, float]:
-        """Sends one line and returns the answer."""
-        process = self._process
-        if (
-            process.stdin is None
-            or process.stdout is None
-            or process.poll() is not None
-        ):
-            sys.exit(f"{process.args} ended; run it by hand to see why")
-        process.stdin.write(json.dumps(request) + "\n")
-        process.stdin.flush()
-        answer: dict[str, float] = json.loads(process.stdout.readline())
-        return answer
-
-    def close(self) -> None:
-        """Ends the process."""
-        self._process.communicate()
-
-
-def peak() -> float:
-    """Returns operations per CPU-second of one large matrix product."""
-    a = np.random.default_rng(0).random((PEAK_SIZE, PEAK_SIZE), np.float32)
-    a @ a
-    cpu = time.process_time()
-    for _ in range(3):
-        a @ a
-    return 3 * 2 * PEAK_SIZE**3 / (time.process_time() - cpu)
+R1_UNITS, R1_INTERVAL_STEPS = 7, 16
+WEIGHTS = {
+    "step with R1": 1 / R1_INTERVAL_STEPS,
+    "step without R1": 1 - 1 / R1_INTERVAL_STEPS,
+}
+# Of images per CPU-second, stable phase, by (feature maps, pixels): the best of
+# pytorch_GAN_zoo, TF-GAN and the peer itself (the paper's scaling), and the original
+# (fused), over the peer. 2 cores of a Zen 3 without AVX-512, PyTorch and TensorFlow of
+# that day.
+BEST_TO_PEER = {
+    "own": {
+        (64, 4): 356 / 276,
+        (64, 8): 111 / 99.7,
+        (64, 16): 33.8 / 33.2,
+        (64, 32): 11 / 9.52,
+        (64, 64): 1.0,
+        (64, 128): 0.593 / 0.557,
+        (64, 256): 0.154 / 0.121,
+        (512, 4): 18.1 / 13.3,
+        (512, 8): 3.66 / 3.56,
+        (512, 16): 1.0,
+        (512, 32): 0.264 / 0.251,
+    },
+    "own, fused": {
+        (64, 4): 577 / 276,
+        (64, 8): 142 / 99.7,
+        (64, 16): 37.9 / 33.2,
+        (64, 32): 11.2 / 9.52,
+        (64, 64): 2.71 / 2.81,
+        (64, 128): 0.514 / 0.557,
+        (64, 256): 0.117 / 0.121,
+        (512, 4): 15.7 / 13.3,
+        (512, 8): 2.73 / 3.56,
+        (512, 16): 0.856 / 0.944,
+        (512, 32): 0.254 / 0.251,
+    },
+}
+PEER = "pro-gan-pth"
+HEADER = (
+    "| px | fmap | batch | phase | loss | implementation | images/s | images/CPU-s "
+    "| least - most | GFLOP/image | of the peak | x peer | x best | first, s |\n"
+    "|--:|--:|--:|:--|:--|:--|--:|--:|:-:|--:|--:|--:|--:|--:|\n"
+)
 
 
-def plain_flops(case: Case) -> float:
+def plain_flops(case: Case, loss: str, *, has_r1: bool) -> float:
     """Returns the operations of one image in the paper's, unfused formulation."""
     width = {"fmap_base": FMAP_BASE, "fmap_max": case["fmap_max"]}
     resolution = case["resolution"]
-    d_units, g_units = UNITS[case["loss"]]
+    d_units, g_units = UNITS[loss]
+    if has_r1:
+        d_units += R1_UNITS / R1_INTERVAL_STEPS
     return d_units * discriminator_flops(resolution, **width) + g_units * (
         generator_flops(resolution, latent_dim=LATENT_DIM, **width)
     )
 
 
-def measure(case: Case, makers: dict[str, Callable[[], Process]]) -> list[Case]:
-    """Lets the implementations take turns at one case; returns a row for each."""
-    processes = {name: make() for name, make in makers.items()}
-    steps = {}
-    for name, process in processes.items():
-        process.ask(case=case | {"fused_scale": name.endswith("fused")})
-        once = process.ask(steps=1)["wall"]
-        steps[name] = max(1, round(SECONDS_PER_TURN / once))
-    turns: dict[str, list[dict[str, float]]] = {name: [] for name in processes}
-    peaks = []
-    for _ in range(TURNS):
-        peaks.append(peak())
-        for name, process in processes.items():
-            turns[name].append(process.ask(steps=steps[name]))
+def implementations_of(loss: str, peer_python: str | None) -> list[Implementation]:
+    """Returns what is compared: ours, and the peer with WGAN-GP and with `loss`."""
+    found = [
+        Implementation(name, sys.executable, "own.py", {"loss": loss, "fused_scale": f})
+        for name, f in (("own", False), ("own, fused", True))
+    ]
+    if peer_python:
+        for peer_loss in dict.fromkeys(("wgan_gp", loss)):
+            name = PEER if peer_loss == "wgan_gp" else f"{PEER}, {peer_loss}"
+            options = {"loss": peer_loss}
+            found.append(Implementation(name, peer_python, "pro_gan_pth.py", options))
+    return found
+
+
+def rows_of(case: Case, loss: str, times: dict[str, Times]) -> list[dict[str, Any]]:
+    """Returns a row for each implementation."""
     rows = []
-    for name, process in processes.items():
-        process.close()
-        images = steps[name] * case["batch_size"]
-        per_cpu = sorted(images / turn["cpu"] for turn in turns[name])
-        per_wall = [images / turn["wall"] for turn in turns[name]]
-        median = statistics.median(per_cpu)
+    size = case["batch_size"]
+    for name, own in times.items():
+        is_own = name.startswith("own")
+        flops = plain_flops(
+            case,
+            loss if is_own or name != PEER else "wgan_gp",
+            has_r1=is_own and loss == "logistic",
+        )
+        rate = size / own.median_cpu
+        to_peer = to_best = None
+        if is_own and PEER in times:
+            to_peer = times[PEER].median_cpu / own.median_cpu
+            ratio = BEST_TO_PEER[name].get((case["fmap_max"], case["resolution"]))
+            if ratio and not case["transition"]:
+                to_best = to_peer / ratio
         rows.append(
-            case
-            | {
+            {
+                **case,
+                "loss": loss if name != PEER else "wgan_gp",
                 "implementation": name,
-                "images_per_second": statistics.median(per_wall),
-                "images_per_cpu_second": median,
-                "least_and_most": [per_cpu[0], per_cpu[-1]],
-                "of_the_peak": median * plain_flops(case) / statistics.median(peaks),
+                "images_per_second": size / own.median_wall,
+                "images_per_cpu_second": rate,
+                "least_and_most": [size / max(own.cpu), size / min(own.cpu)],
+                "flops_per_image": flops,
+                "of_the_peak": rate * flops / statistics.median(own.peaks),
+                "times_the_peer": to_peer,
+                "times_the_best": to_best,
+                "first_seconds": own.first_seconds,
             }
         )
     return rows
 
 
-def cases(options: argparse.Namespace) -> list[Case]:
-    """Returns what the options ask for."""
+def to_markdown(row: dict[str, Any]) -> str:
+    """Returns a line of the table."""
+    least, most = row["least_and_most"]
+    ratios = " | ".join(
+        "" if row[key] is None else f"{row[key]:.2f}"
+        for key in ("times_the_peer", "times_the_best")
+    )
+    return (
+        f"| {row['resolution']} | {row['fmap_max']} | {row['batch_size']} "
+        f"| {'transition' if row['transition'] else 'stable'} | {row['loss']} "
+        f"| {row['implementation']} | {row['images_per_second']:.4g} "
+        f"| {row['images_per_cpu_second']:.4g} | {least:.4g} - {most:.4g} "
+        f"| {row['flops_per_image'] / 1e9:.4g} | {row['of_the_peak']:.0%} "
+        f"| {ratios} | {row['first_seconds']:.0f} |\n"
+    )
+
+
+def cases(options: argparse.Namespace) -> list[tuple[Case, str]]:
+    """Returns what the options ask for, each with a loss."""
     products = itertools.product(
         map(int, options.fmap_max.split(",")),
         map(int, options.resolutions.split(",")),
-        options.loss.split(","),
         options.phases.split(","),
+        options.loss.split(","),
     )
     return [
-        {
-            "kind": "train",
-            "resolution": resolution,
-            "transition": phase == "transition",
-            "fmap_max": fmap_max,
-            "fmap_base": FMAP_BASE,
-            "latent_dim": LATENT_DIM,
-            "batch_size": PAPER_BATCH[resolution],
-            "loss": loss,
-            "threads": options.threads,
-        }
-        for fmap_max, resolution, loss, phase in products
+        (
+            {
+                "resolution": resolution,
+                "transition": phase == "transition",
+                "fmap_max": fmap_max,
+                "fmap_base": FMAP_BASE,
+                "latent_dim": LATENT_DIM,
+                "batch_size": options.batch_size or PAPER_BATCH[resolution],
+                "threads": options.threads,
+            },
+            loss,
+        )
+        for fmap_max, resolution, phase, loss in products
         if (resolution, phase) != (4, "transition")
     ]
 
@@ -167,36 +193,30 @@ def main() -> None:
     parser.add_argument("--fmap-max", default="64")
     parser.add_argument("--loss", default="wgan_gp,logistic")
     parser.add_argument("--phases", default="stable")
+    parser.add_argument("--batch-size", type=int, help="Default: the paper's.")
     parser.add_argument("--threads", type=int, default=1, help="Per implementation.")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-
-    def maker(python: str, script: str) -> Callable[[], Process]:
-        return lambda: Process(python, script, options.threads)
-
-    makers = {name: maker(sys.executable, "own.py") for name in ("own", "own, fused")}
+    about = machine(options.threads)
     if options.peer_python:
-        makers["pro-gan-pth"] = maker(options.peer_python, "pro_gan_pth.py")
+        about |= packages_of(options.peer_python, "torch", "pro-gan-pth")
     write = sys.stdout.write
-    write(
-        f"{platform.machine()}, {os.cpu_count()} CPUs, {options.threads} threads each, "
-        f"load {os.getloadavg()[0]:.1f} at the start\n\n"
-        "| px | fmap | loss | phase | implementation | images/s | images/CPU-s "
-        "| of the peak |\n|--:|--:|:--|:--|:--|--:|--:|--:|\n"
-    )
+    write(", ".join(f"{key} {value}" for key, value in about.items()) + "\n\n" + HEADER)
     rows = []
-    for case in cases(options):
-        for row in measure(case, makers):
+    for case, loss in cases(options):
+        times = take_turns(
+            case,
+            implementations_of(loss, options.peer_python),
+            threads=options.threads,
+            weights=WEIGHTS,
+        )
+        for row in rows_of(case, loss, times):
             rows.append(row)
-            phase = "transition" if row["transition"] else "stable"
-            write(
-                f"| {row['resolution']} | {row['fmap_max']} | {row['loss']} | {phase} "
-                f"| {row['implementation']} | {row['images_per_second']:.4g} "
-                f"| {row['images_per_cpu_second']:.4g} | {row['of_the_peak']:.0%} |\n"
-            )
+            write(to_markdown(row))
             sys.stdout.flush()
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=2) + "\n")
+        if options.json:
+            document = {"about": about, "rows": rows}
+            options.json.write_text(json.dumps(document, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -97,3 +97,5 @@ def main() -> None:
     """
     # TensorFlow's lines would bury the progress bar; its failures are exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # TensorFlow leaves the faster kernels off on many CPUs (docs/performance.md).
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

@@ -1,8 +1,9 @@
-"""The training step of `gastritis-gan fit`, and samples of its generator."""
+"""The training step of `gastritis-gan fit`."""
 
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the command line does
 
 import tensorflow as tf
 from protocol import serve
@@ -12,6 +13,7 @@ from gastritis_gan.training.schedule import Stage
 from gastritis_gan.training.stage_model import build_stage_model
 
 NUM_BATCHES = 8
+R1_INTERVAL_STEPS = 2  # both kinds of steps are timed; the parent weights them
 
 
 def experiment(case):
@@ -27,8 +29,11 @@ def experiment(case):
                 "final_resolution": case["resolution"],
                 "batch_size": case["batch_size"],
             },
-            "objective": {"adversarial_loss": case["loss"]}
-            | ({"r1_weight": 0.0} if case["loss"] == "wgan_gp" else {}),
+            "objective": {
+                "adversarial_loss": case["loss"],
+                "r1_weight": 0.0 if case["loss"] == "wgan_gp" else "auto",
+                "r1_interval_steps": R1_INTERVAL_STEPS,
+            },
         }
     )
 
@@ -45,20 +50,23 @@ def build(case):
         first_step=0,
     )
     model = build_stage_model(experiment(case), stage, None, model="pggan")
-    if case["kind"] == "sample":
-        sample = tf.function(model.generator_ema)
-        latents = tf.random.stateless_normal((size, case["latent_dim"]), (0, 0))
-        return lambda: sample(latents).numpy()
     shape = (NUM_BATCHES * size, resolution, resolution, 1)
     images = tf.random.stateless_uniform(shape, (0, 1), -1, 1)
     batches = tf.data.Dataset.from_tensor_slices((images,)).batch(size).repeat()
     iterator = iter(batches.prefetch(2))
-    train = model.make_train_function()
+    model.make_train_function()
     train = model.train_function
+    number = 0
 
     def step():
+        nonlocal number
+        has_r1 = number % R1_INTERVAL_STEPS == 0
+        number += 1
         logs = train(iterator)
         float(logs["d_loss"])  # until the step is done, as a callback does
+        if not model.objective.uses_r1:
+            return "step"
+        return "step with R1" if has_r1 else "step without R1"
 
     return step
 

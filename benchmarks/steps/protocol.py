@@ -13,7 +13,8 @@ def serve(build):
 
     Args:
         build: Called with a case (a dict) and returns a function that does one training
-            step, or draws one batch of samples, and waits until it is done.
+            step, or draws one batch of samples, waits until it is done, and returns
+            which kind of step it was, by a name.
     """
     answers = sys.stdout
     sys.stdout = sys.stderr  # whatever a library prints is no answer
@@ -22,16 +23,22 @@ def serve(build):
         request = json.loads(line)
         if "case" in request:
             step = build(request["case"])
-            step()  # traces, compiles, allocates
-            step()
-            answer = {}
-        else:
-            wall, cpu = time.perf_counter(), time.process_time()
-            for _ in range(request["steps"]):
-                step()
+            started = time.perf_counter()
+            kinds = {step(), step()}  # traces, compiles, allocates
             answer = {
-                "wall": time.perf_counter() - wall,
-                "cpu": time.process_time() - cpu,
+                "first_seconds": time.perf_counter() - started,
+                "kinds": sorted(kinds),
             }
+        else:
+            answer = {"wall": {}, "cpu": {}}
+            for _ in range(request["steps"]):
+                wall, cpu = time.perf_counter(), time.process_time()
+                kind = step()
+                seconds = {
+                    "wall": time.perf_counter() - wall,
+                    "cpu": time.process_time() - cpu,
+                }
+                for clock, value in seconds.items():
+                    answer[clock].setdefault(kind, []).append(value)
         answers.write(json.dumps(answer) + "\n")
         answers.flush()

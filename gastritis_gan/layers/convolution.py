@@ -24,11 +24,15 @@ class Geometry(NamedTuple):
     padding: Literal["same", "valid"] = "same"
 
 
+SAME = Geometry()
+HALVING = Geometry(stride=2, padding="valid")
+
+
 def convolve(
     images: Any,
     kernel: Any,
     bias: Any = None,
-    geometry: Geometry = Geometry(),
+    geometry: Geometry = SAME,
     *,
     rectified: bool = False,
 ) -> Any:

@@ -18,7 +18,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from gastritis_gan.layers.convolution import LEAKY_RELU_SLOPE, Geometry
+from gastritis_gan.layers.convolution import LEAKY_RELU_SLOPE, SAME, Geometry
 
 _Function = Callable[..., Any]
 
@@ -32,7 +32,7 @@ def convolve(
     images: Any,
     kernel: Any,
     bias: Any = None,
-    geometry: Geometry = Geometry(),
+    geometry: Geometry = SAME,
     *,
     rectified: bool = False,
 ) -> tf.Tensor:
@@ -137,9 +137,7 @@ def _kernel_gradient(
     geometry: Geometry,
 ) -> tf.Tensor:
     @tf.custom_gradient
-    def function(
-        images: tf.Tensor, upstream: tf.Tensor
-    ) -> tuple[tf.Tensor, _Function]:
+    def function(images: tf.Tensor, upstream: tf.Tensor) -> tuple[tf.Tensor, _Function]:
         def gradient(kernel: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             return (
                 _transpose(upstream, kernel, tf.shape(images), geometry),

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from gastritis_gan.layers.convolution import Geometry
+from gastritis_gan.layers.convolution import HALVING
 from gastritis_gan.layers.equalized_conv2d import EqualizedConv2D
 from gastritis_gan.layers.resampling import check_kernel_size
 
@@ -41,5 +41,5 @@ class DownsampleConv2D(EqualizedConv2D):
         padded = ops.pad(inputs, ((0, 0), (1, 1), (1, 1), (0, 0)))
         means = functions.average_neighbours(padded)  # [N, H + 1, W + 1, C]
         return functions.convolve(
-            means, kernel, bias, Geometry(2, "valid"), rectified=self._is_rectified
+            means, kernel, bias, HALVING, rectified=self._is_rectified
         )

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from gastritis_gan.layers.convolution import Geometry
+from gastritis_gan.layers.convolution import HALVING
 from gastritis_gan.layers.equalized_conv2d import EqualizedConv2D
 from gastritis_gan.layers.resampling import check_kernel_size
 
@@ -34,7 +34,7 @@ class UpsampleConv2D(EqualizedConv2D):
         # A transposed convolution mirrors its kernel and wants [h, w, out, in].
         mirrored = _PIXELS_PER_MEAN * ops.transpose(kernel[::-1, ::-1], (0, 1, 3, 2))
         spread = functions.convolve_transposed(  # [N, 2H + 1, 2W + 1, C]
-            inputs, mirrored, Geometry(2, "valid")
+            inputs, mirrored, HALVING
         )
         outputs = functions.average_neighbours(spread)
         return functions.add_bias(outputs, bias, rectified=self._is_rectified)

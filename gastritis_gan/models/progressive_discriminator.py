@@ -141,7 +141,9 @@ class ProgressiveDiscriminator(ProgressiveNetwork):
             if i == 0 and self.transition:
                 old = self.old_from_rgb(downsample_mean(images))
                 x = self.fade_in([old, x], alpha=alpha)
-        x = self.conv(noisy(self.minibatch_std_dev(x, num_sets=num_sets)))  # [N, 4, 4, C]
+        x = self.conv(
+            noisy(self.minibatch_std_dev(x, num_sets=num_sets))
+        )  # [N, 4, 4, C]
         x = ops.reshape(noisy(x), (-1, 4 * 4 * self._filters(4)))
         x = leaky_relu(self.dense0(x))
         return self.dense1(x)  # [N, 1]

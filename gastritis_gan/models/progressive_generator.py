@@ -47,7 +47,7 @@ class ProgressiveGenerator(ProgressiveNetwork):
     Reference: [Karras et al., 2018](https://arxiv.org/abs/1710.10196), Table 2.
     """
 
-    def __init__(  # noqa: PLR0913 - the networks section of an experiment
+    def __init__(
         self,
         resolution: int,
         *,

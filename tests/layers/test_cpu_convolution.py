@@ -7,9 +7,8 @@ import pytest
 import tensorflow as tf
 
 from gastritis_gan.layers import cpu_convolution
-from gastritis_gan.layers.convolution import Geometry
+from gastritis_gan.layers.convolution import HALVING
 
-SAME, HALVING = Geometry(), Geometry(2, "valid")
 CASES = {
     "convolve": (
         lambda x, k, b: cpu_convolution.convolve(x, k),
@@ -38,9 +37,8 @@ CASES = {
     "average_neighbours": (
         lambda x, k, b: cpu_convolution.average_neighbours(x),
         lambda x, k, b: (
-            x[:, 1:, 1:] + x[:, 1:, :-1] + x[:, :-1, 1:] + x[:, :-1, :-1]
-        )
-        / 4,
+            (x[:, 1:, 1:] + x[:, 1:, :-1] + x[:, :-1, 1:] + x[:, :-1, :-1]) / 4
+        ),
     ),
 }
 

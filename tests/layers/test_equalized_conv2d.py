@@ -41,7 +41,7 @@ def test_leaky_relu_follows_the_bias(training):
     layer.build((1, 1, 2, 1))
     layer.set_weights([np.array([[[[1, -2]]]], np.float32), np.float32([0.5, -1])])
     outputs = layer(np.float32([[[[1], [-2]]]]), training=training)
-    # 1 + 0.5, (-2 - 1) / 5; (-2 + 0.5) / 5, 4 - 1
+    # Before: 1 and -2, then -2 and 4, plus the biases; negative ones count a fifth.
     np.testing.assert_allclose(outputs, [[[[1.5, -0.6], [-0.3, 3]]]], rtol=1e-6)
 
 

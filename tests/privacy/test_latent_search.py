@@ -11,9 +11,7 @@ from gastritis_gan.privacy.latent_search import search_latents
 def generator():
     from gastritis_gan.models.progressive_generator import ProgressiveGenerator
 
-    return ProgressiveGenerator(
-        16, latent_dim=8, fmap_base=64, fmap_max=16, seed=0
-    )
+    return ProgressiveGenerator(16, latent_dim=8, fmap_base=64, fmap_max=16, seed=0)
 
 
 @pytest.fixture(scope="module")
