@@ -78,7 +78,7 @@ class ImageConversion:
             "pixels_inside": counts.tolist(),
             "border_text": text.astype(int).tolist(),
         }
-        # Last: what has a record is finished. Without indents, which Python adds slowly.
+        # Last: what has a record is finished. Indents would take long to write.
         write_bytes(record_file, json.dumps(record).encode())
         return _with_arrays(record)
 

@@ -29,6 +29,8 @@ def mutate(content: bytes, rng: np.random.Generator) -> bytes:
     mutated = bytearray(content)
     kind = rng.integers(4)
     for _ in range(rng.integers(1, 9)):
+        if not mutated:
+            break
         end = min(len(mutated), HEADER_BYTES) if rng.integers(2) else len(mutated)
         at = int(rng.integers(end))
         if kind == 0:
