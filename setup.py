@@ -78,8 +78,6 @@ setup(
         ],
         "gpu": ["tensorflow[and-cuda]>=2.20", *COMPUTE],
         "dicom": DICOM,
-        # The reference implementation of lossy JPEG, which is under the GPL-3.
-        "dicom-gpl": [*DICOM, "pylibjpeg-libjpeg>=2.1"],
         "outlines": OUTLINES,
         "test": [
             "build>=1.2",

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,18 +35,19 @@ from gastritis_gan.data.store_settings import StoreSettings
 _DRAWN = 4
 
 
-def make_cohort(folder: Path, num_images: int, size: int) -> None:
+def make_cohort(folder: Path, num_images: int, phantoms: Path) -> None:
     """Writes a cohort of `num_images` rows, links to a few phantom images."""
-    write_phantom_cohort(folder, num_patients=_DRAWN, image_size=size, seed=0)
-    with (folder / "cohort.csv").open(newline="") as stream:
+    with (phantoms / "cohort.csv").open(newline="") as stream:
         drawn = list(csv.DictReader(stream))
+    folder.mkdir()
     with (folder / "cohort.csv").open("w", newline="") as stream:
         rows = csv.writer(stream)
         rows.writerow(["image", "patient", "label", "outline"])
         for number in range(num_images):
             source = drawn[number % _DRAWN]
-            (folder / f"{number}.dcm").hardlink_to(folder / source["image"])
-            rows.writerow([f"{number}.dcm", number, source["label"], source["outline"]])
+            (folder / f"{number}.dcm").hardlink_to(phantoms / source["image"])
+            outline = phantoms / source["outline"]
+            rows.writerow([f"{number}.dcm", number, source["label"], outline])
 
 
 def measure(folder: Path, workers: int) -> dict[str, float]:
@@ -89,16 +92,21 @@ def main() -> None:
         folder, workers = arguments.worker
         sys.stdout.write(json.dumps(measure(Path(folder), int(workers))))
         return
-    for num_images in (arguments.images // 4, arguments.images):
-        for workers in (1, 2):
-            with tempfile.TemporaryDirectory() as name:
-                folder = Path(name) / "cohort"
-                make_cohort(folder, num_images, arguments.size)
-                command = [sys.executable, __file__, "--worker", str(folder)]
-                done = subprocess.run(
-                    [*command, str(workers)], capture_output=True, check=True
-                )
+    with tempfile.TemporaryDirectory() as name:
+        phantoms = Path(name) / "phantoms"
+        write_phantom_cohort(
+            phantoms, num_patients=_DRAWN, image_size=arguments.size, seed=0
+        )
+        for num_images, workers in itertools.product(
+            (arguments.images // 4, arguments.images), (1, 2)
+        ):
+            folder = Path(name) / f"{num_images}_{workers}" / "cohort"
+            folder.parent.mkdir()
+            make_cohort(folder, num_images, phantoms)
+            command = [sys.executable, __file__, "--worker", str(folder), str(workers)]
+            done = subprocess.run(command, capture_output=True, check=True)
             found = json.loads(done.stdout)
+            shutil.rmtree(folder.parent)
             sys.stdout.write(
                 f"{num_images} images, {workers} worker(s): "
                 f"{found['images_per_second']:.2f} images/s, "

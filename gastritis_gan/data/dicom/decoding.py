@@ -27,9 +27,9 @@ from gastritis_gan.data.dicom.codestream import Codestream, read_codestream
 from gastritis_gan.data.dicom.encapsulated import open_frame, read_frame
 from gastritis_gan.data.dicom.header import num_frames, open_data_set
 from gastritis_gan.data.dicom.jpeg import (
+    decode_baseline,
     decode_jpeg_ls,
     decode_lossless,
-    decode_lossy,
 )
 from gastritis_gan.data.dicom.jpeg2000 import decode_htj2k, decode_jpeg2000
 from gastritis_gan.data.dicom.native import read_native
@@ -135,9 +135,9 @@ def _decode(source: BinaryIO, codestream: Codestream, syntax: UID) -> np.ndarray
         return decode_jpeg2000(source, codestream)
     if syntax in JPEGLSTransferSyntaxes:
         return decode_jpeg_ls(source)
-    if syntax in _LOSSLESS_JPEG:
+    if syntax in _LOSSLESS_JPEG or codestream.bits > 8:
         return decode_lossless(source)
-    return decode_lossy(source, bits=codestream.bits)
+    return decode_baseline(source)
 
 
 def _name(syntax: UID) -> str:

@@ -13,28 +13,27 @@ from gastritis_gan.data.dicom.codestream import read_to_end_marker
 _ROWS_AT_ONCE = 64
 
 
-def decode_lossy(frame: BinaryIO, *, bits: int) -> np.ndarray:
-    """Decodes lossy JPEG (processes 1, 2 and 4).
-
-    The reference implementation decodes, if it is there (`[dicom-gpl]`). Any other may
-    differ from it by one grey value: the transform is not exact (ITU-T T.83).
+def decode_baseline(frame: BinaryIO) -> np.ndarray:
+    """Decodes lossy JPEG of 8 bits.
 
     Args:
         frame: The compressed frame.
-        bits: Its precision, 8 or 12.
 
     Returns:
-        ndarray of uint8 or uint16 of shape (height, width).
+        ndarray of uint8 of shape (height, width).
 
     Raises:
-        ImportError: 12 bits, and imagecodecs is not installed.
         Exception: The frame is damaged.
     """
-    try:
-        import libjpeg
-    except ImportError:
-        return _decode_8_bits(frame) if bits == 8 else decode_lossless(frame)
-    return _decode(lambda content: libjpeg.decode(bytes(content)), frame)
+    frame.seek(0)
+    with Image.open(frame, formats=("JPEG",)) as image:
+        image.load()
+        pixels = np.empty((image.height, image.width), np.uint8)
+        for top in range(0, image.height, _ROWS_AT_ONCE):  # as a whole it is copied
+            rows = pixels[top : top + _ROWS_AT_ONCE]
+            part = image.crop((0, top, image.width, top + len(rows)))
+            rows[:] = np.asarray(part)
+    return pixels
 
 
 def decode_lossless(frame: BinaryIO) -> np.ndarray:
@@ -64,15 +63,3 @@ def decode_jpeg_ls(frame: BinaryIO) -> np.ndarray:
 
 def _decode(decode: Callable[[Any], np.ndarray], frame: BinaryIO) -> np.ndarray:
     return decode(read_to_end_marker(frame))
-
-
-def _decode_8_bits(frame: BinaryIO) -> np.ndarray:
-    frame.seek(0)
-    with Image.open(frame, formats=("JPEG",)) as image:
-        image.load()
-        pixels = np.empty((image.height, image.width), np.uint8)
-        for top in range(0, image.height, _ROWS_AT_ONCE):  # as a whole it is copied
-            rows = pixels[top : top + _ROWS_AT_ONCE]
-            part = image.crop((0, top, image.width, top + len(rows)))
-            rows[:] = np.asarray(part)
-    return pixels
