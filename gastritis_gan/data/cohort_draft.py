@@ -198,7 +198,7 @@ def _reason(header: Dataset) -> str:
     if not (header.get("Rows") and header.get("Columns")):
         return "DICOM without an image"
     if header.get("SOPClassUID") == SegmentationStorage:
-        return "DICOM segmentation"
+        return "DICOM segmentation: enter it by hand if it is an outline"
     if not 1 <= int(header.get("NumberOfFrames") or 1) <= _MOST_FRAMES:
         return f"DICOM with a number of frames that is not 1 to {_MOST_FRAMES}"
     photometric = header.get("PhotometricInterpretation")

@@ -15,6 +15,7 @@ from pydicom.pixels import apply_windowing
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
+    HTJ2KLossless,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
@@ -300,6 +301,15 @@ def test_a_report_is_no_image(tmp_path):
         _read(tmp_path, dataset)
 
 
+# 16 x 16 pixels of 0 by OpenJPH
+HTJ2K_FRAME = bytes.fromhex(
+    "ff4fff5100294000000000100000001000000000000000000000001000000010000000000000"
+    "00000001070101ff500008000200000002ff52000c00020001000504044001ff5c0013204850"
+    "5050505050505050505050484848ff64001700014f70656e4a50482056657220302e32362e33"
+    "2eff90000a0000000000190001ff93c024010774000000000000ffd9"
+)
+
+
 def _jpeg_header(*, marker: str, bits: int, side: int) -> bytes:
     """SOI, a frame header for one component, EOI."""
     size = f"{side:04x}{side:04x}"
@@ -312,12 +322,13 @@ def _jpeg_header(*, marker: str, bits: int, side: int) -> bytes:
         (JPEGLSLossless, "f7", 8),
         (JPEGLosslessSV1, "c3", 16),
         (JPEGExtended12Bit, "c1", 12),
+        (HTJ2KLossless, "", 8),
     ],
 )
 def test_a_missing_decoder_names_the_extra(tmp_path, monkeypatch, syntax, marker, bits):
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
     dataset = grey_dataset(RAMP.astype(np.uint16), BitsStored=bits, HighBit=bits - 1)
-    frame = _jpeg_header(marker=marker, bits=bits, side=16)
+    frame = _jpeg_header(marker=marker, bits=bits, side=16) if marker else HTJ2K_FRAME
     dataset.PixelData = pydicom.encaps.encapsulate([frame])
     dataset.file_meta.TransferSyntaxUID = syntax
     with pytest.raises(InputError, match=r"\(0002,0010\).*gastritis-gan\[dicom\]"):

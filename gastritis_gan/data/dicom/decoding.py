@@ -111,11 +111,12 @@ def _decompress(
     try:
         pixels = _decode(source, codestream, syntax)
     except ImportError:
-        way_out = (
-            "pip install pillow: this one lacks OpenJPEG"
-            if syntax in JPEG2000TransferSyntaxes and not codestream.is_high_throughput
-            else "pip install 'gastritis-gan[dicom]'"
-        )
+        if codestream.is_high_throughput:
+            way_out = "pip install 'gastritis-gan[dicom]' in Python 3.11 or later"
+        elif syntax in JPEG2000TransferSyntaxes:
+            way_out = "pip install pillow: this one lacks OpenJPEG"
+        else:
+            way_out = "pip install 'gastritis-gan[dicom]'"
         raise InputError(
             f"(0002,0010) TransferSyntaxUID is {_name(syntax)}, for which no decoder "
             f"is installed; {way_out}, or decompress the file."

@@ -49,16 +49,16 @@ def decode_lossless(frame: BinaryIO) -> np.ndarray:
         ImportError: imagecodecs is not installed.
         Exception: The frame is damaged.
     """
-    import imagecodecs
+    from imagecodecs import jpeg8_decode
 
-    return _decode(imagecodecs.jpeg8_decode, frame)
+    return _decode(jpeg8_decode, frame)
 
 
 def decode_jpeg_ls(frame: BinaryIO) -> np.ndarray:
     """Decodes JPEG-LS, lossless or near-lossless; see `decode_lossless`."""
-    import imagecodecs
+    from imagecodecs import jpegls_decode
 
-    return _decode(imagecodecs.jpegls_decode, frame)
+    return _decode(jpegls_decode, frame)
 
 
 def _decode(decode: Callable[[Any], np.ndarray], frame: BinaryIO) -> np.ndarray:

@@ -60,12 +60,12 @@ def decode_htj2k(frame: BinaryIO) -> np.ndarray:
         ndarray of an 8- or 16-bit integer dtype of shape (height, width).
 
     Raises:
-        ImportError: imagecodecs is not installed.
+        ImportError: imagecodecs is not installed, or is that of Python 3.10.
         Exception: The frame is damaged.
     """
-    import imagecodecs
+    from imagecodecs import htj2k_decode
 
-    pixels: np.ndarray = imagecodecs.htj2k_decode(read_to_end_marker(frame))
+    pixels: np.ndarray = htj2k_decode(read_to_end_marker(frame))
     return pixels
 
 
