@@ -10,10 +10,11 @@ import numpy as np
 from gastritis_gan.data.dicom.codestream import Codestream, read_to_end_marker
 from gastritis_gan.data.dicom.openjpeg import OpenJpegDecoder
 
-# OpenJPEG holds some twenty bytes a pixel of the part that it decodes, and of the whole
-# some bytes a code block for every part.
-_PARTS_DOWN, _PARTS_ACROSS = 32, 2
+# OpenJPEG holds some twenty bytes a pixel of the part that it decodes, and, until the
+# decoder is closed, some bytes a code block of the whole for every part.
+_PARTS_DOWN, _PARTS_ACROSS = 32, 4
 _PARTS_OF_TILES = 16
+_LEAST_COLUMNS_PX = 256
 _LEAST_PX = 64  # the side of most code blocks
 # What it holds for each tile and code block, whatever their size.
 _BYTES_OF_TILE, _BYTES_OF_CODE_BLOCK = 6000, 700
@@ -76,13 +77,10 @@ def _parts(codestream: Codestream) -> list[list[tuple[int, int, int, int]]]:
         step = max(-(-height // _PARTS_OF_TILES), _LEAST_PX)
         return [[(top, bottom, 0, width)] for top, bottom in _ranges(height, step)]
     down = max(-(-height // _PARTS_DOWN), _LEAST_PX)
-    across = max(-(-width // _PARTS_ACROSS), _LEAST_PX)
+    across = max(-(-width // _PARTS_ACROSS), _LEAST_COLUMNS_PX)
     return [
-        [
-            (top, bottom, left, right)
-            for left, right in _ranges(width, across)
-            for top, bottom in _ranges(height, down)
-        ]
+        [(top, bottom, left, right) for top, bottom in _ranges(height, down)]
+        for left, right in _ranges(width, across)
     ]
 
 
