@@ -22,9 +22,8 @@ COMPUTE = [
     "tensorboard>=2.20",
     "waitress>=3.0",
 ]
-# Decoders of compressed DICOM images. The licences are free to combine: GDCM is
-# Apache-2.0, pylibjpeg and its OpenJPEG plug-in are MIT.
-DICOM = ["pylibjpeg>=2.0", "pylibjpeg-openjpeg>=2.3", "python-gdcm>=3.0.24"]
+# Decodes JPEG Lossless, JPEG-LS and 12-bit JPEG. BSD; since 2025.3.30 any precision.
+DICOM = ["imagecodecs>=2025.3.30"]
 # NIfTI and NRRD masks; both MIT.
 OUTLINES = ["nibabel>=5.2", "pynrrd>=1.0"]
 CPU_BUILD = "sys_platform == 'linux' and platform_machine == 'x86_64'"
@@ -79,8 +78,6 @@ setup(
         ],
         "gpu": ["tensorflow[and-cuda]>=2.20", *COMPUTE],
         "dicom": DICOM,
-        # 12-bit JPEG Extended has no decoder under a permissive licence: GPL-3.
-        "dicom-gpl": [*DICOM, "pylibjpeg-libjpeg>=2.1"],
         "outlines": OUTLINES,
         "test": [
             "build>=1.2",

@@ -3,18 +3,22 @@
     python benchmarks/prepare.py [--images 200] [--size 2048]
 
 Phantom images are 12-bit DICOM files with PNG outlines; the geometry is the paper's. A
-number of images and a tenth of it show whether memory depends on their number. Few
+number of images and a quarter of it show whether memory depends on their number. Few
 images are drawn, and the others are copies of them under other names: drawing a phantom
 takes longer than preparing it. Every measurement runs in a process of its own; the peak
-is that of the parent and of its largest worker.
+is that of the parent and of its largest worker. The images per second of CPU time, of
+all processes together, do not depend on what else the machine does.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
+import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,18 +35,19 @@ from gastritis_gan.data.store_settings import StoreSettings
 _DRAWN = 4
 
 
-def make_cohort(folder: Path, num_images: int, size: int) -> None:
+def make_cohort(folder: Path, num_images: int, phantoms: Path) -> None:
     """Writes a cohort of `num_images` rows, links to a few phantom images."""
-    write_phantom_cohort(folder, num_patients=_DRAWN, image_size=size, seed=0)
-    with (folder / "cohort.csv").open(newline="") as stream:
+    with (phantoms / "cohort.csv").open(newline="") as stream:
         drawn = list(csv.DictReader(stream))
+    folder.mkdir()
     with (folder / "cohort.csv").open("w", newline="") as stream:
         rows = csv.writer(stream)
         rows.writerow(["image", "patient", "label", "outline"])
         for number in range(num_images):
             source = drawn[number % _DRAWN]
-            (folder / f"{number}.dcm").hardlink_to(folder / source["image"])
-            rows.writerow([f"{number}.dcm", number, source["label"], source["outline"]])
+            (folder / f"{number}.dcm").hardlink_to(phantoms / source["image"])
+            outline = phantoms / source["outline"]
+            rows.writerow([f"{number}.dcm", number, source["label"], outline])
 
 
 def measure(folder: Path, workers: int) -> dict[str, float]:
@@ -54,7 +59,7 @@ def measure(folder: Path, workers: int) -> dict[str, float]:
         train_negative_patients=1,
         seed=0,
     )
-    start = time.perf_counter()
+    start, start_cpu = time.perf_counter(), _cpu_seconds()
     prepare_store(
         cohort,
         splits,
@@ -64,9 +69,16 @@ def measure(folder: Path, workers: int) -> dict[str, float]:
     )
     return {
         "images_per_second": len(cohort.images) / (time.perf_counter() - start),
+        "images_per_cpu_second": len(cohort.images) / (_cpu_seconds() - start_cpu),
         "parent_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "worker_mib": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
     }
+
+
+def _cpu_seconds() -> float:
+    """Returns the CPU time of this process and of those that it has ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def main() -> None:
@@ -80,19 +92,25 @@ def main() -> None:
         folder, workers = arguments.worker
         sys.stdout.write(json.dumps(measure(Path(folder), int(workers))))
         return
-    for num_images in (arguments.images // 10, arguments.images):
-        for workers in (1, 2):
-            with tempfile.TemporaryDirectory() as name:
-                folder = Path(name) / "cohort"
-                make_cohort(folder, num_images, arguments.size)
-                command = [sys.executable, __file__, "--worker", str(folder)]
-                done = subprocess.run(
-                    [*command, str(workers)], capture_output=True, check=True
-                )
+    with tempfile.TemporaryDirectory() as name:
+        phantoms = Path(name) / "phantoms"
+        write_phantom_cohort(
+            phantoms, num_patients=_DRAWN, image_size=arguments.size, seed=0
+        )
+        for num_images, workers in itertools.product(
+            (arguments.images // 4, arguments.images), (1, 2)
+        ):
+            folder = Path(name) / f"{num_images}_{workers}" / "cohort"
+            folder.parent.mkdir()
+            make_cohort(folder, num_images, phantoms)
+            command = [sys.executable, __file__, "--worker", str(folder), str(workers)]
+            done = subprocess.run(command, capture_output=True, check=True)
             found = json.loads(done.stdout)
+            shutil.rmtree(folder.parent)
             sys.stdout.write(
                 f"{num_images} images, {workers} worker(s): "
-                f"{found['images_per_second']:.2f} images/s, peak "
+                f"{found['images_per_second']:.2f} images/s, "
+                f"{found['images_per_cpu_second']:.2f} per CPU second, peak "
                 f"{found['parent_mib']:.0f} MiB, of a worker "
                 f"{found['worker_mib'] if workers > 1 else 0:.0f} MiB\n"
             )

@@ -30,13 +30,20 @@ def inspect(store_path: Path, folder: Path) -> None:
     Example:
       gastritis-gan inspect stores/phantom --out inspections/phantom
     """
-    from gastritis_gan.data.inspection import TABLES_FILE, inspect_store
+    from gastritis_gan.data.inspection import (
+        TABLES_FILE,
+        inspect_store,
+        table_beside_paper,
+    )
     from gastritis_gan.data.store import Store
     from gastritis_gan.files import refuse_existing
 
     refuse_existing(folder)
-    duplicates = inspect_store(Store.open(store_path), folder)
+    store = Store.open(store_path)
+    duplicates = inspect_store(store, folder)
     for duplicate in duplicates:
         click.echo(f"Warning: the images {duplicate}.", err=True)
+    click.echo("Training patches beside the paper's:")
+    click.echo(table_beside_paper(store))
     click.echo(f"Tables:         {folder / TABLES_FILE}")
     click.echo(f"Contact sheets: {folder / 'sheet_*.png'}")

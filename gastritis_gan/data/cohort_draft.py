@@ -14,8 +14,8 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import SegmentationStorage
 
-from gastritis_gan.data.dicom.quiet import quiet_pydicom
 from gastritis_gan.data.numbered_path import split_number
+from gastritis_gan.data.quiet import quiet
 from gastritis_gan.errors import InputError
 from gastritis_gan.files import refuse_existing, write_bytes
 from gastritis_gan.progress import progress_bar
@@ -168,7 +168,7 @@ def _read_header(path: Path) -> list[_Image] | str | None:
     if head[_PREAMBLE_BYTES:] != b"DICM":
         return None
     try:
-        with quiet_pydicom():
+        with quiet("pydicom"):
             header = pydicom.dcmread(
                 path, specific_tags=list(_KEYWORDS), stop_before_pixels=True
             )
@@ -198,7 +198,7 @@ def _reason(header: Dataset) -> str:
     if not (header.get("Rows") and header.get("Columns")):
         return "DICOM without an image"
     if header.get("SOPClassUID") == SegmentationStorage:
-        return "DICOM segmentation"
+        return "DICOM segmentation: enter it by hand if it is an outline"
     if not 1 <= int(header.get("NumberOfFrames") or 1) <= _MOST_FRAMES:
         return f"DICOM with a number of frames that is not 1 to {_MOST_FRAMES}"
     photometric = header.get("PhotometricInterpretation")

@@ -83,7 +83,8 @@ def _draw_legend(store: Store, draw: ImageDraw.ImageDraw) -> None:
     left = _GAP_PX
     colours = {"outline": _OUTLINE_COLOUR, **_COLOURS}
     for name, colour in colours.items():
-        draw.rectangle((left, _GAP_PX, left + _TEXT_PX, _GAP_PX + _TEXT_PX), colour)
+        square = (left, _GAP_PX, left + _TEXT_PX, _GAP_PX + _TEXT_PX)
+        draw.rectangle(square, colour, "grey")  # an edge: one of them is white
         left += _TEXT_PX + 5
         text = class_name(store, name)
         draw.text((left, _GAP_PX - 1), text, "black")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from gastritis_gan.data.store import IMAGES_FOLDER, OUTLINES_FOLDER
 from gastritis_gan.data.store_settings import StoreSettings
 from gastritis_gan.data.work_folder import FINISHED_FOLDER, STORE_FOLDER
 from gastritis_gan.errors import InputError
-from gastritis_gan.files import read_json, sha256_of_file, write_bytes, write_json
+from gastritis_gan.files import read_json, sha256_of_file, write_bytes
 
 _NO_OUTLINE = -1
 
@@ -77,7 +78,8 @@ class ImageConversion:
             "pixels_inside": counts.tolist(),
             "border_text": text.astype(int).tolist(),
         }
-        write_json(record_file, record)  # last: what has a record is finished
+        # Last: what has a record is finished. Indents would take long to write.
+        write_bytes(record_file, json.dumps(record).encode())
         return _with_arrays(record)
 
     def _read(self, row: CohortImage) -> tuple[ImageFacts, SizeChange, np.ndarray]:

@@ -8,7 +8,11 @@ from typing import Any
 
 from gastritis_gan.data.contact_sheets import contact_sheets
 from gastritis_gan.data.duplicates import Duplicate, find_duplicates
-from gastritis_gan.data.patch_counts import class_name, count
+from gastritis_gan.data.patch_counts import (
+    class_name,
+    count,
+    count_beside_paper,
+)
 from gastritis_gan.data.store import Store
 from gastritis_gan.files import new_folder, write_bytes, write_json
 from gastritis_gan.progress import progress_bar
@@ -49,6 +53,26 @@ def inspect_store(store: Store, folder: Path) -> list[Duplicate]:
     return duplicates
 
 
+def table_beside_paper(store: Store) -> str:
+    """Returns the training patches, each number beside the paper's, in Markdown."""
+    return _markdown(
+        [
+            {
+                "set": row["set"]
+                if row["set"] == "outside"
+                else f"{row['set']} ({class_name(store, row['set'])})",
+                "patches": row["patches"],
+                "paper's": row["paper_patches"],
+                "images": row["images"],
+                "paper's images": row["paper_images"],
+                "patches / image": row["patches"] / max(row["images"], 1),
+                "paper's / image": row["paper_patches"] / row["paper_images"],
+            }
+            for row in count_beside_paper(store)
+        ]
+    )
+
+
 def _tables(
     store: Store,
     counts: dict[str, Any],
@@ -58,24 +82,6 @@ def _tables(
     """Returns everything that was counted as Markdown."""
     sides = sorted({(image.height, image.width) for image in store.images})
     sizes = ", ".join(f"{height} x {width}" for height, width in sides)
-    paper = [
-        {
-            "set": f"{row['set']} ({class_name(store, row['set'])})"
-            if row["set"] != "outside"
-            else "outside",
-            "images": row["images"],
-            "patches": row["patches"],
-            "patches / image": f"{row['patches'] / row['images']:.1f}"
-            if row["images"]
-            else "-",
-            "paper's images": row["paper_images"],
-            "paper's patches": row["paper_patches"],
-            "paper's patches / image": (
-                f"{row['paper_patches'] / row['paper_images']:.1f}"
-            ),
-        }
-        for row in counts["paper"]
-    ]
     geometry = store.geometry
     pairs = "\n".join(f"- {duplicate}" for duplicate in duplicates)
     parts = [
@@ -87,7 +93,7 @@ def _tables(
         "## Patch sets",
         _markdown(counts["patch_sets"]),
         "## Training patches beside the paper's",
-        _markdown(paper),
+        table_beside_paper(store),
         "## Images that two patients share",
         pairs or "None, exact or near.",
         "## Patients",
@@ -99,17 +105,25 @@ def _tables(
 
 
 def _markdown(rows: list[dict[str, Any]]) -> str:
-    """Returns a table with the keys as its head; numbers get thousands separators."""
-    head = list(rows[0])
-    is_number = [not isinstance(rows[0][key], str) for key in head]
+    """Returns a table with the keys as its head, readable as plain text too."""
+    cells = [list(rows[0]), *([_text(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    is_number = [not isinstance(value, str) for value in rows[0].values()]
     lines = [
-        f"| {' | '.join(head)} |",
-        f"|{'|'.join('---:' if number else '---' for number in is_number)}|",
-    ]
-    for row in rows:
-        cells = [
-            f"{row[key]:,}" if isinstance(row[key], int) else str(row[key])
-            for key in head
+        [
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(row, widths, is_number, strict=True)
         ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        for row in cells
+    ]
+    rule = [
+        "-" * (width - right) + ":" * right
+        for width, right in zip(widths, is_number, strict=True)
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]])
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -13,6 +13,7 @@ import numpy as np
 
 from gastritis_gan.data.cohort_error import file_error, quoting
 from gastritis_gan.data.outline_json import check_size
+from gastritis_gan.data.quiet import quiet
 from gastritis_gan.errors import InputError
 
 _AXES = ("L", "P", "S")  # the patient's left, back and head
@@ -37,7 +38,7 @@ def read_nifti(path: Path, *, shape: tuple[int, ...]) -> np.ndarray:
             or orientation.
     """
     nibabel = _import("nibabel")
-    with _refusal(path, "NIfTI"):
+    with _refusal(path, "NIfTI"), quiet("nibabel.global"):
         file = nibabel.load(path)
         _check_is_plane(file.shape, shape)
         if file.header["sform_code"] or file.header["qform_code"]:

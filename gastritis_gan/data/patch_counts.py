@@ -25,21 +25,10 @@ def count(store: Store) -> dict[str, Any]:
         same sums); "paper" (the training patches beside the paper's).
     """
     images = [count_image(store, index) for index in range(len(store.images))]
-    patch_sets = count_sets(store)
-    training = {row["set"]: row for row in patch_sets if row["split"] == "train"}
     return {
         "split_hash": store.split_hash,
-        "patch_sets": patch_sets,
-        "paper": [
-            {
-                "set": name,
-                "images": training[name]["images"],
-                "patches": training[name]["patches"],
-                "paper_images": PAPER_IMAGES[name],
-                "paper_patches": PAPER_PATCHES[name],
-            }
-            for name in PATCH_SETS
-        ],
+        "patch_sets": count_sets(store),
+        "paper": count_beside_paper(store),
         "patients": _count_patients(images),
         "images": images,
     }
@@ -51,6 +40,21 @@ def count_sets(store: Store) -> list[dict[str, Any]]:
         _count_set(store, patch_set, split)
         for patch_set in PATCH_SETS
         for split in store.splits
+    ]
+
+
+def count_beside_paper(store: Store) -> list[dict[str, Any]]:
+    """Counts the training images and patches of every patch set, as the paper does."""
+    training = {row["set"]: row for row in count_sets(store) if row["split"] == "train"}
+    return [
+        {
+            "set": name,
+            "images": training[name]["images"],
+            "patches": training[name]["patches"],
+            "paper_images": PAPER_IMAGES[name],
+            "paper_patches": PAPER_PATCHES[name],
+        }
+        for name in PATCH_SETS
     ]
 
 

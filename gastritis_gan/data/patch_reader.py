@@ -27,12 +27,10 @@ def read_patches(store: Store, indices: np.ndarray, resolution: int) -> np.ndarr
         ValueError: `resolution` is above the patch size.
     """
     patches = _aligned_empty((len(indices), resolution, resolution, 1))
-    resize = AreaResize(store.geometry.patch_size, resolution)
-    scale = np.float32(2.0 / (2**store.bits - 1))
+    scale = 2.0 / (2**store.bits - 1)
+    resize = AreaResize(store.geometry.patch_size, resolution, scale=scale, offset=-1.0)
     for index, patch in zip(indices, patches, strict=True):
         resize(store.window(index), patch[..., 0])
-        patch *= scale
-        patch -= 1.0
         np.clip(patch, -1.0, 1.0, out=patch)  # a rounding error may pass 1
     return patches
 

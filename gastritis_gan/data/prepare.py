@@ -149,7 +149,7 @@ def prepare_store(
 
 def _finish(store: Store, rows: list[CohortImage], *, key_path: Path | None) -> None:
     """Says what a person should look at, and removes the key that is to be removed."""
-    _warn_of_images_without_inside_patch(store)
+    _warn_of_images_without_inside_patch(store, rows)
     _warn_of_burned_in_text(store, rows)
     if key_path is not None:
         key_path.unlink(missing_ok=True)
@@ -232,23 +232,23 @@ def _refuse_training_without_outline(
                 )
 
 
-def _warn_of_images_without_inside_patch(store: Store) -> None:
-    keys = [
-        image.key
-        for index, image in enumerate(store.images)
+def _warn_of_images_without_inside_patch(store: Store, rows: list[CohortImage]) -> None:
+    found = [
+        row.row
+        for index, row in enumerate(rows)
         if not np.isnan(
             store.patch_coverage[store.patches_of_image(index, inside_only=False)]
         ).any()
         and store.patches_of_image(index, inside_only=True).size == 0
     ]
-    if keys:
+    if found:
         _logger.warning(
             "%d of %d images have no patch inside the organ; a smaller "
-            "`patches.patch_size` or `patches.inside_coverage` would give them some: "
-            "%s",
-            len(keys),
-            len(store.images),
-            ", ".join(keys),
+            "`patches.patch_size` or `patches.inside_coverage` would give them some. "
+            "Rows of the cohort file: %s",
+            len(found),
+            len(rows),
+            _ranges(sorted(found)),
         )
 
 

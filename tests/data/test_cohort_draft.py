@@ -95,7 +95,7 @@ def test_what_is_no_single_grey_image_is_left_out_with_the_reason(export):
     assert left_out == {
         "colour.dcm": "DICOM in colour",
         "frames.dcm": "DICOM with a number of frames that is not 1 to 10000",
-        "seg.dcm": "DICOM segmentation",
+        "seg.dcm": "DICOM segmentation: enter it by hand if it is an outline",
         "report.dcm": "DICOM without an image",
         "notes.txt": "not DICOM, and not the outline of one image",
     } | (

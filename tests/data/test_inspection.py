@@ -141,7 +141,16 @@ def test_the_folder_is_complete_and_names_nobody(make_store, tmp_path):
     assert inspect_store(store, folder) == []
     assert json.loads((folder / "counts.json").read_text())["duplicates"] == []
     text = (folder / "inspection.md").read_text()
-    assert "| 45,127 |" in text
+    beside_paper = text.partition("beside the paper's\n\n")[2].splitlines()
+    # 8 images train, 4 of each class
+    kinds = kinds_by_hand()
+    inside, outside = kinds.count("inside"), kinds.count("outside")
+    assert [line.split("|")[2:6] for line in beside_paper[2:5]] == [
+        [f"{4 * inside:8,} ", "  45,127 ", "      4 ", "            100 "],
+        [f"{4 * inside:8,} ", "  42,785 ", "      4 ", "            100 "],
+        [f"{8 * outside:8,} ", "  48,385 ", "      8 ", "            200 "],
+    ]
+    assert len({len(line) for line in beside_paper[:5]}) == 1
     assert "None, exact or near." in text
     for path in folder.glob("*.png"):
         assert f"![{path.name}]({path.name})" in text

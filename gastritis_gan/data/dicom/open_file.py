@@ -16,7 +16,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from gastritis_gan.errors import InputError
 
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 16
 _META_GROUP = 0x0002
 # A file whose only meta information is TransferSyntaxUID, Explicit VR Little Endian.
 _PLAIN_START = bytes(128) + b"DICM\x02\0\x10\0UI\x14\0" + b"1.2.840.10008.1.2.1\0"

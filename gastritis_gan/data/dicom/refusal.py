@@ -9,7 +9,7 @@ from pathlib import Path
 import pydicom.errors
 
 from gastritis_gan.data.cohort_error import CohortError, file_error, public_text
-from gastritis_gan.data.dicom.quiet import quiet_pydicom
+from gastritis_gan.data.quiet import quiet
 from gastritis_gan.errors import InputError
 
 
@@ -25,7 +25,7 @@ def refusal(path: Path, problem: str) -> Iterator[None]:
         InputError: Anything but a lack of memory was raised inside.
     """
     try:
-        with quiet_pydicom():
+        with quiet("pydicom"):
             yield
     except MemoryError:
         raise

@@ -1,4 +1,4 @@
-"""pydicom without its warnings, which quote the attributes of a file."""
+"""Libraries without their warnings, which quote the attributes of a file."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def quiet_pydicom() -> Iterator[None]:
-    """Silences pydicom's warnings and log; its exceptions still come."""
-    logger = logging.getLogger("pydicom")
+def quiet(logger_name: str) -> Iterator[None]:
+    """Silences all warnings, and the log of a library; its exceptions still come."""
+    logger = logging.getLogger(logger_name)
     was_disabled = logger.disabled
     logger.disabled = True
     try:
