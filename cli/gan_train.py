@@ -175,7 +175,6 @@ def _evaluate(
             cache.read,
             svm,
             voters=voters,
-            seed=settings.seed,
             report=bar.update,
         )
     summarizer = Summarizer(images, voters=settings.vote, seed=settings.seed)
@@ -195,7 +194,7 @@ def _evaluate(
             "few_patients": summarizer.few_patients(few, rows, plan.numbers),
             "worth_in_patients": summarizer.worth_in_patients(few, rows, plan.numbers),
             "mixed": summarizer.rows(mixed, real=rows),
-            "gan_test": gan_test(plan.rows, cache.read, svm, seed=settings.seed),
+            "gan_test": gan_test(plan.rows, cache.read, svm),
         }
     return result
 
