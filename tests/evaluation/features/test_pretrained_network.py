@@ -127,6 +127,10 @@ def test_random_and_unknown_weights_say_so(tmp_path):
     own = PretrainedNetwork("vgg16_block5", resolution=32, weights_file=path)
     assert own.describe()["weights"] == "not verified"
     assert own.describe()["weights_sha256"] == random.describe()["weights_sha256"]
+    published = tmp_path / "own.h5"
+    save_as_published(random._network, published)
+    same = PretrainedNetwork("vgg16_block5", resolution=32, weights_file=published)
+    assert same.describe() == own.describe()
 
 
 def test_a_failed_download_names_the_way_out(monkeypatch):
