@@ -14,6 +14,7 @@ VERSION = re.search(
 
 # What training, evaluation and the local server need beside TensorFlow itself.
 COMPUTE = [
+    "h5py>=3.11",
     "keras>=3.10",
     "matplotlib>=3.9",
     "scikit-image>=0.24",

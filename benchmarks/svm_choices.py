@@ -75,11 +75,9 @@ def held_out_figures(features, labels, images, folds, settings, most):
                 )
             ]
         )
-        classifier = fit_classifier(
-            features[training], labels[training], settings, seed=0
-        )
+        classifier = fit_classifier(features[training], labels[training], settings)
         held_out = np.flatnonzero(folds == fold)
-        scores = classifier.scores(features[held_out])
+        scores = classifier.scores(features[held_out])[:, 0]
         for image in np.unique(group[held_out]):
             votes.add(image, scores[group[held_out] == image])
     decisions = decide(votes, truth, names, rule="majority")

@@ -102,8 +102,8 @@ def gan_train(
     resolution = common_resolution(models, config, store)
     images = find_test_images(store, resolution, vote=settings.vote)
     check_both_classes(images)
-    plan = GanTrainPlan(models, store, resolution, settings)
     cache_path = cache_path or out.parent / "feature-cache"
+    plan = GanTrainPlan(models, store, resolution, settings, cache=cache_path)
     features = FeatureStep(
         names,
         resolution=resolution,
@@ -117,6 +117,7 @@ def gan_train(
         kernel=settings.svm_kernel, c=settings.svm_c, scaling=settings.svm_scaling
     )
     blocks = [*plan.blocks(), *(block for image in images for block in image.blocks)]
+    features.prepare(blocks)
     results = {
         "format": RESULT_FORMAT,
         "store": describe_store(store, images),
@@ -175,7 +176,6 @@ def _evaluate(
             cache.read,
             svm,
             voters=voters,
-            seed=settings.seed,
             report=bar.update,
         )
     summarizer = Summarizer(images, voters=settings.vote, seed=settings.seed)
@@ -195,7 +195,7 @@ def _evaluate(
             "few_patients": summarizer.few_patients(few, rows, plan.numbers),
             "worth_in_patients": summarizer.worth_in_patients(few, rows, plan.numbers),
             "mixed": summarizer.rows(mixed, real=rows),
-            "gan_test": gan_test(plan.rows, cache.read, svm, seed=settings.seed),
+            "gan_test": gan_test(plan.rows, cache.read, svm),
         }
     return result
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gastritis_gan.config import EvaluationConfig
@@ -41,10 +42,13 @@ class GanTrainPlan:
         store: Store,
         resolution: int,
         settings: EvaluationConfig,
+        *,
+        cache: Path,
     ) -> None:
         self._store = store
         self._resolution = resolution
         self._settings = settings
+        self._cache = cache
         self._pools = training_pools(store)
         self.rows: list[TrainingSet] = self._make_rows(models)
         self.permuted: list[TrainingSet] = []
@@ -78,6 +82,7 @@ class GanTrainPlan:
                 models,
                 samples_per_generator=self._settings.samples_per_generator,
                 sample_seed=sample_seed,
+                cache=self._cache,
             )
             rows += generated_rows(
                 pools,

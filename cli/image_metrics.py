@@ -98,14 +98,16 @@ def image_metrics(
             "what `gastritis-gan export` has made of its runs."
         )
     resolution = common_resolution(models, config, store)
-    classes = _classes(models, store, resolution, settings)
+    cache_path = cache_path or out.parent / "feature-cache"
+    classes = _classes(models, store, resolution, settings, cache=cache_path)
     features = FeatureStep(
         settings.extractors,
         resolution=resolution,
         weights=weights_files,
-        cache=cache_path or out.parent / "feature-cache",
+        cache=cache_path,
     )
     blocks = [block for found in classes.values() for block in found.blocks()]
+    features.prepare(blocks)
     results: dict[str, Any] = {
         "format": 1,
         "split_hash": store.split_hash,
@@ -144,7 +146,12 @@ def image_metrics(
 
 
 def _classes(
-    models: Models, store: Store, resolution: int, settings: EvaluationConfig
+    models: Models,
+    store: Store,
+    resolution: int,
+    settings: EvaluationConfig,
+    *,
+    cache: Path,
 ) -> dict[str, ClassMetrics]:
     """Returns the real and generated patches of each class that has a generator."""
     from gastritis_gan.evaluation.image_metrics.class_metrics import ClassMetrics
@@ -156,6 +163,7 @@ def _classes(
         models,
         samples_per_generator=settings.samples_per_generator,
         sample_seed=settings.seed,
+        cache=cache,
     )
     training = training_pools(store)
     classes = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +36,6 @@ _PROVENANCE_OF_A_GENERATOR = (
     "gastritis_gan",
     "files",
 )
-_lock = threading.Lock()
 
 
 def find_test_images(
@@ -92,15 +90,23 @@ def patients_of(store: Store, patches: np.ndarray) -> np.ndarray:
 
 
 def generator_pools(
-    models: Models, *, samples_per_generator: int, sample_seed: int
+    models: Models, *, samples_per_generator: int, sample_seed: int, cache: Path
 ) -> dict[Place, Blocks]:
-    """Returns the samples of each generator; nothing is generated or loaded yet."""
-    from gastritis_gan.evaluation.generated_patches import generated_blocks
+    """Returns the samples of each generator; nothing is generated or loaded yet.
+
+    Args:
+        models: The generators.
+        samples_per_generator: How many samples each makes.
+        sample_seed: Decides the samples.
+        cache: Folder of the features; the samples are kept in its `samples`.
+    """
+    from gastritis_gan.evaluation.array_folder import ArrayFolder
+    from gastritis_gan.evaluation.generated_patches import GeneratedPatches
     from gastritis_gan.evaluation.random_draw import sample_seeds
     from gastritis_gan.serving.model_card import model_hash
 
     pools = {}
-    for place, (folder, _) in models.items():
+    for place, (folder, card) in models.items():
         model, target, training_seed = place
         seeds = sample_seeds(
             model,
@@ -109,9 +115,18 @@ def generator_pools(
             count=samples_per_generator,
             seed=sample_seed,
         )
-        generate = functools.partial(_generate, folder)
-        pools[place] = generated_blocks(generate, model_hash(folder), seeds)
+        pools[place] = GeneratedPatches(
+            generate=functools.partial(_generate, folder),
+            model_hash=model_hash(folder),
+            resolution=int(card["resolution"]),
+            samples=ArrayFolder(cache / "samples"),
+        ).blocks(seeds)
     return pools
+
+
+def close_generators() -> None:
+    """Frees the memory of the generator that made the last samples."""
+    _open.cache_clear()
 
 
 def blocks_of_samples(samples: Sequence[Any]) -> list[PatchBlock]:
@@ -163,9 +178,7 @@ def num_patients(store: Store, pools: Mapping[str, np.ndarray]) -> dict[str, int
 
 
 def _generate(folder: Path, seeds: np.ndarray) -> np.ndarray:
-    with _lock:  # two threads must not load the same generator twice
-        model = _open(folder)
-    images: np.ndarray = model.generate(seeds)
+    images: np.ndarray = _open(folder).generate(seeds)
     return images
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from gastritis_gan.errors import InputError
 from gastritis_gan.evaluation.comparison import difference, mcnemar
 from gastritis_gan.evaluation.decisions import Decisions, decide, decide_patients
-from gastritis_gan.evaluation.tables.cells import extractor_title, figure
+from gastritis_gan.evaluation.tables.cells import discordant, extractor_title, figure
 from gastritis_gan.evaluation.tables.markdown import table
 from gastritis_gan.evaluation.votes import Votes
 
@@ -38,7 +38,7 @@ def compare_results(first: dict[str, Any], second: dict[str, Any]) -> str:
     """
     _refuse_what_cannot_be_compared(first, second)
     seed = first["protocol"]["seed"]
-    parts = ["# First less second", *_differing_protocol(first, second)]
+    parts = ["# First less second", _n(first), *_differing_protocol(first, second)]
     for one, other in _common_extractors(first, second):
         lines = []
         names = [row["name"] for row in one["rows"]]
@@ -58,7 +58,7 @@ def compare_results(first: dict[str, Any], second: dict[str, Any]) -> str:
                 for result, found in zip((first, second), runs, strict=True)
             ]
             differences = difference(*images, seed=seed)
-            discordant = mcnemar(*patients)
+            test = mcnemar(*patients)
             lines.append(
                 [
                     name,
@@ -66,9 +66,8 @@ def compare_results(first: dict[str, Any], second: dict[str, Any]) -> str:
                     *(_mean_harmonic_mean(found) for found in runs),
                     figure(differences, "harmonic_mean_difference"),
                     figure(differences, "auc_difference"),
-                    f"{discordant['only_first_right']} : "
-                    f"{discordant['only_second_right']}",
-                    f"{discordant['mcnemar_p']:.3g}",
+                    discordant(test),
+                    f"{test['mcnemar_p']:.3g}",
                 ]
             )
         parts.append(f"## {extractor_title(one['extractor'])}")
@@ -111,6 +110,16 @@ def _common_extractors(
         for evaluation in first["extractors"]
         if identity(evaluation) in others
     ]
+
+
+def _n(result: dict[str, Any]) -> str:
+    labels = [image["label"] for image in result["images"]]
+    num_patients = len({image["patient"] for image in result["images"]})
+    return (
+        f"{len(labels)} test images ({labels.count('positive')} positive, "
+        f"{labels.count('negative')} negative) of {num_patients} patients. In "
+        "parentheses: 95 % intervals, a bootstrap over patients."
+    )
 
 
 def _differing_protocol(first: dict[str, Any], second: dict[str, Any]) -> list[str]:

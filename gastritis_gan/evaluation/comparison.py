@@ -69,30 +69,38 @@ def retention(
 def mean_over_runs(runs: Sequence[Decisions], *, seed: int) -> dict[str, Any]:
     """Returns the mean HM of a row's runs, and how much they differ.
 
-    Its interval resamples the patients and the runs: it says what other patients and
-    other trainings could have given, as far as so few runs can show it.
-
     Args:
         runs: The decisions of two or more runs on the same images.
         seed: Of the bootstrap.
     """
     values = [float(mean_harmonic_mean([run])) for run in runs]
+    return {
+        "num_runs": len(runs),
+        "harmonic_mean": float(np.mean(values)),
+        "harmonic_mean_interval": mean_interval(runs, seed=seed),
+        "standard_deviation": float(np.std(values, ddof=1)),
+        "lowest": min(values),
+        "highest": max(values),
+    }
+
+
+def mean_interval(runs: Sequence[Decisions], *, seed: int) -> tuple[float, float]:
+    """Returns the interval of the mean HM of runs, by resampling patients and runs.
+
+    It says what other patients and other trainings (or draws) could have given, as far
+    as so few runs can show it; of a single run it is that of other patients.
+
+    Args:
+        runs: The decisions of the runs on the same images.
+        seed: Of the bootstrap.
+    """
     weights = patient_resamples(runs[0].labels, runs[0].patients, seed=seed)
     resampled = np.stack([mean_harmonic_mean([run], weights) for run in runs], axis=1)
     generator = np.random.Generator(np.random.Philox(key=[seed, 1]))
     drawn = generator.multinomial(
         len(runs), np.full(len(runs), 1 / len(runs)), size=len(weights)
     )  # [resamples, runs]
-    return {
-        "num_runs": len(runs),
-        "harmonic_mean": float(np.mean(values)),
-        "harmonic_mean_interval": percentile_interval(
-            (resampled * drawn).sum(axis=1) / len(runs)
-        ),
-        "standard_deviation": float(np.std(values, ddof=1)),
-        "lowest": min(values),
-        "highest": max(values),
-    }
+    return percentile_interval((resampled * drawn).sum(axis=1) / len(runs))
 
 
 def mcnemar(first: Decisions, second: Decisions) -> dict[str, Any]:

@@ -8,11 +8,7 @@ from typing import Any
 import numpy as np
 
 from gastritis_gan.evaluation.gan_train import train
-from gastritis_gan.evaluation.patch_sample import (
-    PatchSample,
-    ReadFeatures,
-    sample_features,
-)
+from gastritis_gan.evaluation.patch_sample import PatchSample, ReadFeatures
 from gastritis_gan.evaluation.rows import REAL_DATA_ROW
 from gastritis_gan.evaluation.statistics import harmonic_mean, wilson_interval
 from gastritis_gan.evaluation.svm_settings import SvmSettings
@@ -20,11 +16,7 @@ from gastritis_gan.evaluation.training_set import TrainingSet
 
 
 def gan_test(
-    rows: Sequence[TrainingSet],
-    read_features: ReadFeatures,
-    settings: SvmSettings,
-    *,
-    seed: int,
+    rows: Sequence[TrainingSet], read_features: ReadFeatures, settings: SvmSettings
 ) -> list[dict[str, Any]]:
     """Returns how many generated patches look like their class to real data's SVM.
 
@@ -36,7 +28,6 @@ def gan_test(
             tested.
         read_features: Function from a block to its features.
         settings: Of the SVM.
-        seed: Of the SVM's optimizer.
 
     Reference: [Shmelkov et al., 2018](https://arxiv.org/abs/1807.09499), section 3.
     """
@@ -44,11 +35,14 @@ def gan_test(
     generated = [row for row in rows if row.name != REAL_DATA_ROW]
     if not generated:
         return []
-    classifier = train(real, read_features, settings, seed=seed)
+    classifier = train(real, read_features, settings)
 
     def count_positive(samples: Sequence[PatchSample]) -> int:
-        features = sample_features(samples, read_features)
-        return int(np.sum(classifier.scores(features) > 0))
+        return sum(
+            int(np.sum(classifier.scores(read_features(block)[inside]) > 0))
+            for sample in samples
+            for block, inside in sample.used()
+        )
 
     results = []
     for row in generated:

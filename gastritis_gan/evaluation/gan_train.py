@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gastritis_gan.errors import InputError
 from gastritis_gan.evaluation.labelled_image import LabelledImage
+from gastritis_gan.evaluation.linear_classifier import LinearClassifier
 from gastritis_gan.evaluation.patch_classifier import PatchClassifier, fit_classifier
 from gastritis_gan.evaluation.patch_sample import ReadFeatures, sample_features
 from gastritis_gan.evaluation.row_votes import RowVotes
@@ -46,7 +47,6 @@ def gan_train(
     settings: SvmSettings,
     *,
     voters: Sequence[str],
-    seed: int,
     report: Report = lambda steps: None,
 ) -> list[RowVotes]:
     """Trains one SVM per training set and lets it classify the test patches.
@@ -60,7 +60,6 @@ def gan_train(
         read_features: Function from a block to its features.
         settings: Of the SVM.
         voters: Whose votes are counted: "all" patches of an image, those "inside".
-        seed: Of the SVM's optimizer.
         report: Called with 1 for each classifier trained and each image classified by
             all of them; see `num_steps`.
 
@@ -75,7 +74,7 @@ def gan_train(
     for group in _batched(training_sets, _CLASSIFIERS_AT_ONCE[settings.kernel]):
         classifiers = []
         for training_set in group:
-            classifiers.append(train(training_set, read_features, settings, seed=seed))
+            classifiers.append(train(training_set, read_features, settings))
             report(1)
         votes = _vote(classifiers, images, read_features, voters, report)
         rows += [
@@ -96,11 +95,7 @@ def num_steps(num_sets: int, num_images: int, settings: SvmSettings) -> int:
 
 
 def train(
-    training_set: TrainingSet,
-    read_features: ReadFeatures,
-    settings: SvmSettings,
-    *,
-    seed: int,
+    training_set: TrainingSet, read_features: ReadFeatures, settings: SvmSettings
 ) -> PatchClassifier:
     """Trains the SVM of one row; arguments as for `gan_train`."""
     features = sample_features(
@@ -110,7 +105,7 @@ def train(
     labels = np.repeat([True, False], sizes)
     if training_set.permutation_seed is not None:
         labels = _balanced_permutation(sizes, training_set.permutation_seed)
-    return fit_classifier(features, labels, settings, seed=seed)
+    return fit_classifier(features, labels, settings)
 
 
 def _balanced_permutation(sizes: tuple[int, int], seed: int) -> NDArray[np.bool_]:
@@ -129,18 +124,23 @@ def _vote(
     report: Report,
 ) -> list[dict[str, Votes]]:
     votes = [{name: Votes.zeros(len(images)) for name in voters} for _ in classifiers]
+    judge = _joined(classifiers)
     for position, image in enumerate(images):
         start = 0
         for block in image.blocks:
             inside = image.inside[start : start + block.num_patches]
             start += block.num_patches
-            features = read_features(block)
-            for found, classifier in zip(votes, classifiers, strict=True):
-                scores = classifier.scores(features)
+            columns = judge.scores(read_features(block)).T  # [classifiers, patches]
+            for found, scores in zip(votes, columns, strict=True):
                 for name, counted in found.items():
                     counted.add(position, scores if name == "all" else scores[inside])
         report(1)
     return votes
+
+
+def _joined(classifiers: Sequence[PatchClassifier]) -> PatchClassifier:
+    linear = [one for one in classifiers if isinstance(one, LinearClassifier)]
+    return LinearClassifier.joined(linear) if linear else classifiers[0]
 
 
 def _batched(

@@ -24,11 +24,13 @@ class PatchBlock:
         num_patches: At least 1.
         read: Function that returns the patches: shape `(num_patches, r, r, 1)`, in
             [-1, 1], the same at every call.
+        generated: Whether the first `read` makes them, and keeps them on disk.
     """
 
     key: str
     num_patches: int
     read: Callable[[], NDArray[np.float32]]
+    generated: bool = False
 
 
 def content_key(*parts: Any) -> str:

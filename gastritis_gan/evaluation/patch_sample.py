@@ -52,10 +52,12 @@ def sample_features(
     samples: Sequence[PatchSample], read_features: ReadFeatures
 ) -> NDArray[np.float32]:
     """Returns the `(n, dim)` features of the samples, one after the other."""
-    return np.concatenate(
-        [
-            read_features(block)[inside]
-            for sample in samples
-            for block, inside in sample.used()
-        ]
-    )
+    features = np.empty((0, 0), np.float32)
+    start = 0
+    for block, inside in (used for sample in samples for used in sample.used()):
+        found = read_features(block)[inside]
+        if start == 0:  # a list of parts would be as large again
+            features = np.empty((sum(map(len, samples)), *found.shape[1:]), found.dtype)
+        features[start : start + len(found)] = found
+        start += len(found)
+    return features

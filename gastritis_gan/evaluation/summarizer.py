@@ -13,6 +13,7 @@ from gastritis_gan.evaluation.comparison import (
     difference,
     mcnemar,
     mean_harmonic_mean,
+    mean_interval,
     mean_over_runs,
     retention,
 )
@@ -65,7 +66,12 @@ class Summarizer:
     def means(self, rows: Sequence[RowVotes]) -> list[dict[str, Any]]:
         """Returns one entry per row with more than one run."""
         return [
-            {"name": name, **mean_over_runs(runs, seed=self.seed)}
+            {
+                "name": name,
+                "num_positive": int(runs[0].labels.sum()),
+                "num_negative": int((~runs[0].labels).sum()),
+                **mean_over_runs(runs, seed=self.seed),
+            }
             for name, runs in self._runs(rows).items()
             if len(runs) > 1
         ]
@@ -131,6 +137,7 @@ class Summarizer:
                 "num_negative_patients": number["negative"],
                 "num_draws": len(runs[name]),
                 "harmonic_mean": float(mean_harmonic_mean(runs[name])),
+                "harmonic_mean_interval": mean_interval(runs[name], seed=self.seed),
                 "harmonic_means": [
                     float(mean_harmonic_mean([run])) for run in runs[name]
                 ],

@@ -12,6 +12,7 @@ from gastritis_gan.serving.layout import find_version
 from gastritis_gan.serving.model_card import read_model_card
 
 _BATCH_SIZE = 16
+_PIXELS_AT_ONCE = 16 * 128**2  # four images of 256 pixels: 64 maps of them are 67 MB
 
 
 class ExportedModel:
@@ -99,9 +100,11 @@ class ExportedModel:
             raise ValueError(
                 f"`seeds` must have the shape (n,) with n >= 1. Received: {seeds.shape}"
             )
+        size = int(self._card["resolution"])
+        batch_size = min(_BATCH_SIZE, max(1, _PIXELS_AT_ONCE // size**2))
         batches = []
-        for start in range(0, len(seeds), _BATCH_SIZE):
-            batch = seeds[start : start + _BATCH_SIZE]
+        for start in range(0, len(seeds), batch_size):
+            batch = seeds[start : start + batch_size]
             outputs = self._generate(
                 seeds=tf.constant(batch),
                 truncation=tf.fill(batch.shape, tf.constant(truncation, tf.float32)),

@@ -60,7 +60,8 @@ def test_a_row_is_compared_on_the_same_patients(compare):
     line = next(x for x in result.output.splitlines() if x.startswith("| LC-PGGAN"))
     # HM 1 against 2 * 0.5 / 1.5; the bootstrap's 2 and 8 of 10 missed.
     assert "| 0.333 (0.111 to 0.667) |" in line
-    assert "| 5 : 0 | 0.0625 |" in line
+    assert "| 5 : 0 of 20 | 0.0625 |" in line
+    assert "20 test images (10 positive, 10 negative) of 20 patients" in result.output
     assert "They differ in `svm_c` (1.0 and 0.1)." in result.output
     assert "| Real data (Ideal) |" in result.output
 

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from gastritis_gan.cli.main import main
+from gastritis_gan.serving.exported_model import ExportedModel
 from gastritis_gan.serving.model_card import write_model_card
 
 CONFIG = """
@@ -458,3 +459,21 @@ def test_a_class_without_voting_test_images_is_refused(
         "--out", tmp_path / "out",
     )  # fmt: skip
     refuse(result, tmp_path, "no positive test image", "evaluation.vote: all")
+
+
+def test_samples_are_made_once_for_all_extractors(
+    run_gan_train, exported, tmp_path, monkeypatch
+):
+    made = []
+    generate = ExportedModel.generate
+
+    def count(self, seeds):
+        made.append(len(seeds))
+        return generate(self, seeds)
+
+    monkeypatch.setattr(ExportedModel, "generate", count)
+    config = tmp_path / "config.yaml"
+    config.write_text(CONFIG.replace("[texture]", "[texture, mean_and_deviation]"))
+    result = run_gan_train(tmp_path / "out", "--generators", exported, config=config)
+    assert result.exit_code == 0, result.output
+    assert sum(made) == 4 * 60

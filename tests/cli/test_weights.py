@@ -1,17 +1,17 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import shutil
+from pathlib import Path
 
+import keras
 import pytest
 from click.testing import CliRunner
 
 from gastritis_gan.cli.main import main
-from gastritis_gan.evaluation.features import fetch_weights as fetching
-from gastritis_gan.evaluation.features.imagenet_weights import (
-    IMAGENET_WEIGHTS,
-    WeightsFile,
-)
+from gastritis_gan.evaluation.features import imagenet_weights
+from gastritis_gan.evaluation.features.imagenet_weights import IMAGENET_WEIGHTS
 
 NAME = "resnet50_pool"
 FILE = IMAGENET_WEIGHTS[NAME].name
@@ -27,7 +27,7 @@ def content(monkeypatch, tmp_path):
     content = b"weights of ResNet-50"
     md5 = hashlib.md5(content).hexdigest()
     monkeypatch.setitem(
-        IMAGENET_WEIGHTS, NAME, WeightsFile(name=FILE, md5=md5, megabytes=95)
+        IMAGENET_WEIGHTS, NAME, dataclasses.replace(IMAGENET_WEIGHTS[NAME], md5=md5)
     )
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     return content
@@ -60,34 +60,77 @@ def test_an_unknown_name_is_refused():
 
 
 def test_fetch_lets_keras_download_and_copies(content, tmp_path, monkeypatch):
-    def download(network, *, resolution):
-        path = tmp_path / "keras" / "models" / FILE
+    def get_file(name, address, *, cache_dir, cache_subdir, file_hash):
+        path = Path(cache_dir) / cache_subdir / name
         path.parent.mkdir(parents=True)
         path.write_bytes(content)
+        return str(path)
 
-    monkeypatch.setattr(fetching, "PretrainedNetwork", download)
+    monkeypatch.setattr(keras.utils, "get_file", get_file)
     result = invoke(NAME, "--fetch", "--weights-dir", tmp_path / "weights")
     assert result.exit_code == 0, result.output
+    assert (tmp_path / "keras" / "models" / FILE).read_bytes() == content
     assert (tmp_path / "weights" / FILE).read_bytes() == content
     assert "verified" in result.output
     shutil.rmtree(tmp_path / "keras")  # what is verified is not fetched again
     assert invoke(NAME, "--fetch", "--weights-dir", tmp_path / "weights").exit_code == 0
 
 
-def test_what_keras_left_is_checked(content, tmp_path, monkeypatch):
-    monkeypatch.setattr(fetching, "PretrainedNetwork", lambda name, resolution: None)
+def test_a_damaged_file_in_keras_cache_is_downloaded_again(content, tmp_path):
+    path = tmp_path / "keras" / "models" / FILE
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content[:-1])
+    source = tmp_path / "published" / "resnet" / FILE
+    source.parent.mkdir(parents=True)
+    source.write_bytes(content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(imagenet_weights, "_PUBLISHED_IN", source.parents[1].as_uri())
+        result = invoke(NAME, "--fetch")
+    assert result.exit_code == 0, result.output
+    assert path.read_bytes() == content
+
+
+def test_what_is_published_with_another_hash_is_refused(content, tmp_path, monkeypatch):
+    source = tmp_path / "published" / "resnet" / FILE
+    source.parent.mkdir(parents=True)
+    source.write_bytes(b"something else")
+    monkeypatch.setattr(imagenet_weights, "_PUBLISHED_IN", source.parents[1].as_uri())
     result = invoke(NAME, "--fetch")
     assert result.exit_code == 2
-    assert "KERAS_HOME" in result.output
+    assert "could not be downloaded" in result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("name", "build", "include_top"),
+    [
+        ("vgg16_block5", "VGG16", False),
+        ("vgg16_fc2", "VGG16", True),
+        ("inception_v3_pool", "InceptionV3", False),
+        ("resnet50_pool", "ResNet50", False),
+    ],
+)
+def test_the_files_are_those_that_keras_itself_would_download(
+    name, build, include_top, monkeypatch
+):
+    class WantedError(Exception):
+        pass
+
+    def get_file(name, address, **options):
+        raise WantedError(name, address, options["file_hash"])
+
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", get_file)
+    with pytest.raises(WantedError) as caught:
+        getattr(keras.applications, build)(weights="imagenet", include_top=include_top)
+    file = IMAGENET_WEIGHTS[name]
+    assert caught.value.args == (file.name, file.url, file.md5)
 
 
 def test_a_failed_download_is_one_sentence(content, monkeypatch):
     def no_internet(*arguments, **keywords):
         raise Exception("URL fetch failure on https://example.invalid: None")
 
-    monkeypatch.setattr(
-        "keras.src.applications.resnet.file_utils.get_file", no_internet
-    )
+    monkeypatch.setattr(keras.utils, "get_file", no_internet)
     result = invoke(NAME, "--fetch")
     assert result.exit_code == 2
     assert "could not be downloaded" in result.output

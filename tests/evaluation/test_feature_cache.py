@@ -7,7 +7,6 @@ import pytest
 
 from gastritis_gan.evaluation.compute_features import compute_features, missing_blocks
 from gastritis_gan.evaluation.feature_cache import FeatureCache
-from gastritis_gan.evaluation.generated_patches import generated_blocks
 from gastritis_gan.evaluation.patch_block import PatchBlock, content_key
 
 DESCRIPTION = {"name": "pixels", "dim": 3, "weights_sha256": "a"}
@@ -99,15 +98,3 @@ def test_features_of_another_shape_are_refused(tmp_path):
     (block,) = make_blocks(1)
     with pytest.raises(ValueError, match=r"\(2, 3\)"):
         FeatureCache(tmp_path, DESCRIPTION).write(block, np.zeros((2, 4)))
-
-
-def test_a_generators_blocks_are_named_after_its_weights_and_seeds():
-    seeds = np.arange(300)
-    blocks = generated_blocks(lambda s: np.zeros((len(s), 1, 1, 1)), "hash", seeds)
-    assert [block.num_patches for block in blocks] == [128, 128, 44]
-    other = generated_blocks(lambda s: s, "other hash", seeds)
-    later = generated_blocks(lambda s: s, "hash", seeds + 1)
-    keys = {block.key for found in (blocks, other, later) for block in found}
-    assert len(keys) == 9
-    again = generated_blocks(lambda s: s, "hash", seeds)
-    assert [b.key for b in again] == [b.key for b in blocks]

@@ -25,6 +25,9 @@ class TwoImages:
         self.patch_image = np.repeat([0, 1], 150)
         self.patch_row, self.patch_column = rng.integers(0, 24, (2, 300))
 
+    def image(self, index):
+        return self.pixels[index]
+
     def window(self, index):
         row, column = self.patch_row[index], self.patch_column[index]
         image = self.pixels[self.patch_image[index]]

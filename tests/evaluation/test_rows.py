@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gastritis_gan.evaluation.generated_patches import generated_blocks
+from gastritis_gan.evaluation.array_folder import ArrayFolder
+from gastritis_gan.evaluation.generated_patches import GeneratedPatches
 from gastritis_gan.evaluation.patch_sample import sample_features
 from gastritis_gan.evaluation.random_draw import sample_seeds
 from gastritis_gan.evaluation.rows import (
@@ -21,16 +22,19 @@ PLACES = [
 ]
 
 
-def make_pool(place, count=400, seed=0):
+def make_pool(folder, place, count=400, seed=0):
     """Returns blocks of flat images whose shade says which generator made them."""
     shade = np.uint8(50 * PLACES.index((*place[:2], 0)) + 10 * place[2])
     model, target, training_seed = place
     seeds = sample_seeds(
         model, target, training_seed=training_seed, count=count, seed=seed
     )
-    return generated_blocks(
-        lambda seeds: np.full((len(seeds), 2, 2, 1), shade), f"hash {place}", seeds
-    )
+    return GeneratedPatches(
+        generate=lambda seeds: np.full((len(seeds), 2, 2, 1), shade),
+        model_hash=f"hash {place}",
+        resolution=2,
+        samples=ArrayFolder(folder),
+    ).blocks(seeds)
 
 
 def shades(samples):
@@ -39,8 +43,8 @@ def shades(samples):
 
 
 @pytest.fixture
-def pools():
-    return {place: make_pool(place) for place in PLACES}
+def pools(tmp_path):
+    return {place: make_pool(tmp_path, place) for place in PLACES}
 
 
 def test_rows_are_the_papers(pools):
@@ -101,9 +105,9 @@ def test_a_row_needs_generators_of_both_classes(pools):
     assert [row.name for row in rows] == ["LC-PGGAN"]
 
 
-def test_each_training_seed_is_a_chain_of_its_own(pools):
+def test_each_training_seed_is_a_chain_of_its_own(pools, tmp_path):
     for target in ("positive", "negative"):
-        pools["pggan", target, 5] = make_pool(("pggan", target, 5))
+        pools["pggan", target, 5] = make_pool(tmp_path, ("pggan", target, 5))
     rows = generated_rows(pools, patches_per_class=20, sample_seed=0)
     named = [(row.name, row.generator_seed) for row in rows]
     assert named == [
@@ -115,9 +119,9 @@ def test_each_training_seed_is_a_chain_of_its_own(pools):
     assert set(shades(rows[3].positive)) == {150}
 
 
-def test_single_generators_are_a_chain_whatever_their_seeds():
+def test_single_generators_are_a_chain_whatever_their_seeds(tmp_path):
     pools = {
-        ("pggan", target, seed): make_pool(("pggan", target, seed))
+        ("pggan", target, seed): make_pool(tmp_path, ("pggan", target, seed))
         for target, seed in (("positive", 1), ("negative", 2))
     }
     (row,) = generated_rows(pools, patches_per_class=20, sample_seed=0)

@@ -34,6 +34,22 @@ def test_a_seed_gives_the_same_image_in_any_batch(model):
     assert len(np.unique(together, axis=0)) == 37
 
 
+@pytest.mark.parametrize(
+    ("resolution", "sizes"), [(128, [16, 3]), (256, [4, 4, 4, 4, 3]), (1024, [1] * 19)]
+)
+def test_batches_of_large_images_are_small(model, resolution, sizes, monkeypatch):
+    seen = []
+
+    def generate(seeds, truncation):
+        seen.append(len(seeds))
+        return {"images": seeds}
+
+    monkeypatch.setattr(model, "_generate", generate)
+    monkeypatch.setitem(model.card, "resolution", resolution)
+    model.generate(np.arange(19))
+    assert seen == sizes
+
+
 def test_truncation(model):
     one, another = model.generate([1, 2], truncation=0.0).astype(int)
     np.testing.assert_allclose(one, another, atol=1)

@@ -10,6 +10,7 @@ from pathlib import Path
 from gastritis_gan.errors import InputError
 
 _CHUNK_BYTES = 1 << 20
+_PUBLISHED_IN = "https://storage.googleapis.com/tensorflow/keras-applications"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,33 +19,44 @@ class WeightsFile:
 
     Attributes:
         name: Its name in Keras' own cache and in a `--weights-dir`.
+        folder: Where Keras publishes it.
         md5: Of its content, as Keras checks it after the download.
         megabytes: Size of the download.
     """
 
     name: str
+    folder: str
     md5: str
     megabytes: int
+
+    @property
+    def url(self) -> str:
+        """Address from which Keras downloads it."""
+        return f"{_PUBLISHED_IN}/{self.folder}/{self.name}"
 
 
 IMAGENET_WEIGHTS = {
     "vgg16_block5": WeightsFile(
         name="vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        folder="vgg16",
         md5="6d6bbae143d832006294945121d1f1fc",
         megabytes=59,
     ),
     "vgg16_fc2": WeightsFile(
         name="vgg16_weights_tf_dim_ordering_tf_kernels.h5",
+        folder="vgg16",
         md5="64373286793e3c8b2b4e3219cbf3544b",
         megabytes=553,
     ),
     "inception_v3_pool": WeightsFile(
         name="inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        folder="inception_v3",
         md5="bcbd6486424b2319ff4ef7d526e38f63",
         megabytes=88,
     ),
     "resnet50_pool": WeightsFile(
         name="resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        folder="resnet",
         md5="4d473c1dd8becc155b73f8504c6f6626",
         megabytes=95,
     ),

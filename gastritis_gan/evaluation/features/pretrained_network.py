@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from gastritis_gan.errors import InputError
+from gastritis_gan.evaluation.features.fetch_weights import download
 from gastritis_gan.evaluation.features.imagenet_weights import is_keras_file
+from gastritis_gan.evaluation.features.stored_weights import blank, load_weights
 
 _BATCH_SIZE = 8  # images; bounds the memory, not the result
+_HASHED_ROWS = 1_024  # at once: 17 MB of VGG-16's largest array
 _KNOWN_ARRAYS = {  # SHA-256 of ImageNet weights in layer order, in whatever file
     "vgg16_block5": "d9a27cc1fc7f975ef8cff49180e794ccd7c4bc868ebb49740803b3bbaa8dbefd",
 }
@@ -30,7 +32,7 @@ class _Architecture:
     dim: int
     input_size: int  # pixels; the default of keras.applications
     min_input_size: int  # smaller patches get less than `input_size`, down to this
-    fc_layer: str | None = None  # None: the global average pool of the convolution base
+    fc_layers: tuple[str, ...] = ()  # none: a global average pool of the convolutions
 
 
 # The paper's "flatten layer" of ResNet-50 is the global average pool: Keras' ResNet-50
@@ -49,7 +51,7 @@ _ARCHITECTURES = {
         dim=4096,
         input_size=224,
         min_input_size=224,
-        fc_layer="fc2",
+        fc_layers=("fc1", "fc2"),
     ),
     "inception_v3_pool": _Architecture(
         build=keras.applications.InceptionV3,
@@ -123,7 +125,9 @@ class PretrainedNetwork:
         """Returns the network, its input size in pixels and its weights' hash."""
         digest = hashlib.sha256()
         for weight in self._network.weights:
-            digest.update(np.ascontiguousarray(weight.numpy()).data)  # no copy
+            for start in range(0, weight.shape[0], _HASHED_ROWS):
+                rows = weight.value[start : start + _HASHED_ROWS]
+                digest.update(np.ascontiguousarray(rows).data)
         return {
             "name": self.name,
             "dim": self.dim,
@@ -152,33 +156,30 @@ class PretrainedNetwork:
         return self._network(self._preprocess(rgb), training=False)
 
     def _build(self, architecture: _Architecture) -> Any:
-        arguments = {
-            "include_top": architecture.fc_layer is not None,
-            "pooling": "avg",  # of the convolution base; keras ignores it with the top
-            "input_shape": (self.input_size, self.input_size, 3),
-        }
+        path = self.weights_file
         if self.random_seed is not None:
             keras.utils.set_random_seed(self.random_seed)
-            network = architecture.build(weights=None, **arguments)
-        elif self.weights_file is None:
-            network = self._download(architecture.build, arguments)
-        else:
-            network = architecture.build(weights=None, **arguments)
-            self._load(network, self.weights_file)
-        if architecture.fc_layer is not None:
-            output = network.get_layer(architecture.fc_layer).output
+        elif path is None:
+            path = download(self.name)
+        network = architecture.build(
+            weights=None,
+            include_top=False,
+            pooling=None if architecture.fc_layers else "avg",
+            input_shape=(self.input_size, self.input_size, 3),
+        )
+        if architecture.fc_layers:
+            output = keras.layers.Flatten()(network.output)
+            for name in architecture.fc_layers:
+                output = keras.layers.Dense(
+                    self.dim,
+                    activation="relu",
+                    name=name,
+                    kernel_initializer="glorot_uniform" if path is None else blank,
+                )(output)
             network = keras.Model(network.input, output)
+        if path is not None:
+            self._load(network, path)
         return network
-
-    def _download(self, build: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-        try:
-            return build(weights="imagenet", **arguments)
-        except Exception as error:  # what keras.utils.get_file raises itself
-            raise InputError(
-                f"the ImageNet weights of {self.name} could not be downloaded "
-                f"({_first_line(error)}); give a file with --weights {self.name}=FILE "
-                "or a folder with --weights-dir (see `gastritis-gan weights`)."
-            ) from error
 
     def _load(self, network: Any, path: Path) -> None:
         if not path.is_file():
@@ -187,11 +188,8 @@ class PretrainedNetwork:
                 f"weights of {self.name}."
             )
         try:
-            with warnings.catch_warnings():
-                # "Affected layers will retain their freshly-initialized weights."
-                warnings.simplefilter("error", UserWarning)
-                network.load_weights(path)
-        except (OSError, ValueError, KeyError, UserWarning) as error:
+            load_weights(network, path)
+        except (OSError, ValueError, KeyError) as error:
             raise InputError(
                 f"{path}: these are not the weights of {self.name}, or the file is "
                 f"damaged ({_first_line(error)}); give another with "

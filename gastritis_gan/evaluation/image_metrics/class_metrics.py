@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from gastritis_gan.evaluation.image_metrics.diversity import mean_pairwise_dista
 from gastritis_gan.evaluation.image_metrics.ms_ssim import ms_ssim_diversity
 from gastritis_gan.evaluation.image_metrics.real_floor import (
     REAL,
+    Halving,
     Summary,
     feature_metrics,
     halve_patients,
@@ -81,7 +83,7 @@ class ClassMetrics:
             sample_features([self._real], read_features),
             self._patients,
             {
-                name: sample_features([sample], read_features)
+                name: functools.partial(sample_features, [sample], read_features)
                 for name, sample in self._generated.items()
             },
             self._halvings,
@@ -91,25 +93,30 @@ class ClassMetrics:
     def pixel_metrics(self, *, seed: int) -> dict[str, Any]:
         """Returns SWD with its floor, and the diversity of every set."""
         count = min(self._count, _MAX_IMAGES)
-        halvings = [self._halvings[0].thinned(count)]
-        real = _images(self._real)
-        generated = {
-            name: _images(sample.take(np.arange(count)))
+        one, other = self._halvings[0].thinned(count).halves
+        used = np.sort(np.concatenate([one, other]))  # few of all real patches
+        halves = np.searchsorted(used, one), np.searchsorted(used, other)
+        real = _images(self._real.take(used))
+        sets = {
+            name: functools.partial(_images, sample.take(np.arange(count)))
             for name, sample in self._generated.items()
         }
-        sets = {REAL: real[halvings[0].halves[0]], **generated}
         return {
-            "swd": pixel_metrics(real, self._patients, generated, halvings, seed=seed),
+            "swd": pixel_metrics(
+                real, self._patients[used], sets, [Halving(halves=halves)], seed=seed
+            ),
             "diversity": {
-                name: {
-                    "ms_ssim": ms_ssim_diversity(
-                        images, num_pairs=_NUM_PAIRS, seed=seed
-                    ),
-                    "mean_pairwise_distance": mean_pairwise_distance(images),
-                }
-                for name, images in sets.items()
+                REAL: _diversity(real[halves[0]], seed=seed),
+                **{name: _diversity(load(), seed=seed) for name, load in sets.items()},
             },
         }
+
+
+def _diversity(images: NDArray[np.uint8], *, seed: int) -> dict[str, float]:
+    return {
+        "ms_ssim": ms_ssim_diversity(images, num_pairs=_NUM_PAIRS, seed=seed),
+        "mean_pairwise_distance": mean_pairwise_distance(images),
+    }
 
 
 def _images(sample: PatchSample) -> NDArray[np.uint8]:

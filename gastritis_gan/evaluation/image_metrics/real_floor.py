@@ -24,6 +24,7 @@ _NUM_HALVINGS = 3
 _MIN_PATIENTS = 4  # two in each half, so that every patch has strangers beside it
 
 Rows = NDArray[Any]
+Load = Callable[[], Rows]
 Measure = Callable[[Rows, Rows, Rows, Rows], dict[str, float]]
 Summary = dict[str, dict[str, dict[str, float]]]
 """From set and metric to mean, lowest and highest value."""
@@ -97,7 +98,7 @@ def halve_patients(
 def feature_metrics(
     real: Rows,
     patients: Rows,
-    generated: Mapping[str, Rows],
+    generated: Mapping[str, Load],
     halvings: list[Halving],
     *,
     seed: int,
@@ -111,7 +112,8 @@ def feature_metrics(
     Args:
         real: Features of shape `(n, dim)`.
         patients: Shape `(n,)`: whose each real patch is.
-        generated: From name to features `(m, dim)`, m at least as many as a half has.
+        generated: From name to the function that returns features `(m, dim)`, m at
+            least as many as a half has; only one set is in memory at a time.
         halvings: Of the real patches.
         seed: Of the kernel distance's subsets.
     """
@@ -135,7 +137,7 @@ def feature_metrics(
 def pixel_metrics(
     real: NDArray[np.uint8],
     patients: Rows,
-    generated: Mapping[str, NDArray[np.uint8]],
+    generated: Mapping[str, Load],
     halvings: list[Halving],
     *,
     seed: int,
@@ -145,7 +147,7 @@ def pixel_metrics(
     Args:
         real: Images of shape `(n, size, size)`.
         patients: Shape `(n,)`: whose each real patch is.
-        generated: From name to images `(m, size, size)`.
+        generated: From name to the function that returns images `(m, size, size)`.
         halvings: Of the real patches.
         seed: Of the neighbourhoods and directions.
     """
@@ -163,23 +165,25 @@ def pixel_metrics(
 def _against_halves(
     real: Rows,
     patients: Rows,
-    generated: Mapping[str, Rows],
+    generated: Mapping[str, Load],
     halvings: list[Halving],
     measure: Measure,
 ) -> Summary:
-    found: dict[str, list[dict[str, float]]] = {}
-    for halving in halvings:
-        for reference, other in (halving.halves, halving.halves[::-1]):
-            one, owners = real[reference], patients[reference]
-            found.setdefault(REAL, []).append(
-                measure(one, real[other], owners, patients[other])
-            )
-            for name, rows in generated.items():
-                chosen = rows[: len(reference)]
-                strangers = np.arange(len(chosen))
-                found.setdefault(name, []).append(
-                    measure(one, chosen, owners, strangers)
-                )
+    pairs = [
+        pair for halving in halvings for pair in (halving.halves, halving.halves[::-1])
+    ]
+    found = {
+        REAL: [
+            measure(real[one], real[other], patients[one], patients[other])
+            for one, other in pairs
+        ]
+    }
+    for name, load in generated.items():
+        rows = load()
+        found[name] = [
+            measure(real[one], rows[: len(one)], patients[one], np.arange(len(one)))
+            for one, _ in pairs
+        ]
     return {
         name: {
             metric: {

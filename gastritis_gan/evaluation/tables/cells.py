@@ -19,6 +19,12 @@ def figure(entry: dict[str, Any], key: str) -> str:
     return with_interval(entry[key], entry[f"{key}_interval"])
 
 
+def discordant(entry: dict[str, Any]) -> str:
+    """Returns on how many patients only one of two rows is right: `5 : 0 of 20`."""
+    only_first, only_second = entry["only_first_right"], entry["only_second_right"]
+    return f"{only_first} : {only_second} of {entry['num_patients']}"
+
+
 def row_name(row: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
     """Returns a row's name, with its seeds where the row has several runs."""
     if sum(other["name"] == row["name"] for other in rows) == 1:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gastritis_gan.evaluation.tables.cells import (
+    discordant,
     extractor_title,
     figure,
     row_name,
@@ -106,13 +107,17 @@ def _means(means: Sequence[dict[str, Any]]) -> str:
         [
             mean["name"],
             str(mean["num_runs"]),
+            f"{mean['num_positive']} + {mean['num_negative']}",
             figure(mean, "harmonic_mean"),
             f"{mean['standard_deviation']:.3f}",
             f"{mean['lowest']:.3f} to {mean['highest']:.3f}",
         ]
         for mean in means
     ]
-    columns = ("Training data", "runs", "mean HM", "deviation", "lowest to highest")
+    columns = (
+        "Training data", "runs", "n (pos. + neg.)", "mean HM", "deviation",
+        "lowest to highest",
+    )  # fmt: skip
     note = "The interval resamples patients and runs.\n\n"
     return note + table(columns, lines)
 
@@ -123,7 +128,7 @@ def _differences(differences: Sequence[dict[str, Any]]) -> str:
             f"{entry['first']} - {entry['second']}",
             figure(entry, "harmonic_mean_difference"),
             figure(entry, "auc_difference"),
-            f"{entry['only_first_right']} : {entry['only_second_right']}",
+            discordant(entry),
             f"{entry['mcnemar_p']:.3g}",
         ]
         for entry in differences
@@ -169,7 +174,7 @@ def _controls(controls: dict[str, Any]) -> list[str]:
                 [
                     f"{few['num_positive_patients']} + {few['num_negative_patients']}",
                     str(few["num_draws"]),
-                    f"{few['harmonic_mean']:.3f}",
+                    figure(few, "harmonic_mean"),
                     ", ".join(f"{value:.3f}" for value in few["harmonic_means"]),
                 ]
                 for few in controls["few_patients"]

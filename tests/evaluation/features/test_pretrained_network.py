@@ -127,40 +127,58 @@ def test_random_and_unknown_weights_say_so(tmp_path):
     own = PretrainedNetwork("vgg16_block5", resolution=32, weights_file=path)
     assert own.describe()["weights"] == "not verified"
     assert own.describe()["weights_sha256"] == random.describe()["weights_sha256"]
+    published = tmp_path / "own.h5"
+    save_as_published(random._network, published)
+    same = PretrainedNetwork("vgg16_block5", resolution=32, weights_file=published)
+    assert same.describe() == own.describe()
 
 
 def test_a_failed_download_names_the_way_out(monkeypatch):
     def no_internet(*arguments, **keywords):
         raise Exception("URL fetch failure on https://example.invalid: None")
 
-    monkeypatch.setattr("keras.src.applications.vgg16.file_utils.get_file", no_internet)
+    monkeypatch.setattr(keras.utils, "get_file", no_internet)
     with pytest.raises(InputError, match="--weights vgg16_block5=FILE") as caught:
         PretrainedNetwork("vgg16_block5", resolution=32)
     assert "URL fetch failure" in str(caught.value)
 
 
+def save_as_published(network, path):
+    """Writes weights in the form that keras.applications publishes, that of Keras 1."""
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [layer.name.encode() for layer in network.layers]
+        for layer in network.layers:
+            group = file.create_group(layer.name)
+            weights = [*layer.trainable_weights, *layer.non_trainable_weights]
+            names = [f"{layer.name}/{weight.name}:0" for weight in weights]
+            group.attrs["weight_names"] = [name.encode() for name in names]
+            for name, weight in zip(names, weights, strict=True):
+                group[name] = weight.numpy()
+
+
 @pytest.mark.slow
 @SAVING_WEIGHTS_WARNS
+@pytest.mark.parametrize("form", ["h5", "weights.h5"])
 @pytest.mark.parametrize(
-    ("name", "module", "network", "layer", "dim", "size"),
+    ("name", "network", "layer", "dim", "size"),
     [
-        ("vgg16_fc2", "vgg16", "VGG16", "fc2", 4096, 224),
-        ("inception_v3_pool", "inception_v3", "InceptionV3", "avg_pool", 2048, 299),
-        ("resnet50_pool", "resnet50", "ResNet50", "avg_pool", 2048, 224),
+        ("vgg16_fc2", "vgg16.VGG16", "fc2", 4096, 224),
+        ("inception_v3_pool", "inception_v3.InceptionV3", "avg_pool", 2048, 299),
+        ("resnet50_pool", "resnet50.ResNet50", "avg_pool", 2048, 224),
     ],
 )
 def test_features_are_the_named_layer_of_the_complete_network(
-    tmp_path, name, module, network, layer, dim, size
+    tmp_path, form, name, network, layer, dim, size
 ):
     # ImageNet weights cannot be had everywhere; random ones tell layers apart as well.
-    build = getattr(keras.applications, network)
+    module, _, build = network.partition(".")
     applications_module = getattr(keras.applications, module)
-    complete = build(include_top=True, weights=None)
-    path = tmp_path / "random.weights.h5"
-    if name == "vgg16_fc2":
+    complete = getattr(applications_module, build)(include_top=True, weights=None)
+    path = tmp_path / f"random.{form}"
+    if form == "h5":
+        save_as_published(complete, path)
+    else:
         complete.save_weights(path)
-    else:  # the extractor has no classification head
-        keras.Model(complete.input, complete.get_layer(layer).output).save_weights(path)
     images = smooth_images(2, size)
     rgb = np.repeat((images + 1) * 127.5, 3, axis=-1)
     expected = keras.Model(complete.input, complete.get_layer(layer).output).predict(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import pdist
 
 from gastritis_gan.evaluation.image_metrics.diversity import mean_pairwise_distance
 
@@ -17,6 +18,13 @@ def test_it_is_a_root_mean_square_over_pixels():
     images = np.zeros((2, 2, 2), np.uint8)
     images[1, 0, 0] = 200
     assert mean_pairwise_distance(images) == pytest.approx(200 / np.sqrt(4))
+
+
+def test_many_pixels_are_scipys_distances():
+    images = np.random.default_rng(0).integers(0, 256, (30, 80, 70), np.uint8)
+    expected = pdist(images.reshape(30, -1).astype(float)).mean() / np.sqrt(80 * 70)
+    assert mean_pairwise_distance(images) == pytest.approx(expected)
+    assert mean_pairwise_distance(images[[0, 0, 0]]) == 0
 
 
 def test_one_image_has_no_pair():

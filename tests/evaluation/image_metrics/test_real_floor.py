@@ -51,7 +51,11 @@ def test_samples_of_the_same_distribution_are_at_the_floor_and_others_are_not():
     rng = np.random.default_rng(0)
     patients = np.repeat(np.arange(40), 5)
     real, same = rng.normal(size=(2, 200, 6))
-    generated = {"same": same, "shifted": same + 3, "narrow": 0.1 * same}
+    generated = {
+        "same": lambda: same,
+        "shifted": lambda: same + 3,
+        "narrow": lambda: 0.1 * same,
+    }
     halvings, _ = halve_patients(patients, most=90, seed=0)
     found = feature_metrics(real, patients, generated, halvings, seed=0)
     floor = found[REAL]["frechet_distance"]
@@ -71,6 +75,6 @@ def test_pixels_have_a_floor_too():
     real = rng.integers(0, 256, (80, 16, 16), np.uint8)
     flat = np.repeat(rng.integers(0, 256, (40, 1, 16), np.uint8), 16, axis=1)
     halvings, _ = halve_patients(patients, most=40, seed=0)
-    found = pixel_metrics(real, patients, {"flat": flat}, halvings[:1], seed=0)
+    found = pixel_metrics(real, patients, {"flat": lambda: flat}, halvings[:1], seed=0)
     assert found["flat"]["swd_16"]["value"] > 3 * found[REAL]["swd_16"]["value"]
     assert found["flat"]["swd_mean"] == found["flat"]["swd_16"]
