@@ -20,6 +20,7 @@ COMPUTE = [
     "scikit-learn>=1.5",
     "scipy>=1.13",
     "tensorboard>=2.20",
+    "threadpoolctl>=3.1",
     "waitress>=3.0",
 ]
 # Decoders of compressed DICOM images. The licences are free to combine: GDCM is

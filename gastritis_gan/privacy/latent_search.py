@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gastritis_gan.privacy.kept_array import kept_array
 from gastritis_gan.privacy.standardized import fisher_transform
 from gastritis_gan.progress import progress_bar
 
@@ -33,6 +36,7 @@ def search_latents(
     latent_dim: int,
     num_steps: int,
     seed: int,
+    folder: Path,
 ) -> NDArray[np.float64]:
     """Searches for the latents whose image correlates best with each target.
 
@@ -45,6 +49,7 @@ def search_latents(
         latent_dim: Length of a latent.
         num_steps: Of Adam.
         seed: Of the random latents.
+        folder: Keeps what has been found, in one file per 16 targets.
 
     Returns:
         Shape `(n,)`: Fisher-transformed best correlations.
@@ -60,7 +65,10 @@ def search_latents(
     with bar:
         for i in range(0, len(targets), _BATCH):
             part = slice(i, i + _BATCH)
-            best.append(_climb(descend, start[part], targets[part], num_steps))
+            climb = functools.partial(
+                _climb, descend, start[part], targets[part], num_steps
+            )
+            best.append(kept_array(folder / f"{i:06d}.npy", climb))
             bar.update(len(targets[part]))
     return fisher_transform(np.concatenate(best))
 

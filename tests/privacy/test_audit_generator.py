@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from gastritis_gan.evaluation.features.mean_and_deviation import MeanAndDeviation
+from gastritis_gan.evaluation.features.texture import Texture
 from gastritis_gan.privacy.audit_cohort import choose_cohort
 from gastritis_gan.privacy.audit_generator import audit_generator
 from gastritis_gan.privacy.audit_settings import AuditSettings
@@ -49,9 +49,7 @@ def patients_exposed(found):
 
 
 def test_windows_of_fresh_patients_pass(audit, store):
-    found = audit(
-        store.draw_windows("validation", 300, seed=1), extractors=[MeanAndDeviation()]
-    )
+    found = audit(store.draw_windows("validation", 300, seed=1), extractors=[Texture()])
     assert overall(found.decisions) == "pass", found.decisions
     assert found.spaces[0].is_noticed.mean() > 0.9
     assert len(found.decisions) == 3  # memorisation; membership by pixels, by features
