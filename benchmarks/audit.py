@@ -4,11 +4,11 @@ r"""A whole audit from the command line: time, memory, and what a kill costs.
     python benchmarks/audit.py --work /tmp/audit --classes positive negative \
       --kill-after 300
 
-It makes phantoms of 1,024 pixels, 100 training and 100 held-out patients of each class
-as in the paper, prepares them with the paper's patches, trains a small network of 64
-pixels for a moment, exports it, and runs `gastritis-gan audit` with all attacks on
-10,000 samples of each class that is named. What a generator has learnt changes none of
-the work. Steps that are done in the folder are not done again.
+It makes phantoms of 1,024 pixels, 100 training and 100 held-out patients of each class,
+trains a small network of 64 pixels for a moment, exports it, and runs `gastritis-gan
+audit` with all attacks on 10,000 samples of each class that is named. What a generator
+has learnt changes none of the work. Steps that are done in the folder are not done
+again.
 
 With --kill-after a second audit is killed (SIGKILL) after so many seconds and run
 again; its figures must be equal, apart from the run time.
@@ -27,11 +27,11 @@ from pathlib import Path
 
 CONFIG = """
 cohort: {positive: gastritis, negative: non_gastritis}
-patches: {patch_size: 299, stride: 50}  # the paper's
+patches: {patch_size: 128, stride: 32}  # as configs/phantom.yaml: 1,024 pixels
 split: {train_positive_patients: 100, train_negative_patients: 100}  # the paper's
 networks: {latent_dim: 128, fmap_base: 1024, fmap_max: 64, fused_scale: true}
 schedule:
-  initial_resolution: 4
+  initial_resolution: 32
   final_resolution: 64
   transition_images: 32
   stable_images: 32

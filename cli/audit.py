@@ -14,6 +14,7 @@ import click
 from gastritis_gan.config import config_to_dict
 from gastritis_gan.errors import InputError
 
+from .audit_plan import check_plan, start_work
 from .experiment import open_experiment
 from .extractor_options import find_weights, weights_dir_option, weights_option
 from .generators import find_models
@@ -114,9 +115,9 @@ def audit(
         "models": [dataclasses.asdict(subject.model) for subject in subjects],
         "extractors": [e.describe() for e in next(iter(extractors.values()))],
     }
-    _write_plan(out, plan)
+    start_work(out, plan)
     with work_folder(out) as work:
-        _check_plan(work, plan)
+        check_plan(work, plan)
         findings = [
             audit_generator(
                 store,
@@ -218,36 +219,6 @@ def _discriminators(
             )
         found[facts["model"], facts["target"]] = discriminate
     return found
-
-
-def _write_plan(out: Path, plan: dict[str, Any]) -> None:
-    """Makes the work folder with the plan in it, unless there is one.
-
-    `work_folder` removes one that it has made when an error ends its block, and leaves
-    one that it has found: from here on an error costs nothing.
-    """
-    from gastritis_gan.data.work_folder import PLAN_FILE, work_folder_of
-    from gastritis_gan.files import new_folder, write_json
-
-    work = work_folder_of(out)
-    if not work.exists():
-        with new_folder(work) as partial:
-            write_json(partial / PLAN_FILE, plan)
-
-
-def _check_plan(work: Path, plan: dict[str, Any]) -> None:
-    """Refuses to go on with the audit of something else."""
-    from gastritis_gan.data.work_folder import PLAN_FILE
-    from gastritis_gan.files import read_json
-
-    path = work / PLAN_FILE
-    before = read_json(path) if path.exists() else {}
-    for key, value in plan.items():
-        if before.get(key) != value:
-            raise InputError(
-                f"{work} holds an unfinished audit with other {key}; remove it, or "
-                "give another --out."
-            )
 
 
 def _write(

@@ -22,7 +22,6 @@ from gastritis_gan.privacy.decision import (
     decide_memorisation,
 )
 from gastritis_gan.privacy.feature_space import FeatureSpace
-from gastritis_gan.privacy.kept_array import kept_array
 from gastritis_gan.privacy.linkage import Linkage, measure_linkage
 from gastritis_gan.privacy.match_table import match_images, scores_of
 from gastritis_gan.privacy.membership import membership_patients_needed
@@ -102,9 +101,11 @@ def audit_generator(
     size = min(subject.resolution, settings.match_resolution)
     if groups.min() < _MIN_PATIENTS:
         return _undecided(subject, cohort, size, settings)
-    samples = kept_array(
-        folder / "samples.npy",
-        lambda: draw_samples(subject, number=settings.samples_per_generator, size=size),
+    samples = draw_samples(
+        subject,
+        number=settings.samples_per_generator,
+        size=size,
+        folder=folder / "samples",
     )
     planted = plant_copies(
         store,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
 from gastritis_gan.data.area_resize import AreaResize
 from gastritis_gan.privacy.audit_subject import AuditSubject
-from gastritis_gan.progress import progress_bar
+from gastritis_gan.privacy.kept_array import kept_rows
 
 _BATCH = 256
 
 
 def draw_samples(
-    subject: AuditSubject, *, number: int, size: int
+    subject: AuditSubject, *, number: int, size: int, folder: Path
 ) -> NDArray[np.float32]:
     """Draws the images of the seeds 0, 1, 2, ... that `sample` gives by default.
 
@@ -21,22 +23,23 @@ def draw_samples(
         subject: The generator.
         number: How many.
         size: Side in pixels to which they are averaged.
+        folder: Keeps them, in a file for every 256.
 
     Returns:
         Shape `(number, size, size)`, in [0, 1].
     """
-    samples = np.empty((number, size, size), np.float32)
-    bar = progress_bar(
-        total=number,
+
+    def draw(part: slice) -> NDArray[np.float32]:
+        images = subject.sample(np.arange(part.start, part.stop))
+        return shrink(images[..., 0], size)
+
+    return kept_rows(
+        folder,
+        number,
+        draw,
+        rows_per_file=_BATCH,
         description=f"audit, samples of {subject.model.name}",
-        unit="image",
     )
-    with bar:
-        for start in range(0, number, _BATCH):
-            seeds = np.arange(start, min(start + _BATCH, number))
-            samples[seeds] = shrink(subject.sample(seeds)[..., 0], size)
-            bar.update(len(seeds))
-    return samples
 
 
 def shrink(images: NDArray[np.uint8], size: int) -> NDArray[np.float32]:

@@ -13,12 +13,13 @@ from gastritis_gan.evaluation.features.feature_extractor import FeatureExtractor
 from gastritis_gan.privacy.audit_cohort import AuditCohort
 from gastritis_gan.privacy.dense_windows import read_dense_windows
 from gastritis_gan.privacy.feature_matcher import closeness, nearest_distances
-from gastritis_gan.privacy.kept_array import kept_array
+from gastritis_gan.privacy.kept_array import kept_array, kept_rows
 from gastritis_gan.privacy.patch_match import FLIPS, flip_patches
 from gastritis_gan.progress import progress_bar
 
 _FLIP_INVARIANT = ("texture",)  # no flip changes its features
 _MEAN, _DEVIATION = 0.5, 0.15  # every patch gets them
+_SAMPLES_PER_FILE = 256
 _MIN_DEVIATION = 2 / 255  # what is flatter keeps its rounding errors small
 
 
@@ -35,7 +36,7 @@ class FeatureSpace:
         store: The store.
         cohort: The patients.
         samples: Patches of shape (n, r, r) in [0, 1] to compare.
-        folder: Keeps the features, in a file per image and one per flip.
+        folder: Keeps the features, in a file per image and some for each flip.
 
     Attributes:
         name: Of the extractor.
@@ -71,11 +72,7 @@ class FeatureSpace:
         num_flips = 1 if self.name in _FLIP_INVARIANT else len(FLIPS)
         self.features = np.stack(
             [
-                kept_array(
-                    folder / f"samples-{FLIPS[flip]}.npy",
-                    functools.partial(_features_of_flip, extractor, samples, flip),
-                )
-                / scale
+                _features_of_samples(extractor, samples, flip, folder) / scale
                 for flip in range(num_flips)
             ]
         )
@@ -119,11 +116,20 @@ def _features_of_image(
     return _extract(extractor, read_dense_windows(store, image, resolution))
 
 
-def _features_of_flip(
-    extractor: FeatureExtractor, samples: NDArray[np.float32], flip: int
+def _features_of_samples(
+    extractor: FeatureExtractor, samples: NDArray[np.float32], flip: int, folder: Path
 ) -> NDArray[np.float32]:
-    turns = np.full(len(samples), flip, np.uint8)
-    return _extract(extractor, flip_patches(samples, turns))
+    def compute(part: slice) -> NDArray[np.float32]:
+        turns = np.full(len(samples[part]), flip, np.uint8)
+        return _extract(extractor, flip_patches(samples[part], turns))
+
+    return kept_rows(
+        folder / f"samples-{FLIPS[flip]}",
+        len(samples),
+        compute,
+        rows_per_file=_SAMPLES_PER_FILE,
+        description=f"audit, {extractor.name} of samples",
+    )
 
 
 def _extract(

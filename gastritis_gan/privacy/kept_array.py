@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gastritis_gan.files import new_file
+from gastritis_gan.progress import progress_bar
 
 
 def kept_array(path: Path, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
@@ -30,3 +32,30 @@ def kept_array(path: Path, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
     with new_file(path) as partial, partial.open("wb") as stream:
         np.save(stream, array)
     return array
+
+
+def kept_rows(
+    folder: Path,
+    number: int,
+    compute: Callable[[slice], NDArray[Any]],
+    *,
+    rows_per_file: int,
+    description: str,
+) -> NDArray[Any]:
+    """Returns an array that is computed and kept some rows at a time.
+
+    Args:
+        folder: Gets a file for every `rows_per_file` rows.
+        number: Of all rows, at least 1.
+        compute: Makes the rows of a slice.
+        rows_per_file: What an interruption may cost.
+        description: Of the progress bar.
+    """
+    parts = []
+    with progress_bar(total=number, description=description, unit="image") as bar:
+        for start in range(0, number, rows_per_file):
+            part = slice(start, min(start + rows_per_file, number))
+            path = folder / f"{start:06d}.npy"
+            parts.append(kept_array(path, functools.partial(compute, part)))
+            bar.update(len(parts[-1]))
+    return np.concatenate(parts)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.privacy.kept_array import kept_array
+from gastritis_gan.privacy.kept_array import kept_rows
 from gastritis_gan.privacy.standardized import fisher_transform
-from gastritis_gan.progress import progress_bar
 
 Descend = Callable[
     [NDArray[np.float32], NDArray[np.float32]],
@@ -60,17 +58,14 @@ def search_latents(
         [generate(pool[i : i + _BATCH]) for i in range(0, len(pool), _BATCH)]
     )
     start = pool[(_unit(targets) @ _unit(images).T).argmax(axis=1)]
-    best = []
-    bar = progress_bar(total=len(targets), description="audit, latents", unit="patches")
-    with bar:
-        for i in range(0, len(targets), _BATCH):
-            part = slice(i, i + _BATCH)
-            climb = functools.partial(
-                _climb, descend, start[part], targets[part], num_steps
-            )
-            best.append(kept_array(folder / f"{i:06d}.npy", climb))
-            bar.update(len(targets[part]))
-    return fisher_transform(np.concatenate(best))
+    best = kept_rows(
+        folder,
+        len(targets),
+        lambda part: _climb(descend, start[part], targets[part], num_steps),
+        rows_per_file=_BATCH,
+        description="audit, latents",
+    )
+    return fisher_transform(best)
 
 
 def _unit(images: NDArray[np.float32]) -> NDArray[np.float32]:

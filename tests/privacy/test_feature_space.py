@@ -82,7 +82,7 @@ def test_levelled_patches_have_one_mean_and_deviation():
 def test_features_are_kept(store, space_of, tmp_path):
     samples = np.random.default_rng(0).random((3, 16, 16), np.float32)
     first = space_of(samples)
-    (tmp_path / Pixels.name / "samples-rows.npy").write_bytes(b"half a file")
+    (tmp_path / Pixels.name / "samples-rows" / "000000.npy").write_bytes(b"half a file")
     again = space_of(samples)
     np.testing.assert_array_equal(again.features, first.features)
     other = space_of(np.zeros_like(samples))  # would differ, were it extracted again
