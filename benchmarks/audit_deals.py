@@ -16,6 +16,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+import threadpoolctl
 from audit_windows import draw_copies, draw_windows, images_of_patients
 
 from gastritis_gan.data.store import Store
@@ -82,7 +83,8 @@ def main() -> None:
     store = Store.open(arguments.store)
     found = list(images_of_patients(store, arguments.label).values())
     patients = found[: arguments.patients]
-    scores, source, is_copy = match_everything(store, patients, arguments)
+    with threadpoolctl.threadpool_limits(1, "blas"):  # more threads only wait here
+        scores, source, is_copy = match_everything(store, patients, arguments)
     rest = len(patients) - arguments.strangers
     num_training = arguments.training or rest // 2
     alarms = dict.fromkeys(ALPHAS, 0)
