@@ -21,6 +21,7 @@ COMPUTE = [
     "scikit-learn>=1.5",
     "scipy>=1.13",
     "tensorboard>=2.20",
+    "threadpoolctl>=3.1",
     "waitress>=3.0",
 ]
 # Decodes JPEG Lossless, JPEG-LS and 12-bit JPEG. BSD; since 2025.3.30 any precision.

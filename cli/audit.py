@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gastritis_gan.config import ExperimentConfig, config_to_dict
+from gastritis_gan.config import config_to_dict
 from gastritis_gan.errors import InputError
 
+from .audit_plan import check_plan, start_work
 from .experiment import open_experiment
 from .extractor_options import find_weights, weights_dir_option, weights_option
 from .generators import find_models
@@ -21,7 +22,9 @@ from .options import PATH, config_option, store_option
 
 if TYPE_CHECKING:
     from gastritis_gan.data.store import Store
+    from gastritis_gan.evaluation.features.feature_extractor import FeatureExtractor
     from gastritis_gan.privacy.audit_generator import GeneratorFindings
+    from gastritis_gan.privacy.audit_settings import AuditSettings
     from gastritis_gan.privacy.audit_subject import AuditSubject
 
 
@@ -79,7 +82,6 @@ def audit(
           --generators exported/ --out audits/phantom
     """
     from gastritis_gan.data.work_folder import work_folder
-    from gastritis_gan.evaluation.features.registry import make_extractor
     from gastritis_gan.files import new_folder, refuse_existing
     from gastritis_gan.privacy.audit_generator import (
         audit_generator,
@@ -104,23 +106,23 @@ def audit(
         _subject(folder, card, discriminators, settings.latent_patches_per_patient > 0)
         for folder, card in models.values()
     ]
+    extractors = _extractors(subjects, settings, weights_files)
     tests = num_deciding_tests(subjects, len(settings.extractors))
     alpha = settings.false_alarm_rate / tests
-    out.parent.mkdir(parents=True, exist_ok=True)
+    plan = {
+        "settings": config_to_dict(config)["audit"],
+        "split_hash": store.split_hash,
+        "models": [dataclasses.asdict(subject.model) for subject in subjects],
+        "extractors": [e.describe() for e in next(iter(extractors.values()))],
+    }
+    start_work(out, plan)
     with work_folder(out) as work:
-        _check_plan(work, config, store, subjects)
+        check_plan(work, plan)
         findings = [
             audit_generator(
                 store,
                 subject,
-                [
-                    make_extractor(
-                        name,
-                        resolution=min(subject.resolution, settings.match_resolution),
-                        weights_file=weights_files.get(name),
-                    )
-                    for name in settings.extractors
-                ],
+                extractors[subject.resolution],
                 settings,
                 alpha=alpha,
                 folder=work / f"{subject.model.name}-{subject.model.version}",
@@ -130,7 +132,8 @@ def audit(
         with new_folder(out) as partial:
             _write(partial, findings, store, {
                 "alpha_per_test": alpha,
-                "settings": config_to_dict(config)["audit"],
+                "settings": plan["settings"],
+                "extractors": plan["extractors"],
                 "run_seconds": round(time.monotonic() - started, 1),
                 "notes": notes,
                 "packages": {
@@ -138,7 +141,34 @@ def audit(
                     for package in ("gastritis-gan", "numpy", "scipy")
                 },
             })  # fmt: skip
-    _finish(out, models)
+            _write_cards(partial, [folder for folder, _ in models.values()])
+    _report(out)
+
+
+def _extractors(
+    subjects: list[AuditSubject],
+    settings: AuditSettings,
+    weights_files: dict[str, Path],
+) -> dict[int, list[FeatureExtractor]]:
+    """Returns the extractors for each size of samples.
+
+    Raises:
+        InputError: One does not work: no weights, or too small samples.
+    """
+    import numpy as np
+
+    from gastritis_gan.evaluation.features.registry import make_extractor
+
+    extractors = {}
+    for resolution in {subject.resolution for subject in subjects}:
+        size = min(resolution, settings.match_resolution)
+        extractors[resolution] = [
+            make_extractor(name, resolution=size, weights_file=weights_files.get(name))
+            for name in settings.extractors
+        ]
+        for extractor in extractors[resolution]:
+            extractor(np.zeros((1, size, size, 1), np.float32))  # before hours of work
+    return extractors
 
 
 def _subject(
@@ -191,31 +221,6 @@ def _discriminators(
     return found
 
 
-def _check_plan(
-    work: Path, config: ExperimentConfig, store: Store, subjects: list[AuditSubject]
-) -> None:
-    """Refuses to go on with the audit of something else."""
-    from gastritis_gan.data.work_folder import PLAN_FILE
-    from gastritis_gan.files import read_json, write_json
-
-    plan = {
-        "settings": config_to_dict(config)["audit"],
-        "split_hash": store.split_hash,
-        "models": [dataclasses.asdict(subject.model) for subject in subjects],
-    }
-    path = work / PLAN_FILE
-    if not path.exists():
-        write_json(path, plan)
-        return
-    before = read_json(path)
-    for key, value in plan.items():
-        if before.get(key) != value:
-            raise InputError(
-                f"{work} holds an unfinished audit with other {key}; remove it, or "
-                "give another --out."
-            )
-
-
 def _write(
     folder: Path, findings: list[GeneratorFindings], store: Store, facts: dict[str, Any]
 ) -> None:
@@ -228,14 +233,21 @@ def _write(
     write_report(folder, document, findings, store)
 
 
-def _finish(out: Path, models: dict[Any, tuple[Path, dict[str, Any]]]) -> None:
-    """Writes the verdict into the model cards and prints it."""
-    from gastritis_gan.privacy.verdict import AUDIT_FILE, read_verdict
+def _write_cards(audit_dir: Path, models: list[Path]) -> None:
+    """Writes the verdict and its hash into the model cards."""
+    from gastritis_gan.privacy.verdict import read_verdict
     from gastritis_gan.serving.model_card import add_audit
 
-    verdict = read_verdict(out)
-    for folder, _ in models.values():
+    verdict = read_verdict(audit_dir)
+    for folder in models:
         add_audit(folder, {"verdict": verdict.verdict, "sha256": verdict.sha256})
+
+
+def _report(out: Path) -> None:
+    """Prints the verdict."""
+    from gastritis_gan.privacy.verdict import AUDIT_FILE, read_verdict
+
+    verdict = read_verdict(out)
     click.echo(f"Verdict: {verdict.verdict.upper()}")
     for reason in verdict.reasons:
         click.echo(f"- {reason}")

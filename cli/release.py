@@ -198,7 +198,8 @@ def _read_audit(audit_dir: Path, parts: Sequence[ReleasePart]) -> dict[str, Any]
     """Returns the verdict of an audit.
 
     Raises:
-        InputError: The audit is of other models or of another split.
+        InputError: The audit is of other models or of another split, or it is not the
+            one that the models' cards name.
     """
     from gastritis_gan.privacy.verdict import read_verdict
 
@@ -222,6 +223,13 @@ def _read_audit(audit_dir: Path, parts: Sequence[ReleasePart]) -> dict[str, Any]
             f"{audit_dir} audited the split {verdict.split_hash}, and the models were "
             f"trained on {split_hash}; audit them with their own store."
         )
+    for part in parts:
+        if part.card.get("audit", {}).get("sha256") != verdict.sha256:
+            raise InputError(
+                f"{audit_dir} is not the audit that the card of {part.origin} names: "
+                "audit.json was changed since, or the model was audited again; repeat "
+                "the audit of these models."
+            )
     return {
         "verdict": verdict.verdict,
         "reasons": list(verdict.reasons),

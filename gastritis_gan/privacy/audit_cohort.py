@@ -19,7 +19,8 @@ class AuditCohort:
     Attributes:
         images: Shape `(images,)`, positions in the store's `images`.
         patient_of_image: Shape `(images,)`, positions in `patients`.
-        patients: Pseudonyms.
+        patients: Pseudonyms, in the order in which the store lists their images: like
+            its split, that depends on the cohort and the seed, not on the secret key.
         is_training: Shape `(patients,)`: whether the generator saw the patient.
     """
 
@@ -63,8 +64,14 @@ def choose_cohort(store: Store, label: str, *, seed: int) -> AuditCohort:
         if image.label == label and len(store.patches_of_image(index, inside_only=True))
     ]
     training, held_out = (
-        sorted({store.images[i].patient for i in usable if store.images[i].split == s})
-        for s in ("train", "test")
+        list(
+            dict.fromkeys(
+                store.images[i].patient
+                for i in usable
+                if store.images[i].split == split
+            )
+        )
+        for split in ("train", "test")
     )
     generator = np.random.Generator(np.random.Philox(key=[seed, _HELD_OUT_STREAM]))
     order = generator.permutation(len(held_out))[: len(training)]

@@ -113,6 +113,7 @@ def _space(space: SpaceFindings) -> dict[str, Any]:
         "excess_copies": dataclasses.asdict(space.copies),
         "excess_close": dataclasses.asdict(space.close),
         "power": float(np.mean(space.is_noticed)),
+        "held_out_exposed": space.num_held_out_exposed,
         "patients_needed": space.patients_needed,
     }
 

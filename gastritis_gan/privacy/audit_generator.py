@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.data.area_resize import area_resize
 from gastritis_gan.data.store import Store
 from gastritis_gan.evaluation.features.feature_extractor import FeatureExtractor
-from gastritis_gan.files import new_file
 from gastritis_gan.privacy.audit_cohort import AuditCohort, choose_cohort
+from gastritis_gan.privacy.audit_samples import draw_samples, shrink
 from gastritis_gan.privacy.audit_settings import AuditSettings
 from gastritis_gan.privacy.audit_subject import AuditSubject
 from gastritis_gan.privacy.decision import (
@@ -39,12 +38,14 @@ from gastritis_gan.privacy.similarity_space import (
     SpaceFindings,
     examine_space,
 )
-from gastritis_gan.privacy.standardized import fisher_transform, standardize_rows
-from gastritis_gan.progress import progress_bar
+from gastritis_gan.privacy.standardized import (
+    fisher_transform,
+    stand_out,
+    standardize_rows,
+)
 
 MIN_DEVIATION = 2 / 255  # of the range: what is flatter shows nobody
 _MIN_PATIENTS = 2  # per group, for any statistic
-_SAMPLE_BATCH = 256
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,15 +93,20 @@ def audit_generator(
         extractors: Spaces beside pixels.
         settings: Effort, thresholds, seed.
         alpha: Probability of a false alarm of each test.
-        folder: Keeps samples and matches, so that an interrupted audit goes on.
+        folder: Keeps samples, matches, features and the search for latents, so that an
+            interrupted audit goes on.
     """
-    folder.mkdir(exist_ok=True)
     cohort = choose_cohort(store, subject.label, seed=settings.seed)
     groups = np.bincount(cohort.is_training, minlength=2)
     size = min(subject.resolution, settings.match_resolution)
     if groups.min() < _MIN_PATIENTS:
         return _undecided(subject, cohort, size, settings)
-    samples = _cached_samples(subject, size, settings, folder / "samples.npy")
+    samples = draw_samples(
+        subject,
+        number=settings.samples_per_generator,
+        size=size,
+        folder=folder / "samples",
+    )
     planted = plant_copies(
         store,
         cohort,
@@ -108,7 +114,7 @@ def audit_generator(
         resolution=subject.resolution,
         seed=settings.seed,
     )
-    patches = np.concatenate([samples, _shrink(planted.patches, size)])
+    patches = np.concatenate([samples, shrink(planted.patches, size)])
     matcher = PixelMatcher(
         patches,
         patch_size=store.geometry.patch_size,
@@ -126,12 +132,12 @@ def audit_generator(
     num_samples = len(samples)
 
     def examine(name: str, scores: NDArray[np.float64]) -> SpaceFindings:
-        standardized = standardize_rows(cohort.per_patient(scores))
+        standing_out = stand_out(cohort.per_patient(scores))
         return examine_space(
             ScoreTable(
                 name=name,
-                samples=standardized[:num_samples],
-                planted=standardized[num_samples:],
+                samples=standing_out[:num_samples],
+                planted=standing_out[num_samples:],
                 source=planted.patient,
             ),
             cohort.is_training,
@@ -142,18 +148,21 @@ def audit_generator(
 
     pixel_scores = fisher_transform(scores_of(matches))
     feature_spaces = [
-        FeatureSpace(extractor, store, cohort, patches) for extractor in extractors
+        FeatureSpace(extractor, store, cohort, patches, folder / extractor.name)
+        for extractor in extractors
     ]
     spaces = [
         examine("pixels", pixel_scores),
         *(examine(space.name, space.scores) for space in feature_spaces),
     ]
-    black_box = {"nearest samples, pixels": closest_samples_scores(spaces[0].scores)}
+    calibrated = standardize_rows(cohort.per_patient(pixel_scores[:num_samples]))
+    black_box = {"nearest samples, pixels": closest_samples_scores(calibrated)}
     for space in feature_spaces:
         black_box[f"nearest samples, {space.name}"] = nearest_sample_scores(
-            space.patches_of_patients, space.features[:num_samples]
+            space.windows_of_patients,
+            np.concatenate(space.features[:, :num_samples]),
         )
-    attacks = attack(store, subject, cohort, black_box, settings)
+    attacks = attack(store, subject, cohort, black_box, settings, folder)
     decisions = decide_memorisation(
         spaces,
         min_power=settings.min_power,
@@ -214,38 +223,6 @@ def _undecided(
 def _read_image(store: Store, index: int) -> NDArray[np.float32]:
     """Returns an image in [0, 1]."""
     return store.image(index).astype(np.float32) / np.float32(2**store.bits - 1)
-
-
-def _cached_samples(
-    subject: AuditSubject, size: int, settings: AuditSettings, path: Path
-) -> NDArray[np.float32]:
-    """Returns the images of the seeds 0, 1, 2, ... that `sample` gives by default."""
-    if path.is_file():
-        cached: NDArray[np.float32] = np.load(path, allow_pickle=False)
-        return cached
-    number = settings.samples_per_generator
-    samples = np.empty((number, size, size), np.float32)
-    bar = progress_bar(
-        total=number,
-        description=f"audit, samples of {subject.model.name}",
-        unit="image",
-    )
-    with bar:
-        for start in range(0, number, _SAMPLE_BATCH):
-            seeds = np.arange(start, min(start + _SAMPLE_BATCH, number))
-            samples[seeds] = _shrink(subject.sample(seeds)[..., 0], size)
-            bar.update(len(seeds))
-    with new_file(path) as partial, partial.open("wb") as stream:
-        np.save(stream, samples)
-    return samples
-
-
-def _shrink(images: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
-    """Averages `(n, r, r)` images to `size` pixels, in [0, 1]."""
-    shrunk = np.empty((len(images), size, size), np.float32)
-    for image, target in zip(images, shrunk, strict=True):
-        target[:] = area_resize(image, size)
-    return np.divide(shrunk, np.float32(255), out=shrunk)
 
 
 def _link(

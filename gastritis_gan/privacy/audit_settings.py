@@ -27,7 +27,6 @@ class AuditSettings:
     extractors: tuple[
         Literal[
             "texture",
-            "mean_and_deviation",
             "vgg16_block5",
             "vgg16_fc2",
             "inception_v3_pool",

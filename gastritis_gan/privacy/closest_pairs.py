@@ -27,7 +27,7 @@ class ClosestPair:
         patient: Pseudonym.
         image: Key.
         correlation: Of the two, -1 to 1.
-        score: The same, standardised over all patients.
+        score: How far the patient stands out with it (see `stand_out`).
         row: Top of the window in the image, in pixels.
         column: Left of the window.
         flip: How the sample had to be turned.

@@ -43,7 +43,7 @@ def excess_rate(
     """Measures an excess rate, with a percentile bootstrap over patients.
 
     Args:
-        scores: Standardised, of shape `(samples, patients)`.
+        scores: From `stand_out`, of shape `(samples, patients)`.
         is_training: Shape `(patients,)`; both groups must occur.
         threshold: Scores above it count.
         seed: Of the 2,000 resamples.

@@ -50,36 +50,21 @@ def decide_memorisation(
         max_copy_rate: Copies per sample that may remain possible.
     """
     failures = [
-        Decision(
-            f"memorisation, {space.name}",
-            "fail",
-            f"{exposed} of the training patients are matched by {space.num_copies} of "
-            f"{len(space.scores)} samples more closely than held-out patients ever "
-            "are.",
-        )
+        Decision(f"memorisation, {space.name}", "fail", _exposed(space))
         for space in spaces
-        if space.decides and (exposed := int(space.exposure.exposed.sum()))
+        if space.decides and space.exposure.exposed.any()
     ]
     if failures:
         return failures
     power = joint_power(list(spaces))
     num_samples = len(spaces[0].scores)
     if power < min_power:
-        needed = min(
-            (space.patients_needed for space in spaces if space.patients_needed),
-            default=None,
-        )
-        remedy = (
-            "and more patients would not help: the images are too alike at this size"
-            if needed is None
-            else f"and about {needed} patients of each group would be needed"
-        )
         return [
             Decision(
                 "memorisation",
                 "undecided",
                 f"Only {power:.0%} of the planted copies were noticed (at least "
-                f"{min_power:.0%} have to be), {remedy}.",
+                f"{min_power:.0%} have to be), {_remedy(spaces)}.",
             )
         ]
     bound = joint_copy_rate_bound(list(spaces))
@@ -101,6 +86,37 @@ def decide_memorisation(
             f"copies were noticed: at most {bound:.2%} of samples are copies.",
         )
     ]
+
+
+def _exposed(space: SpaceFindings) -> str:
+    exposure = space.exposure
+    exposed = exposure.exposure[exposure.exposed]
+    held_out = exposure.exposure[~space.is_training].max()
+    return (
+        f"{len(exposed)} of {space.is_training.sum()} training patients are matched by "
+        f"{space.num_copies} of {len(space.scores)} samples more closely than the "
+        f"held-out patients allow: they stand out by up to {exposed.max():.1f}, "
+        f"held-out patients by up to {held_out:.1f}, and the threshold is "
+        f"{exposure.threshold:.1f}."
+    )
+
+
+def _remedy(spaces: Sequence[SpaceFindings]) -> str:
+    """Says why planted copies were overlooked, and what would help."""
+    spoilt = max(space.num_held_out_exposed for space in spaces)
+    if spoilt:
+        return (
+            f"because held-out patients ({spoilt}) are matched more closely than the "
+            "training patients allow, so they cannot say what is usual: the generator "
+            "has seen them, or they are training patients under another number"
+        )
+    needed = min(
+        (space.patients_needed for space in spaces if space.patients_needed),
+        default=None,
+    )
+    if needed is None:
+        return "and more patients would not help: the images are too alike at this size"
+    return f"and about {needed} patients of each group would be needed"
 
 
 def decide_membership(

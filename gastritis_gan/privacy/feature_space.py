@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.data.patch_reader import read_patches
 from gastritis_gan.data.store import Store
 from gastritis_gan.evaluation.features.feature_extractor import FeatureExtractor
 from gastritis_gan.privacy.audit_cohort import AuditCohort
+from gastritis_gan.privacy.dense_windows import read_dense_windows
 from gastritis_gan.privacy.feature_matcher import closeness, nearest_distances
+from gastritis_gan.privacy.kept_array import kept_array, kept_rows
+from gastritis_gan.privacy.patch_match import FLIPS, flip_patches
 from gastritis_gan.progress import progress_bar
+
+_FLIP_INVARIANT = ("texture",)  # no flip changes its features
+_MEAN, _DEVIATION = 0.5, 0.15  # every patch gets them
+_SAMPLES_PER_FILE = 256
+_MIN_DEVIATION = 2 / 255  # what is flatter keeps its rounding errors small
 
 
 class FeatureSpace:
-    """Features of an audit's samples and of its patients' patches, on one scale.
+    """Features of an audit's samples and of its patients' windows, on one scale.
 
-    All patches inside the organ count, at the positions of the store's grid. The scale
-    is that of the real patches of both groups, so that it favours neither.
+    Real windows are those inside the organ on a grid twice as dense as the store's, so
+    that none is further than a quarter of a stride away. Every sample counts with all
+    four flips. Brightness and contrast are levelled before features are extracted. The
+    scale is that of the real windows of both groups, so that it favours neither.
 
     Args:
         extractor: Makes the features.
         store: The store.
         cohort: The patients.
         samples: Patches of shape (n, r, r) in [0, 1] to compare.
+        folder: Keeps the features, in a file per image and some for each flip.
 
     Attributes:
         name: Of the extractor.
-        features: Of the samples, of shape (n, features).
+        features: Of the samples, of shape (flips, n, features); one flip where the
+            extractor does not tell them apart.
     """
 
     def __init__(
@@ -36,37 +50,89 @@ class FeatureSpace:
         store: Store,
         cohort: AuditCohort,
         samples: NDArray[np.float32],
+        folder: Path,
     ) -> None:
         self.name = extractor.name
         self._cohort = cohort
-        patches = []
+        windows = []
         bar = progress_bar(
             total=len(cohort.images), description=f"audit, {self.name}", unit="image"
         )
         with bar:
             for image in cohort.images:
-                inside = store.patches_of_image(image, inside_only=True)
-                patches.append(extractor(read_patches(store, inside, samples.shape[1])))
+                path = folder / f"{store.images[image].key}.npy"
+                compute = functools.partial(
+                    _features_of_image, extractor, store, image, samples.shape[1]
+                )
+                windows.append(kept_array(path, compute))
                 bar.update()
-        pooled = np.concatenate(patches)
-        deviation = pooled.std(axis=0)
+        deviation = np.concatenate(windows).std(axis=0)
         scale = np.where(deviation > 0, deviation, 1).astype(np.float32)
-        self._patches = [p / scale for p in patches]
-        self.features = extractor(samples[..., None] * np.float32(2) - 1) / scale
+        self._windows = [w / scale for w in windows]
+        num_flips = 1 if self.name in _FLIP_INVARIANT else len(FLIPS)
+        self.features = np.stack(
+            [
+                _features_of_samples(extractor, samples, flip, folder) / scale
+                for flip in range(num_flips)
+            ]
+        )
 
     @property
     def scores(self) -> NDArray[np.float64]:
         """Shape `(samples, images)`: minus the logarithm of the nearest distance."""
+        flips, samples, _ = self.features.shape
+        flat = self.features.reshape(flips * samples, -1)
         return np.stack(
-            [closeness(nearest_distances(self.features, p)) for p in self._patches],
+            [
+                closeness(nearest_distances(flat, w))
+                .reshape(flips, samples)
+                .max(axis=0)
+                for w in self._windows
+            ],
             axis=1,
         )
 
     @property
-    def patches_of_patients(self) -> list[NDArray[np.floating]]:
-        """Features of the patches of each of the cohort's patients."""
+    def windows_of_patients(self) -> list[NDArray[np.floating]]:
+        """Features of the windows of each of the cohort's patients."""
         owner = self._cohort.patient_of_image
         return [
-            np.concatenate([self._patches[i] for i in np.flatnonzero(owner == patient)])
+            np.concatenate([self._windows[i] for i in np.flatnonzero(owner == patient)])
             for patient in range(len(self._cohort.patients))
         ]
+
+
+def level(patches: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Gives patches `(n, r, r)` in [0, 1] one mean and, unless flat, one deviation."""
+    mean = patches.mean(axis=(1, 2), keepdims=True)
+    deviation = np.maximum(patches.std(axis=(1, 2), keepdims=True), _MIN_DEVIATION)
+    levelled = _MEAN + _DEVIATION * (patches - mean) / deviation
+    return np.asarray(np.clip(levelled, 0, 1), np.float32)
+
+
+def _features_of_image(
+    extractor: FeatureExtractor, store: Store, image: int, resolution: int
+) -> NDArray[np.float32]:
+    return _extract(extractor, read_dense_windows(store, image, resolution))
+
+
+def _features_of_samples(
+    extractor: FeatureExtractor, samples: NDArray[np.float32], flip: int, folder: Path
+) -> NDArray[np.float32]:
+    def compute(part: slice) -> NDArray[np.float32]:
+        turns = np.full(len(samples[part]), flip, np.uint8)
+        return _extract(extractor, flip_patches(samples[part], turns))
+
+    return kept_rows(
+        folder / f"samples-{FLIPS[flip]}",
+        len(samples),
+        compute,
+        rows_per_file=_SAMPLES_PER_FILE,
+        description=f"audit, {extractor.name} of samples",
+    )
+
+
+def _extract(
+    extractor: FeatureExtractor, patches: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    return extractor(level(patches)[..., None] * np.float32(2) - 1)

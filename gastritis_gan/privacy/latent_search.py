@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gastritis_gan.privacy.kept_array import kept_rows
 from gastritis_gan.privacy.standardized import fisher_transform
-from gastritis_gan.progress import progress_bar
 
 Descend = Callable[
     [NDArray[np.float32], NDArray[np.float32]],
@@ -33,6 +34,7 @@ def search_latents(
     latent_dim: int,
     num_steps: int,
     seed: int,
+    folder: Path,
 ) -> NDArray[np.float64]:
     """Searches for the latents whose image correlates best with each target.
 
@@ -45,6 +47,7 @@ def search_latents(
         latent_dim: Length of a latent.
         num_steps: Of Adam.
         seed: Of the random latents.
+        folder: Keeps what has been found, in one file per 16 targets.
 
     Returns:
         Shape `(n,)`: Fisher-transformed best correlations.
@@ -55,14 +58,14 @@ def search_latents(
         [generate(pool[i : i + _BATCH]) for i in range(0, len(pool), _BATCH)]
     )
     start = pool[(_unit(targets) @ _unit(images).T).argmax(axis=1)]
-    best = []
-    bar = progress_bar(total=len(targets), description="audit, latents", unit="patches")
-    with bar:
-        for i in range(0, len(targets), _BATCH):
-            part = slice(i, i + _BATCH)
-            best.append(_climb(descend, start[part], targets[part], num_steps))
-            bar.update(len(targets[part]))
-    return fisher_transform(np.concatenate(best))
+    best = kept_rows(
+        folder,
+        len(targets),
+        lambda part: _climb(descend, start[part], targets[part], num_steps),
+        rows_per_file=_BATCH,
+        description="audit, latents",
+    )
+    return fisher_transform(best)
 
 
 def _unit(images: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import threadpoolctl
 from numpy.typing import NDArray
 
 from gastritis_gan.files import new_file
@@ -35,14 +36,19 @@ def match_images(
         folder: Keeps one file per image. It must belong to these patches.
         description: Of the progress bar.
     """
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     done = {key: found for key, _ in images if (found := _read(folder / f"{key}.npz"))}
     missing = [(key, read) for key, read in images if key not in done]
     bar = progress_bar(
         total=len(images), initial=len(done), description=description, unit="image"
     )
-    # NumPy and the FFT release the interpreter, and threads share the patches.
-    with bar, concurrent.futures.ThreadPoolExecutor(_num_threads()) as executor:
+    # NumPy releases the interpreter, and threads share the patches. The matrix products
+    # get one thread each; the image's own thread keeps the core busy.
+    with (
+        bar,
+        threadpoolctl.threadpool_limits(1, "blas"),
+        concurrent.futures.ThreadPoolExecutor(_num_threads()) as executor,
+    ):
         futures = {
             executor.submit(_match, matcher, read, folder / f"{key}.npz"): key
             for key, read in missing

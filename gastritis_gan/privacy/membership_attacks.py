@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,7 @@ def attack(
     cohort: AuditCohort,
     black_box: Mapping[str, NDArray[np.float64]],
     settings: AuditSettings,
+    folder: Path,
 ) -> list[Attack]:
     """Carries out the attacks that the subject allows.
 
@@ -58,6 +60,7 @@ def attack(
         cohort: The patients, each with a patch inside the organ.
         black_box: Scores `(patients,)` of the attacks on the samples alone, by name.
         settings: Effort and seed.
+        folder: Keeps what the search for latents has found.
     """
 
     def measure(name: str, scores: NDArray[np.float64], *, decides: bool) -> Attack:
@@ -88,6 +91,7 @@ def attack(
             latent_dim=subject.latent_dim,
             num_steps=settings.latent_steps,
             seed=settings.seed,
+            folder=folder / "latents",
         )
         name = "latents of the exported generator"
         attacks.append(measure(name, _means(correlations, owner), decides=True))

@@ -43,7 +43,7 @@ def closest_samples_scores(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Scores every patient by the mean of the closest 1 % of the samples.
 
     Args:
-        scores: Standardised, of shape `(samples, patients)`.
+        scores: From `standardize_rows`, of shape `(samples, patients)`.
     """
     number = max(1, len(scores) // 100)
     return np.asarray(np.sort(scores, axis=0)[-number:].mean(axis=0))

@@ -20,24 +20,29 @@ class SpaceFindings:
 
     Attributes:
         name: "pixels" or an extractor's name.
-        scores: Standardised, of shape `(samples, patients)`.
+        scores: From `stand_out`, of shape `(samples, patients)`.
+        is_training: Shape `(patients,)`.
         exposure: Per patient.
         is_noticed: Shape `(planted,)`: which planted copies pass the threshold.
         copies: Samples beyond the threshold, minus the control's.
         close: The same for a lower threshold, which 1 % of the samples' best held-out
             matches pass: near copies and mere likeness.
         num_copies: Samples that match any training patient beyond the threshold.
+        num_held_out_exposed: Held-out patients beyond what training patients show, were
+            the groups exchanged: samples of them spoil the yardstick.
         patients_needed: Per group, until the threshold lets `min_power` of the planted
             copies through; None where no number would.
     """
 
     name: str
     scores: NDArray[np.float64]
+    is_training: NDArray[np.bool_]
     exposure: Exposure
     is_noticed: NDArray[np.bool_]
     copies: ExcessRate
     close: ExcessRate
     num_copies: int
+    num_held_out_exposed: int
     patients_needed: int | None
 
     @property
@@ -52,7 +57,7 @@ class SpaceFindings:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ScoreTable:
-    """Standardised scores of samples and of planted copies.
+    """How far samples and planted copies stand out (see `stand_out`).
 
     Attributes:
         name: Of the space.
@@ -89,9 +94,11 @@ def examine_space(
     best_held_out = table.samples[:, ~is_training].max(axis=1)
     beyond = (table.samples[:, is_training] > exposure.threshold).any(axis=1)
     held_out = exposure.exposure[~is_training]
+    mirrored = find_exposed(table.samples, ~is_training, alpha=alpha)
     return SpaceFindings(
         name=table.name,
         scores=table.samples,
+        is_training=is_training,
         exposure=exposure,
         is_noticed=of_source > exposure.threshold,
         copies=excess_rate(
@@ -104,6 +111,7 @@ def examine_space(
             seed=seed,
         ),
         num_copies=int(beyond.sum()),
+        num_held_out_exposed=int(mirrored.exposed.sum()),
         patients_needed=patients_needed(
             held_out, float(np.quantile(of_source, 1 - min_power)), alpha=alpha
         )

@@ -79,14 +79,21 @@ class SmallStore:
             windows.append(window.reshape(16, 2, 16, 2).mean(axis=(1, 3)))
         return np.rint(windows).astype(np.uint8)
 
-    def with_swapped_splits(self, seed):
-        """Returns the same images with patients dealt to the two groups anew."""
-        other = object.__new__(SmallStore)
-        other.__dict__ = dict(self.__dict__)
-        rng = np.random.default_rng(seed)
-        splits = rng.permutation([image.split for image in self.images])
-        other.images = tuple(
-            dataclasses.replace(image, split=str(split))
+    def with_splits(self, splits):
+        """Returns the same images with other splits."""
+        return self._with_images(
+            dataclasses.replace(image, split=split)
             for image, split in zip(self.images, splits, strict=True)
         )
+
+    def with_pseudonyms(self, rename):
+        """Returns the same images with other pseudonyms of the patients."""
+        return self._with_images(
+            dataclasses.replace(image, patient=rename(image.patient))
+            for image in self.images
+        )
+
+    def _with_images(self, images):
+        other = object.__new__(SmallStore)
+        other.__dict__ = {**self.__dict__, "images": tuple(images)}
         return other

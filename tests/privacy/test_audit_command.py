@@ -162,6 +162,69 @@ def test_an_unfinished_audit_of_something_else_is_refused(workplace, tmp_path):
     assert "unfinished audit with other settings" in result.output
 
 
+def test_an_error_at_the_very_end_loses_nothing(workplace, tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError("disk full")
+
+    models = shutil.copytree(workplace / "exported", tmp_path / "exported")
+    with monkeypatch.context() as patched:
+        patched.setattr("gastritis_gan.privacy.report_page.write_report", fail)
+        result = run_audit(workplace, tmp_path / "out", generators=models)
+        assert result.exit_code != 0
+        assert not (tmp_path / "out").exists()
+    kept = list((tmp_path / "out.partial").rglob("*.np?"))
+    # samples; 16 images in pixels; 16 and the samples in texture; 2 x 16 latents
+    assert len(kept) == 1 + 16 + 17 + 2
+
+    for expensive in (
+        "audit_samples.draw_samples",
+        "match_table._match",
+        "feature_space._extract",
+        "latent_search._climb",
+    ):
+        monkeypatch.setattr(f"gastritis_gan.privacy.{expensive}", fail)
+    result = run_audit(workplace, tmp_path / "out", generators=models)
+    assert result.exit_code == 0, result.output
+    assert not (tmp_path / "out.partial").exists()
+
+
+@pytest.mark.slow
+def test_figures_do_not_depend_on_the_secret_key(workplace, audited, tmp_path):
+    result = invoke(
+        "prepare", workplace, "--config", workplace / "config.yaml", "--out",
+        tmp_path / "store", "--workers", 1,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    models = shutil.copytree(workplace / "exported", tmp_path / "exported")
+    result = invoke(
+        "audit", "--config", workplace / "config.yaml", "--store", tmp_path / "store",
+        "--generators", models, "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+
+    def figures(folder):
+        document = json.loads((folder / "audit.json").read_text())
+        del document["run_seconds"]
+        names = {}
+        for entry in document["generators"][0]["per_patient"]:
+            names[entry["patient"]] = f"patient {len(names)}"
+        return names, replace_names(document, names)
+
+    names, expected = figures(audited[0])
+    other_names, actual = figures(tmp_path / "out")
+    assert not set(names) & set(other_names)
+    assert actual == expected
+
+
+def replace_names(value, names):
+    """Numbers the patients and leaves the images' keys out."""
+    if isinstance(value, dict):
+        return {k: replace_names(v, names) for k, v in value.items() if k != "image"}
+    if isinstance(value, list):
+        return [replace_names(v, names) for v in value]
+    return names.get(value, value) if isinstance(value, str) else value
+
+
 def test_impossible_thresholds_are_refused(workplace, tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text(CONFIG.replace("planted", "max_copy_rate: 0, planted"))

@@ -59,7 +59,7 @@ def test_gradient_of_a_saved_model_is_that_of_the_keras_generator(gradient, gene
         assert value == pytest.approx(pearson, abs=1e-3)
 
 
-def test_an_image_of_the_generator_is_found_and_noise_is_not(gradient):
+def test_an_image_of_the_generator_is_found_and_noise_is_not(gradient, tmp_path):
     rng = np.random.default_rng(1)
     own = gradient.generate(rng.normal(size=(4, 8)).astype(np.float32))
     noise = rng.normal(size=(4, 16, 16)).astype(np.float32)
@@ -70,12 +70,13 @@ def test_an_image_of_the_generator_is_found_and_noise_is_not(gradient):
         latent_dim=8,
         num_steps=60,
         seed=0,
+        folder=tmp_path / "latents",
     )
     assert np.tanh(scores[:4]).min() > 0.95
     assert np.tanh(scores[4:]).max() < 0.5
 
 
-def test_a_quadratic_is_climbed_to_its_top():
+def test_a_quadratic_is_climbed_to_its_top(tmp_path):
     """Adam on a closed form: 1 - |latents - targets|^2, where targets are 1 x n."""
 
     def descend(latents, targets):
@@ -90,5 +91,6 @@ def test_a_quadratic_is_climbed_to_its_top():
         latent_dim=2,
         num_steps=300,
         seed=0,
+        folder=tmp_path / "latents",
     )
     assert np.tanh(scores[0]) > 0.999

@@ -16,7 +16,7 @@ from PIL import Image
 from gastritis_gan.cli.main import main
 from gastritis_gan.privacy.verdict import write_audit
 from gastritis_gan.serving.exported_model import ExportedModel
-from gastritis_gan.serving.model_card import model_hash
+from gastritis_gan.serving.model_card import add_audit, model_hash
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
@@ -195,6 +195,9 @@ def audit(folder, exported, verdict="pass", **changes):
         **changes,
     }
     write_audit(folder, content)
+    digest = hashlib.sha256((folder / "audit.json").read_bytes()).hexdigest()
+    for name in ("small", "other"):
+        add_audit(exported / name / "1", {"verdict": verdict, "sha256": digest})
     return folder
 
 
@@ -237,6 +240,18 @@ def test_an_audit_of_something_else_is_refused(models, tmp_path, changes, messag
     result = release(models, tmp_path / "r", "--audit", folder, *RISK)
     assert result.exit_code == 2
     assert message in " ".join(result.output.split())
+
+
+def test_a_verdict_that_was_edited_is_refused(models, tmp_path):
+    folder = audit(tmp_path / "audit", models, "fail")
+    path = folder / "audit.json"
+    path.write_text(path.read_text().replace('"fail"', '"pass"'))
+    for options in ((), RISK):
+        result = release(models, tmp_path / "r", "--audit", folder, *options)
+        assert result.exit_code == 2
+        message = " ".join(result.output.split())
+        assert "not the audit that the card of other/1 names" in message
+    assert not (tmp_path / "r").exists()
 
 
 def test_results_of_these_models_go_into_the_datasheet(models, tmp_path):
