@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# As the command line does, and before TensorFlow is imported: a command that is called
+# in one test must not change the arithmetic of processes that other tests start.
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
 
 # Speed is measured in benchmarks/, never in a test.
 settings.register_profile("untimed", deadline=None)

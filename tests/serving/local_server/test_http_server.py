@@ -89,7 +89,7 @@ def exchange(port, content, *, timeout=30.0):
     """Sends bytes, says that there are no more, and returns all that comes back."""
     with socket.create_connection(("127.0.0.1", port), timeout) as connection:
         received = bytearray()
-        with contextlib.suppress(ConnectionError):  # refused before all was sent
+        with contextlib.suppress(OSError):  # refused before all was sent
             connection.sendall(content)
             connection.shutdown(socket.SHUT_WR)
         with contextlib.suppress(ConnectionError):
