@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gastritis_gan.config import config_to_dict
 from gastritis_gan.errors import InputError
 
 from .audit_plan import check_plan, start_work
@@ -81,6 +79,9 @@ def audit(
       gastritis-gan audit --config configs/phantom.yaml --store stores/phantom \\
           --generators exported/ --out audits/phantom
     """
+    import importlib.metadata
+
+    from gastritis_gan.config import config_to_dict
     from gastritis_gan.data.work_folder import work_folder
     from gastritis_gan.files import new_folder, refuse_existing
     from gastritis_gan.privacy.audit_generator import (

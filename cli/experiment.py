@@ -6,10 +6,10 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gastritis_gan.config import ExperimentConfig, load_config
 from gastritis_gan.errors import InputError
 
 if TYPE_CHECKING:
+    from gastritis_gan.config import ExperimentConfig
     from gastritis_gan.data.store import Store
 
 
@@ -22,6 +22,7 @@ def open_experiment(
         InputError: One of them cannot be read, or the store was prepared with other
             classes, patches, bits or numbers of patients than the config's.
     """
+    from gastritis_gan.config import load_config
     from gastritis_gan.data.store import Store
 
     config = load_config(config_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from gastritis_gan.config import ModelName, Target
+from gastritis_gan.names import ModelName, Target
 
 from .experiment import open_experiment
 from .options import PATH, config_option, store_option

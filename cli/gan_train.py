@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gastritis_gan.config import EvaluationConfig
-
 from .experiment import open_experiment
 from .extractor_options import (
     cache_option,
@@ -25,6 +23,7 @@ from .patch_sources import describe_generators, describe_store, find_test_images
 from .provenance import describe_code
 
 if TYPE_CHECKING:
+    from gastritis_gan.config import EvaluationConfig
     from gastritis_gan.evaluation.feature_cache import FeatureCache
     from gastritis_gan.evaluation.labelled_image import LabelledImage
     from gastritis_gan.evaluation.svm_settings import SvmSettings

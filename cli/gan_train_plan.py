@@ -6,8 +6,6 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gastritis_gan.config import EvaluationConfig
-
 from .generators import Models
 from .patch_sources import (
     blocks_of_samples,
@@ -20,6 +18,7 @@ from .patch_sources import (
 if TYPE_CHECKING:
     import numpy as np
 
+    from gastritis_gan.config import EvaluationConfig
     from gastritis_gan.data.store import Store
     from gastritis_gan.evaluation.patch_block import PatchBlock
     from gastritis_gan.evaluation.training_set import TrainingSet

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gastritis_gan.config import ExperimentConfig
 from gastritis_gan.errors import InputError
 
 if TYPE_CHECKING:
+    from gastritis_gan.config import ExperimentConfig
     from gastritis_gan.data.store import Store
 
 Models = dict[tuple[str, str, int], tuple[Path, dict[str, Any]]]

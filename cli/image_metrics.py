@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gastritis_gan.config import EvaluationConfig
 from gastritis_gan.errors import InputError
 
 from .experiment import open_experiment
@@ -31,6 +30,7 @@ from .provenance import describe_code
 if TYPE_CHECKING:
     import numpy as np
 
+    from gastritis_gan.config import EvaluationConfig
     from gastritis_gan.data.store import Store
     from gastritis_gan.evaluation.image_metrics.class_metrics import ClassMetrics
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ def describe_code() -> dict[str, Any]:
     The hash covers the Python files of the package and of the commands: name, a
     newline, content, in the order of the names.
     """
+    import importlib.metadata
+
     import gastritis_gan
 
     digest = hashlib.sha256()

@@ -18,8 +18,6 @@ from gastritis_gan.errors import InputError
 from gastritis_gan.privacy.audit_settings import AuditSettings
 from gastritis_gan.typed_config import from_plain, require, require_at_least, to_plain
 
-ModelName = Literal["pggan", "lc_pggan", "dcgan"]
-Target = Literal["positive", "negative"]
 ExtractorName = Literal[
     "texture",
     "mean_and_deviation",

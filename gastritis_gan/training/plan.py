@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gastritis_gan.config import ExperimentConfig, ModelName
+from gastritis_gan.config import ExperimentConfig
 from gastritis_gan.errors import InputError
+from gastritis_gan.names import ModelName
 from gastritis_gan.training.schedule import Schedule, Stage, at_resolution
 
 

@@ -11,16 +11,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from gastritis_gan.config import (
-    ExperimentConfig,
-    ModelName,
-    Target,
-    dump_config,
-    load_config,
-)
+from gastritis_gan.config import ExperimentConfig, dump_config, load_config
 from gastritis_gan.data.store import Store
 from gastritis_gan.errors import InputError
 from gastritis_gan.models.flops import discriminator_flops, generator_flops
+from gastritis_gan.names import ModelName, Target
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.training.branching import copy_history, last_common_state
 from gastritis_gan.training.checkpoint import load_latest_checkpoint, save_checkpoint

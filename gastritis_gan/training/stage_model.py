@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from gastritis_gan.config import ExperimentConfig, ModelName
+from gastritis_gan.config import ExperimentConfig
 from gastritis_gan.ema import ema_decay
 from gastritis_gan.models.dcgan_discriminator import DCGANDiscriminator
 from gastritis_gan.models.dcgan_generator import DCGANGenerator
@@ -15,6 +15,7 @@ from gastritis_gan.models.network import Network
 from gastritis_gan.models.progressive_discriminator import ProgressiveDiscriminator
 from gastritis_gan.models.progressive_generator import ProgressiveGenerator
 from gastritis_gan.models.weights import get_weights_by_name, set_weights_by_name
+from gastritis_gan.names import ModelName
 from gastritis_gan.training.augmentation import Augmentation
 from gastritis_gan.training.objective import Objective, default_r1_weight
 from gastritis_gan.training.plan import is_conditional, num_parts
