@@ -1,24 +1,25 @@
 """How much memory does the whole `gan-train` need at the paper's size?
 
-    python benchmarks/evaluation_memory.py --extractor vgg16_fc2 --images 62 615
+    python benchmarks/evaluation_memory.py --extractors vgg16_fc2 --images 62 615
 
-configs/paper.yaml with one extractor: 10,000 samples of 256 pixels of each of two
+configs/paper.yaml with the extractors: 10,000 samples of 256 pixels of each of two
 generators of full width, 5,000 + 5,000 training patches a row, all 1,225 patches of
 every test image, controls, tables and figures. A smaller number of test images shows
-whether memory depends on it. Prints the peak of the command's process and its time.
+whether memory depends on it. Prints the peak of the command's process and its time, and
+those of the same command started again, which finds everything in the cache.
 
-What is not the paper's: images are links to a few phantoms, generators and network have
-random weights, and all features but those of a few blocks are random numbers that are
-in the cache before the command starts. Of each kind of block (samples, real training
-patches, test patches) the command makes and computes some itself, so that the
-generator, the network and the classifiers all run in its process.
+What is not the paper's: images are links to a few phantoms, generators and networks
+have random weights, and all features but those of one block of each kind (samples, real
+training patches, test patches) are random numbers that are in the cache before the
+command starts. What is missing the command computes itself, so that a generator, the
+networks and the classifiers all run in its process.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import itertools
+import functools
 import os
 import subprocess
 import sys
@@ -32,10 +33,16 @@ import numpy as np
 from gastritis_gan.data.phantom.cohort import write_phantom_cohort
 
 CONFIG = Path(__file__).parents[1] / "configs" / "paper.yaml"
-EXTRACTORS = ("vgg16_fc2", "inception_v3_pool", "resnet50_pool", "vgg16_block5")
+BUILDERS = {
+    "vgg16_fc2": "VGG16",
+    "inception_v3_pool": "InceptionV3",
+    "resnet50_pool": "ResNet50",
+    "vgg16_block5": "VGG16",
+}
+EXTRACTORS = (*BUILDERS, "texture")
 TRAINING_PATIENTS = 200
 PHANTOMS = 4
-LEFT_TO_COMPUTE = 2  # blocks of each kind
+LEFT_TO_COMPUTE = 1  # block of each kind
 COMMAND = [sys.executable, "-c", "from gastritis_gan.cli.main import main; main()"]
 
 
@@ -95,20 +102,23 @@ def make_generators(store_path: Path, folder: Path) -> None:
         )
 
 
-def make_weights(extractor: str, path: Path) -> None:
-    """Writes random weights in the form of a weights file of Keras."""
+def make_weights(work: Path, extractors: Sequence[str]) -> None:
+    """Writes random weights in the form of weights files of Keras."""
     import keras
 
-    builders = {
-        "vgg16_fc2": keras.applications.VGG16,
-        "vgg16_block5": keras.applications.VGG16,
-        "inception_v3_pool": keras.applications.InceptionV3,
-        "resnet50_pool": keras.applications.ResNet50,
-    }
-    builders[extractor](weights=None).save_weights(path)
+    for extractor in extractors:
+        network = getattr(keras.applications, BUILDERS[extractor])(weights=None)
+        network.save_weights(weights_file(work, extractor))
 
 
-def fill_cache(work: Path, store_path: Path, extractor: str, out: Path) -> None:
+def weights_file(work: Path, extractor: str) -> Path:
+    """Returns where the weights of an extractor are."""
+    return work / f"{extractor}.weights.h5"
+
+
+def fill_cache(
+    work: Path, store_path: Path, out: Path, extractors: Sequence[str]
+) -> None:
     """Writes random features of all blocks but a few of each kind."""
     from gastritis_gan.cli.feature_step import FeatureStep
     from gastritis_gan.cli.gan_train_plan import GanTrainPlan
@@ -129,9 +139,9 @@ def fill_cache(work: Path, store_path: Path, extractor: str, out: Path) -> None:
         [block for image in images for block in image.blocks],
     ]
     step = FeatureStep(
-        [extractor, "mean_and_deviation"],
+        [*extractors, "mean_and_deviation"],
         resolution=256,
-        weights={extractor: work / "network.weights.h5"},
+        weights={name: weights_file(work, name) for name in extractors},
         cache=out,
     )
     rng = np.random.default_rng(0)
@@ -159,59 +169,66 @@ def run(arguments: Iterable[object]) -> tuple[float, float, float]:
     return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
-def in_a_process(*arguments: object) -> None:
+def in_a_process(part: str, *paths: Path, extractors: Sequence[str] = ()) -> None:
     """Runs a function of this file in a process that leaves no memory behind."""
-    subprocess.run(
-        [sys.executable, __file__, "--part", *map(str, arguments)], check=True
-    )
+    command = [sys.executable, __file__, "--part", part, *map(str, paths)]
+    if extractors:
+        command += ["--extractors", *extractors]
+    subprocess.run(command, check=True)
 
 
-def measure(work: Path, extractor: str, num_images: int) -> str:
-    """Returns a line of the table."""
-    cohort, store = work / f"cohort{num_images}", work / f"store{num_images}"
-    out, config = work / f"cache{num_images}", work / "config.yaml"
+def measure(work: Path, extractors: Sequence[str], num_images: int) -> list[str]:
+    """Returns the lines of the table for one size of the test."""
+    cohort, store, config = work / "cohort", work / "store", work / "config.yaml"
+    cache, exported = work / "cache", work / "exported"
+    networks = [name for name in extractors if name in BUILDERS]
     make_cohort(cohort, num_images)
     run(["prepare", cohort, "--config", config, "--out", store])
-    if not (work / "network.weights.h5").exists():
-        in_a_process("make_weights", extractor, work / "network.weights.h5")
-    in_a_process("make_generators", store, work / "exported")
-    in_a_process("fill_cache", work, store, extractor, out)
-    options = {
-        "--config": config,
-        "--store": store,
-        "--generators": work / "exported",
-        "--out": work / f"results{num_images}",
-        "--cache": out,
-        "--weights": f"{extractor}={work / 'network.weights.h5'}",
-    }
-    seconds, cpu_seconds, peak = run(["gan-train", *itertools.chain(*options.items())])
-    return (
-        f"| {extractor} | {num_images} | {1225 * num_images:,} | {seconds:.0f} | "
-        f"{cpu_seconds:.0f} | {peak:,.0f} |"
-    )
+    if networks:
+        in_a_process("make_weights", work, extractors=networks)
+    in_a_process("make_generators", store, exported)
+    in_a_process("fill_cache", work, store, cache, extractors=extractors)
+    options: list[object] = ["--config", config, "--store", store]
+    options += ["--generators", exported, "--cache", cache]
+    for name in networks:
+        options += ["--weights", f"{name}={weights_file(work, name)}"]
+    lines = []
+    for cached in ("all but a few blocks", "everything"):
+        out = work / f"results_{len(lines)}"
+        seconds, cpu_seconds, peak = run(["gan-train", *options, "--out", out])
+        lines.append(
+            f"| {', '.join(extractors)} | {num_images} | {1225 * num_images:,} | "
+            f"{cached} | {seconds:.0f} | {cpu_seconds:.0f} | {peak:,.0f} |"
+        )
+    return lines
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--extractor", choices=EXTRACTORS, default="vgg16_fc2")
+    parser.add_argument(
+        "--extractors", choices=EXTRACTORS, nargs="+", default=["vgg16_fc2"]
+    )
     parser.add_argument("--images", type=int, nargs="+", default=[62, 615])
     parser.add_argument("--part", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.part:
-        name, *values = options.part
-        paths = [value if value in EXTRACTORS else Path(value) for value in values]
-        globals()[name](*paths)
+        name, *paths = options.part
+        part = globals()[name]
+        if name != "make_generators":
+            part = functools.partial(part, extractors=options.extractors)
+        part(*map(Path, paths))
         return
-    columns = ("extractor", "test images", "test patches", "s", "CPU-s", "peak MiB")
+    columns = ("extractors", "test images", "test patches", "in the cache")
+    columns += ("s", "CPU-s", "peak MiB")
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for num_images in options.images:
         with tempfile.TemporaryDirectory() as folder:
             work = Path(folder)
-            extractors = f"extractors: [{options.extractor}]"
+            extractors = f"extractors: [{', '.join(options.extractors)}]"
             text = CONFIG.read_text(encoding="utf-8").partition("evaluation:")[0]
             (work / "config.yaml").write_text(f"{text}evaluation: {{{extractors}}}\n")
-            lines.append(measure(work, options.extractor, num_images))
+            lines += measure(work, options.extractors, num_images)
     print("\n".join(lines))  # noqa: T201
 
 

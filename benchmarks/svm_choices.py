@@ -108,8 +108,7 @@ def main() -> None:
             cache=Path(folder),
         )
         blocks = real_blocks(store, patches, resolution)
-        for name in arguments.extractors:
-            cache = step.fill(name, blocks)
+        for name, cache in step.fill(blocks).items():
             features = sample_features([whole(blocks)], cache.read)
             rows = []
             for settings in SETTINGS:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -44,8 +46,23 @@ class FeatureStep:
         self._cache = cache
         self.descriptions = {name: self._describe(name) for name in names}
 
-    def prepare(self, blocks: Iterable[PatchBlock]) -> None:
-        """Makes the samples whose features are missing, each once for all extractors.
+    def fill(self, blocks: Iterable[PatchBlock]) -> dict[str, FeatureCache]:
+        """Computes the features that the caches lack, and returns the caches by name.
+
+        The samples come first, each made once for all extractors. The network with the
+        most features is the largest; it comes next, for what a network leaves behind is
+        not all given back to the system.
+        """
+        blocks = list({block.key: block for block in blocks}.values())
+        self._make_samples([block for block in blocks if block.generated])
+        dims = {name: found["dim"] for name, found in self.descriptions.items()}
+        return {
+            name: self._fill(name, blocks)
+            for name in sorted(dims, key=lambda name: -dims[name])
+        }
+
+    def _make_samples(self, generated: Sequence[PatchBlock]) -> None:
+        """Makes the samples whose features are missing.
 
         A generator and a network are never in memory together.
         """
@@ -53,7 +70,6 @@ class FeatureStep:
         from gastritis_gan.evaluation.feature_cache import FeatureCache
         from gastritis_gan.progress import progress_bar
 
-        generated = [block for block in blocks if block.generated]
         missing = {
             block.key: block
             for description in self.descriptions.values()
@@ -69,10 +85,9 @@ class FeatureStep:
                 block.read()
                 bar.update(block.num_patches)
         close_generators()
-        gc.collect()
+        _give_memory_back()
 
-    def fill(self, name: str, blocks: Iterable[PatchBlock]) -> FeatureCache:
-        """Computes the features that the cache lacks, and returns the cache."""
+    def _fill(self, name: str, blocks: Sequence[PatchBlock]) -> FeatureCache:
         from gastritis_gan.evaluation.compute_features import (
             compute_features,
             missing_blocks,
@@ -81,7 +96,6 @@ class FeatureStep:
         from gastritis_gan.progress import progress_bar
 
         cache = FeatureCache(self._cache, self.descriptions[name])
-        blocks = {block.key: block for block in blocks}.values()
         missing = missing_blocks(blocks, cache)
         total = sum(block.num_patches for block in blocks)
         done = total - sum(block.num_patches for block in missing)
@@ -92,12 +106,12 @@ class FeatureStep:
                 compute_features(
                     self._make(name), missing, cache, report_patches=bar.update
                 )
-        gc.collect()  # the network, before a classifier needs its memory
+        _give_memory_back()  # before a classifier or another network needs it
         return cache
 
     def _describe(self, name: str) -> dict[str, Any]:
         description: dict[str, Any] = self._make(name).describe()
-        gc.collect()  # a network holds itself
+        _give_memory_back()
         return description
 
     def _make(self, name: str) -> Any:
@@ -106,3 +120,14 @@ class FeatureStep:
         return make_extractor(
             name, resolution=self._resolution, weights_file=self._weights.get(name)
         )
+
+
+def _give_memory_back() -> None:
+    """Frees networks, which hold themselves, and returns their memory to the system.
+
+    The C library keeps freed memory for itself, some hundred MB after a few networks;
+    only glibc can be told not to.
+    """
+    gc.collect()
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)

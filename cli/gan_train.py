@@ -116,7 +116,7 @@ def gan_train(
         kernel=settings.svm_kernel, c=settings.svm_c, scaling=settings.svm_scaling
     )
     blocks = [*plan.blocks(), *(block for image in images for block in image.blocks)]
-    features.prepare(blocks)
+    caches = features.fill(blocks)
     results = {
         "format": RESULT_FORMAT,
         "store": describe_store(store, images),
@@ -127,7 +127,7 @@ def gan_train(
         "extractors": [
             {
                 "extractor": features.descriptions[name],
-                **_evaluate(features.fill(name, blocks), plan, images, svm, settings),
+                **_evaluate(caches[name], plan, images, svm, settings),
             }
             for name in names
         ],

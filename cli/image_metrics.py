@@ -107,7 +107,7 @@ def image_metrics(
         cache=cache_path,
     )
     blocks = [block for found in classes.values() for block in found.blocks()]
-    features.prepare(blocks)
+    caches = features.fill(blocks)
     results: dict[str, Any] = {
         "format": 1,
         "split_hash": store.split_hash,
@@ -127,12 +127,11 @@ def image_metrics(
         "code": describe_code(),
     }
     for name in settings.extractors:
-        cache = features.fill(name, blocks)
         results["extractors"].append(
             {
                 "extractor": features.descriptions[name],
                 "metrics": {
-                    target: found.feature_metrics(cache.read, seed=settings.seed)
+                    target: found.feature_metrics(caches[name].read, seed=settings.seed)
                     for target, found in classes.items()
                 },
             }

@@ -83,7 +83,7 @@ def _draw_confusion(results: dict[str, Any], evaluation: dict[str, Any]) -> Figu
 
 
 def _draw_roc(results: dict[str, Any], evaluation: dict[str, Any]) -> Figure:
-    figure = Figure(figsize=(5.6, 5.2), layout="constrained")
+    figure = Figure(figsize=(5.6, 6.4), layout="constrained")
     axis = figure.subplots()
     labels, totals = _labels(results), _totals(results)
     axis.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8)
@@ -107,7 +107,9 @@ def _draw_roc(results: dict[str, Any], evaluation: dict[str, Any]) -> Figure:
     axis.set_xlim(-0.02, 1.02)
     axis.set_ylim(-0.02, 1.02)
     axis.set_aspect("equal")
-    axis.legend(loc="lower right", fontsize=7, title="AUC; dot: majority vote")
+    figure.legend(
+        loc="outside lower center", fontsize=7, title="AUC; dot: majority vote"
+    )
     return figure
 
 

@@ -52,7 +52,9 @@ class GeneratedPatches:
             shape = (len(seeds), self.resolution, self.resolution, 1)
             if not self.samples.holds(key, shape, np.uint8):
                 self.samples.write(key, self.generate(seeds))
-            images = self.samples.read(key).astype(np.float32)
-            return np.asarray(images / np.float32(127.5) - np.float32(1))
+            images: NDArray[np.float32] = self.samples.read(key).astype(np.float32)
+            images /= np.float32(127.5)
+            images -= np.float32(1)
+            return images
 
         return PatchBlock(key=key, num_patches=len(seeds), read=read, generated=True)

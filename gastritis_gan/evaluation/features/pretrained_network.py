@@ -18,7 +18,7 @@ from gastritis_gan.evaluation.features.fetch_weights import download
 from gastritis_gan.evaluation.features.imagenet_weights import is_keras_file
 from gastritis_gan.evaluation.features.stored_weights import blank, load_weights
 
-_BATCH_SIZE = 8  # images; bounds the memory, not the result
+_BATCH_SIZE = 4  # images; bounds the memory, not the result
 _HASHED_ROWS = 1_024  # at once: 17 MB of VGG-16's largest array
 _KNOWN_ARRAYS = {  # SHA-256 of ImageNet weights in layer order, in whatever file
     "vgg16_block5": "d9a27cc1fc7f975ef8cff49180e794ccd7c4bc868ebb49740803b3bbaa8dbefd",
