@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 PATCHES_PER_BLOCK = 128  # 33 MB at 256 pixels
-_CONTENT_VERSION = 1  # another one makes every cached feature stale
+_CONTENT_VERSION = 2  # another one makes every cached feature stale
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
