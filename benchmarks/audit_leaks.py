@@ -127,6 +127,14 @@ def main() -> None:
         for decision in found.decisions:
             if decision.verdict != "pass":
                 print(f"  {decision.test}: {decision.reason}")  # noqa: T201
+        for group, linkage in found.linkage.items():
+            if linkage is not None:
+                rate = linkage.rate
+                print(  # noqa: T201
+                    f"  linkage, {group}: {rate.value:.1%} ({rate.low:.1%}-"
+                    f"{rate.high:.1%}), {linkage.chance:.1%} by guessing",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

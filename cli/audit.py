@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +102,7 @@ def audit(
             "there is no exported model of this store's split to audit; give "
             "--generators what `gastritis-gan export` has made of its runs."
         )
-    discriminators = _discriminators(run_paths, store)
+    discriminators = _discriminators(run_paths, [card for _, card in models.values()])
     subjects = [
         _subject(folder, card, discriminators, settings.latent_patches_per_patient > 0)
         for folder, card in models.values()
@@ -175,7 +175,7 @@ def _extractors(
 def _subject(
     folder: Path,
     card: dict[str, Any],
-    discriminators: dict[tuple[str, str], Callable[..., Any]],
+    discriminators: dict[tuple[Any, ...], Callable[..., Any]],
     with_latents: bool,
 ) -> AuditSubject:
     from gastritis_gan.privacy.audit_subject import AuditSubject
@@ -200,26 +200,37 @@ def _subject(
         latent_dim=int(card["latent_dim"]),
         sample=ExportedModel.open(folder).generate,
         open_gradient=open_gradient if with_latents else None,
-        discriminate=discriminators.get((card["model"], card["target"])),
+        discriminate=discriminators.get(_training(card)),
     )
 
 
 def _discriminators(
-    run_paths: tuple[Path, ...], store: Store
-) -> dict[tuple[str, str], Callable[..., Any]]:
-    """Returns the discriminators of runs by model and target."""
+    run_paths: tuple[Path, ...], cards: Sequence[Mapping[str, Any]]
+) -> dict[tuple[Any, ...], Callable[..., Any]]:
+    """Returns the discriminators of runs by their training.
+
+    Raises:
+        InputError: A path is no finished run, or none of the generators comes from it.
+    """
     found = {}
     for path in run_paths:
         from gastritis_gan.training.discriminator_of_run import load_discriminator
+        from gastritis_gan.training.trained_run import load_run
 
-        facts, discriminate = load_discriminator(path)
-        if facts["split_hash"] != store.split_hash:
+        training = _training(load_run(path).facts)
+        if training not in [_training(card) for card in cards]:
             raise InputError(
-                f"{path} was trained on another split than {store.path}; give the runs "
-                "of this store's generators."
+                f"none of these generators was exported from {path}: model, class, "
+                "split, seed, size or duration differ; give their own runs."
             )
-        found[facts["model"], facts["target"]] = discriminate
+        found[training] = load_discriminator(path)[1]
     return found
+
+
+def _training(facts: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Returns what the card of an export and its run have in common."""
+    keys = ("model", "target", "split_hash", "seed", "resolution", "num_images")
+    return tuple(facts.get(key) for key in keys)
 
 
 def _write(

@@ -17,9 +17,10 @@ _RESAMPLE_STREAM = 1
 class ExcessRate:
     """Samples that match training patients beyond a threshold, minus the control's.
 
+    A sample counts for the patient whom it matches best, and for no other.
+
     Attributes:
-        training: Samples that match a patient beyond the threshold, per sample, summed
-            over training patients.
+        training: Share of samples that match a training patient beyond the threshold.
         held_out: The same of held-out patients, scaled to as many.
         excess: The difference.
         low: Lower end of its 95 % interval over patients.
@@ -48,7 +49,9 @@ def excess_rate(
         threshold: Scores above it count.
         seed: Of the 2,000 resamples.
     """
-    share = (scores > threshold).mean(axis=0)  # of samples, per patient
+    best, highest = scores.argmax(axis=1), scores.max(axis=1)
+    counts = np.bincount(best[highest > threshold], minlength=len(is_training))
+    share = counts / len(scores)  # of samples, per patient
     training, held_out = share[is_training], share[~is_training]
     generator = np.random.Generator(np.random.Philox(key=[seed, _RESAMPLE_STREAM]))
     size = len(training)
@@ -57,7 +60,8 @@ def excess_rate(
     )
     tail = (1 - _CONFIDENCE) / 2
     # Resampling may count the one patient of all copies several times.
-    low, high = np.quantile(np.clip(resampled, -1, 1), [tail, 1 - tail])
+    scale = max(1.0, size / len(held_out))
+    low, high = np.quantile(np.clip(resampled, -scale, 1), [tail, 1 - tail])
     of_training, of_held_out = size * training.mean(), size * held_out.mean()
     return ExcessRate(
         training=float(of_training),

@@ -156,7 +156,8 @@ def decide_membership(
         return Decision(
             test,
             "pass",
-            f"The AUC is {auc}, below {max_auc} with 95 % confidence.",
+            f"The AUC is {auc}, with 95 % confidence at most {found.auc_bound:.2f}; "
+            f"{max_auc} is tolerated.",
         )
     in_truth = max(found.auc.value, 0.5)
     if in_truth < max_auc:
@@ -166,9 +167,13 @@ def decide_membership(
             "at this AUC no number of patients would pass, at chance about "
             f"{membership_patients_needed(max_auc)}"
         )
+    if found.p_value < alpha:
+        finding = f"surely above chance, and not surely below {max_auc}"
+    else:
+        finding = f"neither surely below {max_auc} nor surely above chance"
     return Decision(
         test,
         "undecided",
-        f"The AUC is {auc}, neither surely below {max_auc} nor surely above chance; "
-        f"{needed} patients of each group would be needed.",
+        f"The AUC is {auc}, {finding}; {needed} patients of each group would be "
+        "needed.",
     )

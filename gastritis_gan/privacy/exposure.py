@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 _NUM_SIMULATIONS = 20_000
 # Of the generalised extreme value distribution: maxima of scores with a somewhat longer
-# than exponential tail. At 0 (Gumbel) innocent samples failed more often than stated on
-# mammograms and on phantoms (docs/studies/privacy.md).
+# than exponential tail. At 0 (Gumbel) innocent samples failed more often than stated;
+# docs/studies/privacy.md has the rates at this value.
 _SHAPE = 0.1
 _MAX_PATIENTS = 100  # per group, when asking how many are needed
 MIN_HELD_OUT = 3  # fewer have no deviation worth the name

@@ -4,7 +4,7 @@ A patch is the sum of four parts, even or odd in each direction, and a flip only
 the signs of the odd ones. So the products of a window's parts with a patch's parts,
 added in four ways, are the correlations with all four flips for the price of one. As
 matrix products they take less time than an FFT, whose maps are larger than needed and
-which every flip needs anew (docs/performance.md).
+which every flip needs anew (docs/studies/privacy.md).
 """
 
 from __future__ import annotations

@@ -164,7 +164,7 @@ def linkage_section(facts: dict[str, Any]) -> list[str]:
     ]
     title = heading(3, "Linkage: does a second image lead to the same patient?")
     if not rows:
-        return [title, paragraph("No patient of the cohort has a second image.")]
+        return [title, paragraph("No sample leads to a patient with two images.")]
     header = ("patients", "with 2 images", "samples", "found again", "chance")
     return [
         title,

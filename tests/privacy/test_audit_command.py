@@ -236,34 +236,56 @@ def test_impossible_thresholds_are_refused(workplace, tmp_path):
     assert "`audit.max_copy_rate` must be between 0 and 1" in result.output
 
 
-@pytest.mark.slow
-def test_the_discriminator_of_a_run_is_reported_and_decides_nothing(
-    workplace, tmp_path
-):
-    config = tmp_path / "config.yaml"
+@pytest.fixture(scope="module")
+def trained(workplace):
+    """A folder with a run, and what was exported from it."""
+    path = workplace / "trained"
+    path.mkdir()
     networks = "networks: {latent_dim: 8, fmap_base: 64, fmap_max: 8}"
+    config = path / "config.yaml"
     config.write_text(
         CONFIG.replace(
             "batch_size: 4", "batch_size: 4, transition_images: 8, stable_images: 8"
         )
         + f"{networks}\n"
     )
-    result = invoke(
-        "fit", "--config", config, "--store", workplace / "store", "--model",
-        "pggan", "--target", "positive", "--run", tmp_path / "run",
-    )  # fmt: skip
-    assert result.exit_code == 0, result.output
-    facts, discriminate = load_discriminator(tmp_path / "run")
+    for command in (
+        ("fit", "--config", config, "--store", workplace / "store", "--model",
+         "pggan", "--target", "positive", "--run", path / "run"),
+        ("export", path / "run", "--name", "ill", "--exported-dir", path / "exported"),
+    ):  # fmt: skip
+        result = invoke(*command)
+        assert result.exit_code == 0, result.output
+    return path
+
+
+@pytest.mark.slow
+def test_the_discriminator_of_a_run_is_reported_and_decides_nothing(
+    workplace, trained, tmp_path
+):
+    facts, discriminate = load_discriminator(trained / "run")
     patches = np.random.default_rng(0).normal(size=(10, 16, 16, 1)).astype(np.float32)
     scores = discriminate(patches)
     assert facts["target"] == "positive"
     assert scores.shape == (10,)
     np.testing.assert_allclose(discriminate(patches[:4]), scores[:4], atol=1e-5)
 
-    result = run_audit(workplace, tmp_path / "out", "--run", tmp_path / "run")
+    result = run_audit(
+        workplace, tmp_path / "out", "--run", trained / "run",
+        generators=trained / "exported",
+    )  # fmt: skip
     assert result.exit_code == 0, result.output
     document = json.loads((tmp_path / "out" / "audit.json").read_text())
     attack = document["generators"][0]["attacks"][-1]
     assert attack["name"] == "discriminator (not released)"
     assert attack["decides"] is False
     assert not any("discriminator" in reason for reason in document["reasons"])
+
+
+@pytest.mark.slow
+def test_the_run_of_another_generator_is_refused(workplace, trained, tmp_path):
+    """`exported/ill` has the same model, class and seed, and saw one image."""
+    result = run_audit(workplace, tmp_path / "out", "--run", trained / "run")
+    assert result.exit_code == 2
+    assert "none of these generators was exported from" in result.output
+    assert not (tmp_path / "out.partial").exists()

@@ -48,6 +48,26 @@ def test_a_smaller_control_group_is_scaled_up():
     assert rate.held_out == pytest.approx(0.02)
 
 
+def test_a_sample_counts_once_for_the_patient_it_matches_best():
+    scores = np.zeros((100, 6))
+    scores[:, 0], scores[:, 1], scores[:, 4] = 9, 8, 7
+    scores[50:, 4] = 10
+    is_training = np.array([True, True, True, False, False, False])
+    rate = excess_rate(scores, is_training, threshold=5, seed=0)
+    assert (rate.training, rate.held_out, rate.excess) == (0.5, 0.5, 0)
+    assert -1 <= rate.low <= 0 <= rate.high <= 1
+
+
+@pytest.mark.parametrize("of_training", [True, False])
+def test_the_rate_lies_within_its_interval_when_every_sample_matches(of_training):
+    is_training = np.arange(6) < 4
+    scores = np.zeros((100, 6))
+    scores[np.arange(100), np.where(of_training, np.arange(100) % 4, 5)] = 9
+    rate = excess_rate(scores, is_training, threshold=5, seed=0)
+    assert rate.excess == (1 if of_training else -2)  # 4 patients for 2
+    assert rate.low <= rate.excess <= rate.high
+
+
 def test_interval_covers_patients_not_samples():
     """One patient with all the copies: resampling patients leaves it out often."""
     scores = np.zeros((1000, 40))

@@ -51,6 +51,28 @@ def test_undecided_states_the_number_needed(auc, needed):
     assert needed in decision.reason
 
 
+@pytest.mark.parametrize(
+    ("p_value", "finding"),
+    [
+        (0.001, "surely above chance, and not surely below 0.64"),
+        (0.02, "neither surely below 0.64 nor surely above chance"),
+    ],
+)
+def test_undecided_says_whether_the_attack_is_above_chance(p_value, finding):
+    found = membership(0.61, 0.68, p_value)
+    decision = decide_membership("a", found, None, alpha=0.01, max_auc=0.64)
+    assert f", {finding};" in decision.reason
+
+
+def test_a_pass_states_the_bound_and_not_only_the_interval():
+    found = membership(0.59, 0.7, 0.2)  # its two-sided interval ends at 0.69
+    decision = decide_membership("a", found, None, alpha=0.01, max_auc=0.72)
+    assert decision.reason == (
+        "The AUC is 0.59 (0.49-0.69), with 95 % confidence at most 0.70; 0.72 is "
+        "tolerated."
+    )
+
+
 def test_a_control_beyond_chance_decides_nothing():
     decision = decide_membership(
         "a",
