@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import importlib
-import os
 from typing import Any
 
 import click
 
 from gastritis_gan import __version__
 from gastritis_gan.errors import InputError
+
+from .tensorflow_environment import set_up_tensorflow
 
 _COMMANDS = (
     "phantom",
@@ -95,7 +96,4 @@ def main() -> None:
     `phantom` makes a cohort to try everything on. `gan-train` measures what samples are
     worth and `audit` whether they give a patient away; `release` needs the latter.
     """
-    # TensorFlow's lines would bury the progress bar; its failures are exceptions.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # TensorFlow leaves the faster kernels off on many CPUs (docs/performance.md).
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    set_up_tensorflow()
