@@ -124,9 +124,9 @@ def measure_all(folder: Path, num_images: int, num_samples: int) -> None:
     def evaluate(command: str, size: int, number: int) -> tuple[float, float]:
         config = write_config(folder / f"{number}.yaml", number)
         store, exported = folder / f"store_{size}", folder / f"exported_{size}"
-        out = folder / f"{command}_{size}_{number}"
-        options = ("--generators", exported, "--out", out)
-        return run(command, "--config", config, "--store", store, *options)
+        with tempfile.TemporaryDirectory(dir=folder) as fresh:  # has no cache
+            options = ("--generators", exported, "--out", f"{fresh}/out")
+            return run(command, "--config", config, "--store", store, *options)
 
     sys.stdout.write(
         "| command | size | CPU-s | peak, MiB | CPU, last doubling | peak |\n"
