@@ -96,6 +96,7 @@ def store_batches(folder: Path, resolution: int) -> Callable[[], object]:
     from gastritis_gan.data.dataset import make_dataset
 
     store = Store.open(folder / "store")
+    store.keep_images()
     pool = np.concatenate([store.patch_set(name, "train") for name in SETS])
     dataset = make_dataset(
         store,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import io
 import json
 from pathlib import Path
@@ -22,9 +21,15 @@ from gastritis_gan.data.outline import read_outline
 from gastritis_gan.data.size_rule import SizeChange
 from gastritis_gan.data.store import IMAGES_FOLDER, OUTLINES_FOLDER
 from gastritis_gan.data.store_settings import StoreSettings
+from gastritis_gan.data.stored_pixels import (
+    PNG_SUFFIX,
+    encode_png,
+    hash_pixels,
+    read_pixels,
+)
 from gastritis_gan.data.work_folder import FINISHED_FOLDER, STORE_FOLDER
 from gastritis_gan.errors import InputError
-from gastritis_gan.files import read_json, sha256_of_file, write_bytes
+from gastritis_gan.files import read_json, write_bytes
 
 _NO_OUTLINE = -1
 
@@ -42,11 +47,11 @@ class ImageConversion:
         inputs = hash_inputs(row, secret=self.secret)
         record_file = self.folder / FINISHED_FOLDER / f"{key}.json"
         store = self.folder / STORE_FOLDER
-        image_file = store / IMAGES_FOLDER / f"{key}.npy"
+        image_file = store / IMAGES_FOLDER / f"{key}{PNG_SUFFIX}"
         if record_file.is_file():
             record: dict[str, Any] = read_json(record_file)
             refuse_changed_files(self.folder, row, record["inputs"], inputs)
-            if image_file.is_file() and sha256_of_file(image_file) == record["sha256"]:
+            if _is_whole(image_file, record):
                 return _with_arrays(record)
         geometry = self.settings.geometry
         with naming_row(row.row, "image"):
@@ -63,16 +68,13 @@ class ImageConversion:
             buffer = io.BytesIO()
             Image.fromarray(mask).save(buffer, "PNG")  # 1 bit per pixel
             write_bytes(store / OUTLINES_FOLDER / f"{key}.png", buffer.getvalue())
-        # np.save into a file reports a full disk as no error number.
-        buffer = io.BytesIO()
-        np.save(buffer, pixels, allow_pickle=False)
-        write_bytes(image_file, buffer.getvalue())
+        write_bytes(image_file, encode_png(pixels))
         text = touches_text(pixels, geometry, rows, columns, film=change.film())
         record = {
             "inputs": inputs,
             "height": pixels.shape[0],
             "width": pixels.shape[1],
-            "sha256": hashlib.sha256(buffer.getbuffer()).hexdigest(),
+            "sha256": hash_pixels(pixels),
             "size_change": change.kind,
             "burned_in": facts.burned_in,
             "pixels_inside": counts.tolist(),
@@ -99,6 +101,15 @@ class ImageConversion:
             return self.settings.geometry.grid(*pixels.shape)
         except InputError as error:
             raise file_error(row.image, error) from None
+
+
+def _is_whole(path: Path, record: dict[str, Any]) -> bool:
+    """Says whether a finished image is still what its record says."""
+    try:
+        read_pixels(path, (record["height"], record["width"]), record["sha256"])
+    except (OSError, ValueError, SyntaxError):
+        return False
+    return True
 
 
 def _with_arrays(record: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Reads patches out of a store's images: nothing is copied, nothing is cached."""
+"""Reads patches out of a store's images."""
 
 from __future__ import annotations
 

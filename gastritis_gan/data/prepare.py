@@ -48,6 +48,7 @@ from gastritis_gan.files import read_json, refuse_existing, write_json
 
 _logger = logging.getLogger(__name__)
 
+_OLDEST_WITH_COMPARABLE_INPUTS = 3
 _ORDER_STREAM = 2  # streams 0 and 1 of the seed draw the split
 _FACTS_OF_A_RECORD = ("height", "width", "sha256", "size_change", "burned_in")
 
@@ -186,9 +187,10 @@ def _check_store(
     """Opens a finished store after checking that its inputs are those given."""
     store = Store.open(store_path)
     facts = read_json(store_path / FACTS_FILE)
-    if facts["format_version"] != FORMAT_VERSION:
-        refuse_existing(store_path)  # it has no hashes of its inputs
-    _refuse_another_plan(store_path, facts, plan)
+    version = facts["format_version"]
+    if version < _OLDEST_WITH_COMPARABLE_INPUTS:
+        refuse_existing(store_path)
+    _refuse_another_plan(store_path, facts, plan | {"format_version": version})
     compare = functools.partial(hash_inputs, secret=secret)
     found = run_on_images(compare, rows, workers=workers, description="compare")
     for row, inputs in zip(rows, found, strict=True):

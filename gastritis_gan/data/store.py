@@ -13,11 +13,17 @@ from PIL import Image
 
 from gastritis_gan.data.patches import PatchGeometry
 from gastritis_gan.data.split import hash_keyed_split, hash_split
+from gastritis_gan.data.stored_pixels import (
+    NPY_SUFFIX,
+    PNG_SUFFIX,
+    is_cut_short,
+    read_pixels,
+)
 from gastritis_gan.errors import InputError
 from gastritis_gan.files import read_json
 
 FORMAT = "gastritis-gan store"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 FACTS_FILE = "store.json"
 PATCHES_FILE = "patches.npz"
 IMAGES_FOLDER = "images"
@@ -27,10 +33,11 @@ SPLITS = ("train", "validation", "test")
 
 _OLDEST_VERSION = 1  # has no outlines and no hashes of the inputs
 _LAST_WITH_KEYED_SPLIT = _LAST_WITHOUT_BORDER_TEXT = 2
+_LAST_WITHOUT_COMPRESSION = 3
 _PATCH_COLUMNS = ("image", "row", "column", "pixels_inside")
 _BORDER_TEXT = "border_text"  # a column since version 3
-_HEADER_BYTES = 128  # of any two-dimensional array that np.save writes
-_OPEN_IMAGES = 256  # each keeps a file descriptor; 1,024 is a common limit
+_FEW_IMAGES = 4  # enough for whoever reads one image after the other
+_MOST_KEPT_BYTES = 4 << 30
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,7 +51,7 @@ class StoredImage:
         split: "train", "validation" or "test".
         height: Pixels.
         width: Pixels.
-        sha256: Of the file `images/<key>.npy`, 64 hexadecimal digits.
+        sha256: Of the pixels as a `.npy` file, 64 hexadecimal digits.
         size_change: "none", "padded" or "rescaled", by `cohort.other_sizes`.
         burned_in: "yes", "no" or "not stated", from BurnedInAnnotation.
     """
@@ -114,7 +121,12 @@ class Store:
         self._first_patch = np.searchsorted(
             self.patch_image, np.arange(len(self.images) + 1)
         )
-        self._open_image = functools.lru_cache(_OPEN_IMAGES)(self._map_image)
+        self._suffix = (
+            NPY_SUFFIX
+            if self._format_version <= _LAST_WITHOUT_COMPRESSION
+            else PNG_SUFFIX
+        )
+        self._cached_image = functools.lru_cache(_FEW_IMAGES)(self._read_image)
 
     @classmethod
     def open(cls, path: Path) -> Store:
@@ -152,18 +164,28 @@ class Store:
         return store
 
     def image(self, index: int) -> np.ndarray:
-        """Returns an image as a read-only memory map.
+        """Returns an image; the last few stay in memory.
 
         Args:
             index: Position in `images`.
 
         Returns:
-            ndarray of uint8 or uint16 of shape (height, width).
+            Read-only ndarray of uint8 or uint16 of shape (height, width).
 
         Raises:
             InputError: The file is not what the store says.
         """
-        return self._open_image(int(index))
+        return self._cached_image(int(index))
+
+    def keep_images(self) -> None:
+        """Lets images stay in memory, for whoever reads patches in random order.
+
+        They are decoded when they are first read. When they take more than 4 GiB,
+        those that were not read for longest are decoded again.
+        """
+        largest = max(image.height * image.width for image in self.images)
+        number = max(_FEW_IMAGES, _MOST_KEPT_BYTES // (largest * self.bits // 8))
+        self._cached_image = functools.lru_cache(number)(self._read_image)
 
     def outline(self, index: int) -> np.ndarray | None:
         """Returns the outline of the organ in an image, None where the store has none.
@@ -245,23 +267,16 @@ class Store:
         patches = np.arange(self._first_patch[index], self._first_patch[index + 1])
         return patches[self.patch_inside[patches]] if inside_only else patches
 
-    def _map_image(self, index: int) -> np.ndarray:
+    def _read_image(self, index: int) -> np.ndarray:
         image = self.images[index]
         path = self._image_path(image)
         try:
-            pixels: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
+            return read_pixels(path, (image.height, image.width), image.sha256)
+        except (OSError, ValueError, SyntaxError) as error:
             raise InputError(f"{path} is damaged ({error}).") from None
-        expected = (image.height, image.width)
-        if pixels.shape != expected or pixels.dtype != f"uint{self.bits}":
-            raise InputError(
-                f"{path} is damaged: it holds {pixels.dtype} {pixels.shape}, the store "
-                f"says uint{self.bits} {expected}."
-            )
-        return pixels
 
     def _image_path(self, image: StoredImage) -> Path:
-        return self.path / IMAGES_FOLDER / f"{image.key}.npy"
+        return self.path / IMAGES_FOLDER / (image.key + self._suffix)
 
     def _hash_of_images(self) -> str:
         if self._format_version <= _LAST_WITH_KEYED_SPLIT:
@@ -292,8 +307,8 @@ class Store:
         ):
             return f"{PATCHES_FILE} has a patch that leaves its image"
         for image in self.images:
-            num_bytes = _HEADER_BYTES + image.height * image.width * self.bits // 8
-            if self._image_path(image).stat().st_size < num_bytes:
+            num_bytes = image.height * image.width * self.bits // 8
+            if is_cut_short(self._image_path(image), num_bytes):
                 return f"{self._image_path(image).name} is too short"
         return ""
 

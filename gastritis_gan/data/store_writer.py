@@ -54,7 +54,7 @@ def write_patches(
     grids = [geometry.grid(record["height"], record["width"]) for record in records]
     sizes = [rows.size for rows, _ in grids]
     buffer = io.BytesIO()
-    np.savez(
+    np.savez_compressed(
         buffer,
         image=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
         row=np.concatenate([rows for rows, _ in grids]),

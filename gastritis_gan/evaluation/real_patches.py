@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import mmap
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,17 +46,5 @@ def _block(store: Store, indices: NDArray[np.int64], resolution: int) -> PatchBl
             store.patch_column[indices].tolist(),
         ),
         num_patches=len(indices),
-        read=functools.partial(_read, store, indices, resolution),
+        read=functools.partial(read_patches, store, indices, resolution),
     )
-
-
-def _read(
-    store: Store, indices: NDArray[np.int64], resolution: int
-) -> NDArray[np.float32]:
-    patches = read_patches(store, indices, resolution)
-    for image in np.unique(store.patch_image[indices]):
-        # Mapped pages count as memory of the process: 1 GB of the paper's images.
-        mapped: Any = store.image(image).base
-        if hasattr(mapped, "madvise"):  # not on Windows
-            mapped.madvise(mmap.MADV_DONTNEED)
-    return patches

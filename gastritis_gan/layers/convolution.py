@@ -73,3 +73,11 @@ def add_bias(images: Any, bias: Any, *, rectified: bool) -> Any:
 def average_neighbours(images: Any) -> Any:
     """Returns the mean of every 2 x 2 pixels, one row and one column fewer."""
     return ops.average_pool(images, 2, strides=1, data_format="channels_last")
+
+
+def average_padded(images: Any) -> Any:
+    """Returns the same of images with zeros around, so one row and column more.
+
+    It is the transpose of `average_neighbours`.
+    """
+    return average_neighbours(ops.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0))))

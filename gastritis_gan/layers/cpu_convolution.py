@@ -7,7 +7,8 @@ The results are the same; the gradients are computed in ways that suit a CPU:
 - The slope of the leaky ReLU is read from its output, which has the sign of its input.
   Nothing else needs the input, so TensorFlow computes convolution, bias and leaky ReLU
   in one pass.
-- The mean of neighbours is its own transpose but for the border.
+- The means of neighbours, with and without a border of zeros, are each other's
+  transpose.
 """
 
 from __future__ import annotations
@@ -80,19 +81,17 @@ def add_bias(images: Any, bias: Any, *, rectified: bool) -> tf.Tensor:
     return _rectify(outputs) if rectified else outputs
 
 
-def average_neighbours(images: Any) -> tf.Tensor:
+@tf.custom_gradient
+def average_neighbours(images: Any) -> tuple[tf.Tensor, _Function]:
     """See `convolution.average_neighbours`."""
+    return tf.nn.avg_pool2d(images, 2, 1, "VALID"), average_padded
 
-    @tf.custom_gradient
-    def function(images: tf.Tensor) -> tuple[tf.Tensor, _Function]:
-        def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return average_neighbours(
-                tf.pad(upstream, ((0, 0), (1, 1), (1, 1), (0, 0)))
-            )
 
-        return tf.nn.avg_pool2d(images, 2, 1, "VALID"), gradient
-
-    return function(images)
+@tf.custom_gradient
+def average_padded(images: Any) -> tuple[tf.Tensor, _Function]:
+    """See `convolution.average_padded`."""
+    padded = tf.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    return tf.nn.avg_pool2d(padded, 2, 1, "VALID"), average_neighbours
 
 
 def _convolve(images: Any, kernel: Any, geometry: Geometry) -> tf.Tensor:

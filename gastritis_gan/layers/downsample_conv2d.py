@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import ops
 
 from gastritis_gan.layers.convolution import HALVING
 from gastritis_gan.layers.equalized_conv2d import EqualizedConv2D
@@ -38,8 +37,7 @@ class DownsampleConv2D(EqualizedConv2D):
             )
 
     def _outputs(self, functions: Any, inputs: Any, kernel: Any, bias: Any) -> Any:
-        padded = ops.pad(inputs, ((0, 0), (1, 1), (1, 1), (0, 0)))
-        means = functions.average_neighbours(padded)  # [N, H + 1, W + 1, C]
+        means = functions.average_padded(inputs)  # [N, H + 1, W + 1, C]
         return functions.convolve(
             means, kernel, bias, HALVING, rectified=self._is_rectified
         )

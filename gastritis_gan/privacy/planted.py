@@ -55,31 +55,36 @@ def plant_copies(
         if cohort.is_training[patient]
         and len(patches := store.patches_of_image(image, inside_only=True))
     ]
-    windows = np.empty((number, resolution, resolution), np.float32)
     patients = np.empty(number, np.int64)
+    places = np.empty((number, 3), np.int64)
     for index in range(number):
         image, patients[index], patches = images[generator.integers(len(images))]
-        window = _shifted_window(store, image, generator.choice(patches), generator)
+        corner = _shifted_corner(store, generator.choice(patches), generator)
+        places[index] = image, *corner
+    size = store.geometry.patch_size
+    windows = np.empty((number, resolution, resolution), np.float32)
+    for index in np.argsort(places[:, 0], kind="stable"):  # one image after the other
+        image, row, column = places[index]
+        window = store.image(image)[row : row + size, column : column + size]
         windows[index] = area_resize(window, resolution)
     windows /= 2**store.bits - 1
     turned = flip_patches(windows, generator.integers(4, size=number).astype(np.uint8))
     return PlantedCopies(_disguise(turned, generator), patients)
 
 
-def _shifted_window(
-    store: Store, image: int, patch: int, generator: np.random.Generator
-) -> NDArray[np.generic]:
+def _shifted_corner(
+    store: Store, patch: int, generator: np.random.Generator
+) -> tuple[int, int]:
     size, stride = store.geometry.patch_size, store.geometry.stride
-    pixels = store.image(image)
+    image = store.images[store.patch_image[patch]]
     row, column = (
         min(int(start + generator.integers(stride)), side - size)
-        for start, side in zip(
-            (store.patch_row[patch], store.patch_column[patch]),
-            pixels.shape,
-            strict=True,
+        for start, side in (
+            (store.patch_row[patch], image.height),
+            (store.patch_column[patch], image.width),
         )
     )
-    return pixels[row : row + size, column : column + size]
+    return row, column
 
 
 def _disguise(

@@ -55,6 +55,7 @@ class Task:
             "split_hash": store.split_hash,
         }
         self._store = store
+        store.keep_images()
         self.model: ModelName = model
         other = "negative" if target == "positive" else "positive"
         sets = (target, other, "outside") if model == "lc_pggan" else (target,)

@@ -110,7 +110,7 @@ def test_no_marker_in_unfinished_work(work):
         check=False,
     )
     assert done.returncode == 9, done.stderr
-    assert len(list((work / "out" / "store.partial").rglob("*.npy"))) == 5
+    assert len(list((work / "out" / "store.partial").rglob("images/*.png"))) == 5
     assert find_markers(work / "out") == []
     assert path.read_bytes() == whole
 

@@ -135,7 +135,7 @@ def test_finished_images_are_not_converted_again(work, monkeypatch):
     assert 2 < len(finished) < 8
     images = work / "store.partial" / "store" / "images"
     # A finished image that does not have its hash any more is made again.
-    (images / f"{finished[0].stem}.npy").write_bytes(b"damaged")
+    (images / f"{finished[0].stem}.png").write_bytes(b"damaged")
     read = []
     from gastritis_gan.data import image_conversion as module
 
@@ -323,19 +323,40 @@ def test_without_its_key_nothing_is_continued_or_compared(work):
     assert not (work / "store.key").exists()
 
 
-def test_a_store_of_the_first_format_version_is_left_alone(work):
-    path = work / "whole" / "store.json"
+def make_older(store, version):
+    """Turns a store into one of version 1 or 3, by their documentation."""
+    path = store / "store.json"
     facts = json.loads(path.read_text())
-    del facts["inputs"], facts["cohort"], facts["image_size"]
-    rows = sorted(
-        [i["key"], i["sha256"], i["label"], i["split"]] for i in facts["images"]
-    )
-    text = json.dumps(rows, separators=(",", ":"))
-    facts["split_hash"] = hashlib.sha256(text.encode()).hexdigest()
-    path.write_text(json.dumps({**facts, "format_version": 1}))
+    facts["format_version"] = version
+    if version == 1:
+        del facts["inputs"], facts["cohort"], facts["image_size"]
+        rows = sorted(
+            [i["key"], i["sha256"], i["label"], i["split"]] for i in facts["images"]
+        )
+        text = json.dumps(rows, separators=(",", ":"))
+        facts["split_hash"] = hashlib.sha256(text.encode()).hexdigest()
+    for image in (store / "images").iterdir():
+        np.save(image.with_suffix(".npy"), np.array(Image.open(image)))
+        image.unlink()
+    path.write_text(json.dumps(facts))
+
+
+def test_a_store_of_the_first_format_version_is_left_alone(work):
+    make_older(work / "whole", 1)
     result = prepare(work, "whole")
     assert result.exit_code == 2
     assert "exists already; nothing was changed" in result.output
+
+
+def test_a_store_of_the_last_format_version_is_compared_with_its_inputs(work):
+    make_older(work / "whole", 3)
+    result = prepare(work, "whole")
+    assert result.exit_code == 0, result.output
+    assert "its inputs are unchanged: nothing was done" in result.output
+    expected = change_an_image(work)
+    result = prepare(work, "whole")
+    assert result.exit_code == 2
+    assert expected in result.output
 
 
 def test_two_processes_never_work_on_one_store(work):

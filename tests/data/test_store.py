@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
+from skimage.io import imread
 
 from gastritis_gan.data.patch_reader import read_patches
 from gastritis_gan.data.store import PATCH_SETS, Store
+from gastritis_gan.data.stored_pixels import read_pixels
 from gastritis_gan.errors import InputError
 
 from .conftest import organ_mask
@@ -53,11 +56,44 @@ def test_patches_of_an_image(make_store):
         assert inside.tolist() == [i for i in every if store.patch_coverage[i] == 1]
 
 
-def test_images_are_read_only_memory_maps(make_store):
+def test_images_cannot_be_changed(make_store):
     image = make_store().image(3)
-    assert isinstance(image, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
         image[0, 0] = 1
+
+
+def _count_reads(monkeypatch) -> list[str]:
+    read: list[str] = []
+
+    def counted(path, *expected):
+        read.append(path.stem)
+        return read_pixels(path, *expected)
+
+    monkeypatch.setattr("gastritis_gan.data.store.read_pixels", counted)
+    return read
+
+
+def test_the_last_few_images_stay_in_memory_or_as_many_as_there_is_room_for(
+    make_store, monkeypatch
+):
+    store = make_store()
+    read = _count_reads(monkeypatch)
+    for index in (0, 1, 2, 3, 0, 4, 0, 1):  # the fifth image lets the second go
+        store.image(index)
+    assert read == [store.images[i].key for i in (0, 1, 2, 3, 4, 1)]
+
+    read.clear()
+    store.keep_images()
+    for index in [*range(12), *range(12)]:
+        store.image(index)
+    assert read == [image.key for image in store.images]
+
+    read.clear()
+    monkeypatch.setattr("gastritis_gan.data.store._MOST_KEPT_BYTES", 6 * 64 * 64)
+    store.keep_images()
+    for index in [*range(7), 1, 0]:
+        store.image(index)
+    assert read == [store.images[i].key for i in (0, 1, 2, 3, 4, 5, 6, 0)]
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -98,10 +134,10 @@ def _edit(store: Store, **changes: object) -> None:
 
 def test_another_format_version_is_named(make_store):
     store = make_store()
-    for version in (0, 4, None):
+    for version in (0, 5, None):
         _edit(store, format_version=version)
         with pytest.raises(
-            InputError, match=f"version {version}; this program reads versions 1 to 3"
+            InputError, match=f"version {version}; this program reads versions 1 to 4"
         ):
             Store.open(store.path)
 
@@ -113,20 +149,71 @@ def _keyed_hash(store: Store) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-@pytest.mark.parametrize("version", [1, 2])
-def test_older_format_versions_are_read(make_store, version):
-    store = make_store()
+def _make_older(store: Store, version: int) -> dict:
+    """Turns a store into one of version 1, 2 or 3, by their documentation."""
     facts = json.loads((store.path / "store.json").read_text())
-    facts |= {"format_version": version, "split_hash": _keyed_hash(store)}
+    facts["format_version"] = version
+    if version < 3:
+        facts["split_hash"] = _keyed_hash(store)
     if version == 1:
         for key in ("image_size", "cohort", "inputs"):
             del facts[key]
         shutil.rmtree(store.path / "outlines")
+    for path in (store.path / "images").iterdir():
+        with Image.open(path) as file:
+            np.save(path.with_suffix(".npy"), np.array(file))
+        path.unlink()
     (store.path / "store.json").write_text(json.dumps(facts))
+    return facts
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_older_format_versions_are_read(make_store, version, bits):
+    store = make_store(bits=bits)
+    images = [store.image(index) for index in range(12)]
+    facts = _make_older(store, version)
     old = Store.open(store.path)
     assert old.images == store.images
     assert old.split_hash == facts["split_hash"]
     assert (old.outline(0) is None) == (version == 1)
+    for index, expected in enumerate(images):
+        np.testing.assert_array_equal(old.image(index), expected)
+        with pytest.raises(ValueError, match="read-only"):
+            old.image(index)[0, 0] = 1
+
+
+def test_damage_of_an_older_format_version_is_noticed(make_store):
+    store = make_store()
+    _make_older(store, 3)
+    path = store.path / "images" / f"{store.images[2].key}.npy"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    with pytest.raises(InputError, match=r"is damaged.*npy is too short"):
+        Store.open(store.path)
+    path.write_bytes(whole)
+    np.save(path, np.zeros((64, 64), np.float32))
+    with pytest.raises(InputError, match="hash"):
+        Store.open(store.path).image(2)
+    np.save(path, np.array([None] * 4096, object))
+    with pytest.raises(InputError, match="allow_pickle"):
+        Store.open(store.path).image(2)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_images_are_png_files_without_loss(make_store, bits):
+    """Read by scikit-image's reader, hashed as the documentation says."""
+    store = make_store(bits=bits)
+    assert {len(set(np.unique(store.image(i)))) > 100 for i in range(12)} == {True}
+    for index, image in enumerate(store.images):
+        pixels = imread(store.path / "images" / f"{image.key}.png")
+        assert pixels.dtype == f"uint{bits}"
+        np.testing.assert_array_equal(pixels, store.image(index))
+        header = np.lib.format.header_data_from_array_1_0(pixels)
+        file = io.BytesIO()
+        np.lib.format.write_array_header_1_0(file, header)
+        digest = hashlib.sha256(file.getvalue() + pixels.tobytes())
+        assert digest.hexdigest() == image.sha256
 
 
 def test_the_split_hash_is_what_the_documentation_says(make_store):
@@ -157,7 +244,7 @@ def test_damage_is_noticed(make_store):
     store = make_store()
     facts = json.loads((store.path / "store.json").read_text())
     table = store.path / "patches.npz"
-    image = store.path / "images" / f"{store.images[4].key}.npy"
+    image = store.path / "images" / f"{store.images[4].key}.png"
     whole_table, whole_image = table.read_bytes(), image.read_bytes()
 
     def refused(match: str) -> None:
@@ -196,7 +283,25 @@ def test_damage_is_noticed(make_store):
 
 def test_an_image_of_another_kind_is_refused_when_it_is_read(make_store):
     store = make_store()
-    path = store.path / "images" / f"{store.images[2].key}.npy"
-    np.save(path, np.zeros((64, 64), np.float32))
-    with pytest.raises(InputError, match=r"holds float32 .* says uint8"):
-        Store.open(store.path).image(2)
+    path = store.path / "images" / f"{store.images[2].key}.png"
+    whole = bytearray(path.read_bytes())
+
+    def refused(match: str) -> None:
+        with pytest.raises(InputError, match=f"is damaged .*{match}"):
+            Store.open(store.path).image(2)
+
+    Image.new("L", (64, 63)).save(path)
+    refused(r"\(63, 64\) pixels instead of \(64, 64\)")
+    Image.new("RGB", (64, 64)).save(path)
+    refused("hash")
+    Image.new("I;16", (64, 64)).save(path)
+    refused("hash")
+    other = store.path / "images" / f"{store.images[3].key}.png"
+    shutil.copy(other, path)
+    refused("hash")
+    Image.new("L", (64, 64)).save(path, "TIFF")
+    with pytest.raises(InputError, match="is damaged"):
+        Store.open(store.path)
+    whole[len(whole) // 2] ^= 1  # a bit flips on the disk
+    path.write_bytes(whole)
+    refused("")

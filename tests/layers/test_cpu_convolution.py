@@ -36,11 +36,17 @@ CASES = {
     ),
     "average_neighbours": (
         lambda x, k, b: cpu_convolution.average_neighbours(x),
-        lambda x, k, b: (
-            (x[:, 1:, 1:] + x[:, 1:, :-1] + x[:, :-1, 1:] + x[:, :-1, :-1]) / 4
-        ),
+        lambda x, k, b: mean_of_four(x),
+    ),
+    "average_padded": (
+        lambda x, k, b: cpu_convolution.average_padded(x),
+        lambda x, k, b: mean_of_four(tf.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))),
     ),
 }
+
+
+def mean_of_four(x):
+    return (x[:, 1:, 1:] + x[:, 1:, :-1] + x[:, :-1, 1:] + x[:, :-1, :-1]) / 4
 
 
 @pytest.mark.parametrize("case", CASES)
