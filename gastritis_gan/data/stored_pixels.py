@@ -45,7 +45,7 @@ def hash_pixels(pixels: np.ndarray) -> str:
         header, np.lib.format.header_data_from_array_1_0(whole)
     )
     digest = hashlib.sha256(header.getbuffer())
-    digest.update(whole)
+    digest.update(whole.data)
     return digest.hexdigest()
 
 

@@ -20,6 +20,9 @@ class FakeStore:
         self.patch_image = np.arange(num_patches)  # one patch an image
         self._windows = np.kron(levels, np.ones((4, 4), int)).astype(np.uint8)
 
+    def keep_images(self):
+        pass
+
     def window(self, index):
         return self._windows[index]
 

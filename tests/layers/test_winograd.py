@@ -1,0 +1,107 @@
+"""Values and gradients against TensorFlow's own convolution."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gastritis_gan.layers import cpu_convolution, winograd
+
+from .test_cpu_convolution import value_and_gradients
+
+
+def plain(images, kernel, bias, *, rectified):
+    outputs = tf.nn.conv2d(images, kernel, 1, "SAME") + bias
+    return tf.nn.leaky_relu(outputs, 0.2) if rectified else outputs
+
+
+@pytest.mark.parametrize("size", [(8, 8), (12, 32), (4, 4)])
+@pytest.mark.parametrize("rectified", [False, True])
+def test_value_and_gradients_of_both_orders(normal, size, rectified):
+    inputs = [normal(3, *size, 5), normal(3, 3, 5, 7), normal(7)]
+    inputs = [tf.constant(x) for x in inputs]
+    actual, expected = (
+        value_and_gradients(lambda *x, f=f: f(*x, rectified=rectified), inputs)
+        for f in (winograd.convolve, plain)
+    )
+    for a, e in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(a, e, rtol=1e-4, atol=1e-4 * np.abs(e).max())
+
+
+def test_third_order(normal):
+    x, bias = tf.constant(normal(1, 4, 4, 2)), tf.constant(normal(2))
+    kernel = tf.constant(normal(3, 3, 2, 2))
+
+    def gradient_of_gradient_norm(convolve):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(kernel)
+                outputs = convolve(x, kernel, bias, rectified=True)
+                total = tf.reduce_sum(tf.sin(outputs))
+            norm = tf.reduce_sum(tf.square(inner.gradient(total, kernel)))
+        return outer.gradient(norm, x)
+
+    expected = gradient_of_gradient_norm(plain)
+    np.testing.assert_allclose(
+        gradient_of_gradient_norm(winograd.convolve),
+        expected,
+        rtol=1e-3,
+        atol=1e-4 * np.abs(expected).max(),
+    )
+
+
+def test_rounding_errors_stay_small_for_many_channels(normal):
+    images, kernel = normal(2, 32, 32, 256), normal(3, 3, 256, 16)
+    bias = normal(16)
+    exact = plain(*(x.astype(np.float64) for x in (images, kernel, bias)), rectified=0)
+    found = winograd.convolve(
+        *(tf.constant(x) for x in (images, kernel, bias)), rectified=False
+    )
+    np.testing.assert_allclose(found, exact, rtol=0, atol=3e-5 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize(
+    ("images", "kernel", "expected"),
+    [
+        ((None, 8, 8, 64), (3, 3, 64, 64), True),
+        ((4, 64, 64, 512), (3, 3, 512, 64), True),
+        ((4, 64, 64, 64), (1, 1, 64, 64), False),
+        ((4, 64, 64, 64), (3, 3, 64, 32), False),
+        ((4, 64, 64, 1), (3, 3, 1, 64), False),
+        ((4, 4, 4, 512), (3, 3, 512, 512), False),
+        ((4, 128, 128, 64), (3, 3, 64, 64), False),
+        ((4, 16, 10, 64), (3, 3, 64, 64), False),
+        ((4, None, 16, 64), (3, 3, 64, 64), False),
+    ],
+)
+def test_what_it_is_for(images, kernel, expected):
+    shapes = tf.TensorShape(images), tf.TensorShape(kernel)
+    assert winograd.is_faster(*shapes) == expected
+
+
+@pytest.mark.parametrize(
+    ("images", "kernel", "expected"),
+    [
+        ((1, 8, 8, 64), (3, 3, 64, 64), True),
+        ((1, 16, 16, 64), (1, 1, 64, 3), False),
+        ((1, 128, 128, 2), (3, 3, 2, 3), False),
+    ],
+)
+def test_training_on_a_cpu_uses_it_where_it_is_faster(
+    normal, monkeypatch, images, kernel, expected
+):
+    used = []
+    original = winograd.convolve
+    monkeypatch.setattr(
+        winograd,
+        "convolve",
+        lambda *inputs, **other: used.append(1) or original(*inputs, **other),
+    )
+    inputs = normal(*images), normal(*kernel), normal(kernel[-1])
+    inputs = [tf.constant(x) for x in inputs]
+    found = cpu_convolution.convolve(*inputs, rectified=True)
+    close = plain(*inputs, rectified=True)
+    np.testing.assert_allclose(found, close, rtol=0, atol=1e-4 * np.abs(close).max())
+    assert bool(used) == expected
