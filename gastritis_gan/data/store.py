@@ -273,7 +273,9 @@ class Store:
         try:
             return read_pixels(path, (image.height, image.width), image.sha256)
         except (OSError, ValueError, SyntaxError) as error:
-            raise InputError(f"{path} is damaged ({error}).") from None
+            raise InputError(
+                f"{path} is damaged ({error}). Prepare the cohort again."
+            ) from None
 
     def _image_path(self, image: StoredImage) -> Path:
         return self.path / IMAGES_FOLDER / (image.key + self._suffix)
