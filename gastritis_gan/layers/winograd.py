@@ -8,10 +8,12 @@ gradient, so gradients of any order, those of the kernel included, are such prod
 again.
 
 XLA compiles each transform to one pass over memory, in which bias and leaky ReLU cost
-nothing; the products are oneDNN's. Rounding errors are some ten times those of the
-plain sum, a hundred thousandth of the largest output.
+nothing; the products are oneDNN's. The transforms are those of the points 0, 1, -1,
+1/2, -2 and infinity: their rounding errors, some five times those of the plain sum, are
+half of those with 2 instead of 1/2.
 
-Reference: [Lavin and Gray, 2016](https://arxiv.org/abs/1509.09308), section 4.3.
+References: [Lavin and Gray, 2016](https://arxiv.org/abs/1509.09308);
+[Barabasz et al., 2020](https://arxiv.org/abs/1803.10986) on the points.
 """
 
 from __future__ import annotations
@@ -33,26 +35,26 @@ _Shape = tuple[Any, ...]  # of images; the batch may be None
 _OUTPUTS, _TILE = 4, 6  # rows and columns
 # The transforms of a row; a tile is transformed along its rows and its columns.
 _OF_INPUTS: _Matrix = (
-    (4, 0, -5, 0, 1, 0),
-    (0, -4, -4, 1, 1, 0),
-    (0, 4, -4, -1, 1, 0),
+    (1, -1.5, -2, 1.5, 1, 0),
+    (0, -1, 0.5, 2.5, 1, 0),
+    (0, 1, -2.5, 0.5, 1, 0),
     (0, -2, -1, 2, 1, 0),
-    (0, 2, -1, -2, 1, 0),
-    (0, 4, 0, -5, 0, 1),
+    (0, 0.5, -1, -0.5, 1, 0),
+    (0, 1, -1.5, -2, 1.5, 1),
 )
 _OF_KERNEL: _Matrix = (
-    (1 / 4, 0, 0),
-    (-1 / 6, -1 / 6, -1 / 6),
-    (-1 / 6, 1 / 6, -1 / 6),
-    (1 / 24, 1 / 12, 1 / 6),
-    (1 / 24, -1 / 12, 1 / 6),
+    (1, 0, 0),
+    (1 / 3, 1 / 3, 1 / 3),
+    (-1 / 3, 1 / 3, -1 / 3),
+    (-16 / 15, -8 / 15, -4 / 15),
+    (1 / 15, -2 / 15, 4 / 15),
     (0, 0, 1),
 )
 _TO_OUTPUTS: _Matrix = (
     (1, 1, 1, 1, 1, 0),
-    (0, 1, -1, 2, -2, 0),
-    (0, 1, 1, 4, 4, 0),
-    (0, 1, -1, 8, -8, 1),
+    (0, 1, -1, 0.5, -2, 0),
+    (0, 1, 1, 0.25, 4, 0),
+    (0, 1, -1, 0.125, -8, 1),
 )
 # The column of `_TO_OUTPUTS` of ones, along rows and columns: its transpose is the sum
 # of a tile's outputs.
