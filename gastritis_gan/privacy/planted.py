@@ -59,7 +59,7 @@ def plant_copies(
     places = np.empty((number, 3), np.int64)
     for index in range(number):
         image, patients[index], patches = images[generator.integers(len(images))]
-        corner = _shifted_corner(store, generator.choice(patches), generator)
+        corner = _shifted_corner(store, image, generator.choice(patches), generator)
         places[index] = image, *corner
     size = store.geometry.patch_size
     windows = np.empty((number, resolution, resolution), np.float32)
@@ -73,15 +73,14 @@ def plant_copies(
 
 
 def _shifted_corner(
-    store: Store, patch: int, generator: np.random.Generator
+    store: Store, image: int, patch: int, generator: np.random.Generator
 ) -> tuple[int, int]:
     size, stride = store.geometry.patch_size, store.geometry.stride
-    image = store.images[store.patch_image[patch]]
+    sides = store.images[image].height, store.images[image].width
     row, column = (
         min(int(start + generator.integers(stride)), side - size)
-        for start, side in (
-            (store.patch_row[patch], image.height),
-            (store.patch_column[patch], image.width),
+        for start, side in zip(
+            (store.patch_row[patch], store.patch_column[patch]), sides, strict=True
         )
     )
     return row, column

@@ -6,6 +6,15 @@ import pytest
 from gastritis_gan.training.interruption import Interruption
 
 
+@pytest.fixture
+def python_handler():
+    """Python's own, also where the tests were started with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("python_handler")
 def test_the_first_signal_is_kept_and_the_second_acts():
     interruption = Interruption()
     with interruption.listening():
