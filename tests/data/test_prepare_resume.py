@@ -21,6 +21,7 @@ from gastritis_gan.cli.main import main
 from gastritis_gan.data.store import Store
 
 from .conftest import MARKER
+from .older_store import make_older
 
 CONFIG = """
 cohort: {positive: dense, negative: fatty}
@@ -321,24 +322,6 @@ def test_without_its_key_nothing_is_continued_or_compared(work):
     assert result.exit_code == 2
     assert f"whose key {work / 'store.key'} is missing" in result.output
     assert not (work / "store.key").exists()
-
-
-def make_older(store, version):
-    """Turns a store into one of version 1 or 3, by their documentation."""
-    path = store / "store.json"
-    facts = json.loads(path.read_text())
-    facts["format_version"] = version
-    if version == 1:
-        del facts["inputs"], facts["cohort"], facts["image_size"]
-        rows = sorted(
-            [i["key"], i["sha256"], i["label"], i["split"]] for i in facts["images"]
-        )
-        text = json.dumps(rows, separators=(",", ":"))
-        facts["split_hash"] = hashlib.sha256(text.encode()).hexdigest()
-    for image in (store / "images").iterdir():
-        np.save(image.with_suffix(".npy"), np.array(Image.open(image)))
-        image.unlink()
-    path.write_text(json.dumps(facts))
 
 
 def test_a_store_of_the_first_format_version_is_left_alone(work):

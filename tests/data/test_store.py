@@ -16,6 +16,7 @@ from gastritis_gan.data.stored_pixels import read_pixels
 from gastritis_gan.errors import InputError
 
 from .conftest import organ_mask
+from .older_store import make_older
 
 
 def test_patch_sets_are_those_of_their_definition(make_store):
@@ -142,37 +143,12 @@ def test_another_format_version_is_named(make_store):
             Store.open(store.path)
 
 
-def _keyed_hash(store: Store) -> str:
-    """The split_hash of versions 1 and 2, by their documentation."""
-    rows = sorted([i.key, i.sha256, i.label, i.split] for i in store.images)
-    text = json.dumps(rows, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _make_older(store: Store, version: int) -> dict:
-    """Turns a store into one of version 1, 2 or 3, by their documentation."""
-    facts = json.loads((store.path / "store.json").read_text())
-    facts["format_version"] = version
-    if version < 3:
-        facts["split_hash"] = _keyed_hash(store)
-    if version == 1:
-        for key in ("image_size", "cohort", "inputs"):
-            del facts[key]
-        shutil.rmtree(store.path / "outlines")
-    for path in (store.path / "images").iterdir():
-        with Image.open(path) as file:
-            np.save(path.with_suffix(".npy"), np.array(file))
-        path.unlink()
-    (store.path / "store.json").write_text(json.dumps(facts))
-    return facts
-
-
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("version", [1, 2, 3])
 def test_older_format_versions_are_read(make_store, version, bits):
     store = make_store(bits=bits)
     images = [store.image(index) for index in range(12)]
-    facts = _make_older(store, version)
+    facts = make_older(store.path, version)
     old = Store.open(store.path)
     assert old.images == store.images
     assert old.split_hash == facts["split_hash"]
@@ -185,7 +161,7 @@ def test_older_format_versions_are_read(make_store, version, bits):
 
 def test_damage_of_an_older_format_version_is_noticed(make_store):
     store = make_store()
-    _make_older(store, 3)
+    make_older(store.path, 3)
     path = store.path / "images" / f"{store.images[2].key}.npy"
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
