@@ -29,6 +29,7 @@ from gastritis_gan.training.step_draws import StepDraws, Stream
 from gastritis_gan.training.step_options import StepOptions
 
 _Gradients = tuple[list[tf.Tensor], list[tf.Tensor]]  # and what else was computed
+_Draws = dict[int, tf.Tensor]  # all random numbers of a step, by stream
 
 _SCORE_DECAY = 0.9  # of the scores that LSGAN's noise follows; Karras et al. 2018, B
 
@@ -105,7 +106,7 @@ class ProgressiveGAN(keras.Model):
             d_optimizer: Of the discriminator; gets gradients that are added up.
             g_optimizer: Of the generator; likewise.
         """
-        super().compile(jit_compile=False)  # only gradients are compiled, below
+        super().compile(jit_compile=False)  # `options` say what is compiled
         d_optimizer.build(self.discriminator.trainable_variables)
         g_optimizer.build(self.generator.trainable_variables)
         self.d_optimizer = d_optimizer
@@ -128,9 +129,18 @@ class ProgressiveGAN(keras.Model):
     def train_step(self, data: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
         step = tf.identity(self.step)
         self.step.assign_add(1)
+        # XLA would draw other numbers, so all are drawn here.
+        context = self._context(step, data)
+        do_step: Callable[..., dict[str, tf.Tensor]] = self._do_step
+        if self.options.compiled == "step":
+            do_step = tf.function(do_step, jit_compile=True, autograph=False)
+        return do_step(data, context)
+
+    def _do_step(
+        self, data: tuple[tf.Tensor, ...], context: _Context
+    ) -> dict[str, tf.Tensor]:
         statistics = self._statistics()
         before = [tf.identity(variable) for variable in statistics]
-        context = self._context(step, tf.shape(data[0])[0])
         sets = self._discriminator_sets(data, context)
         generated = self._generated(context)
 
@@ -176,7 +186,7 @@ class ProgressiveGAN(keras.Model):
             return {name: result[None] for name, result in results.items()}
         return results
 
-    def _context(self, step: tf.Tensor, num_rows: tf.Tensor) -> _Context:
+    def _context(self, step: tf.Tensor, data: tuple[tf.Tensor, ...]) -> _Context:
         alpha = None
         if self.stage.transition:
             images = (step - self.stage.first_step) * self.stage.batch_size
@@ -187,15 +197,36 @@ class ProgressiveGAN(keras.Model):
         return _Context(
             step=step,
             alpha=alpha,
-            draws=StepDraws(
-                seed=self.options.seed,
-                step=step,
-                batch_size=self.stage.batch_size,
-                num_rows=num_rows,
-            ),
+            draws=self._draws(step, data),
             noise=noise,
             loss_scale=1.0 if self.loss_scale is None else self.loss_scale.value,
         )
+
+    def _draws(self, step: tf.Tensor, data: tuple[tf.Tensor, ...]) -> _Draws:
+        source = StepDraws(
+            seed=self.options.seed,
+            step=step,
+            batch_size=self.stage.batch_size,
+            num_rows=tf.shape(data[0])[0],
+        )
+        sets = range(len(data))
+        shapes: dict[int, tuple[int, ...]] = {}
+        if self.objective.uses_mixed_images:
+            shapes[Stream.MIXING_FACTORS] = (1, 1, 1)
+        if self.options.flips:
+            shapes |= dict.fromkeys((Stream.FLIPS + number for number in sets), ())
+        if self.options.augmentation.is_used:
+            streams = [Stream.AUGMENT_SETS + number for number in sets]
+            streams += [Stream.AUGMENT_D_FAKE, Stream.AUGMENT_G_FAKE]
+            shapes |= dict.fromkeys(streams, (NUM_FACTORS,))
+        draws = {
+            stream: source.uniform(stream, *shape) for stream, shape in shapes.items()
+        }
+        draws[Stream.LATENTS] = source.normal(Stream.LATENTS, self.generator.latent_dim)
+        if self.objective.uses_noise:
+            for stream in (Stream.D_NOISE, Stream.G_NOISE):
+                draws[stream] = source.replica_seed(stream)
+        return draws
 
     def _discriminator_sets(
         self, data: tuple[tf.Tensor, ...], context: _Context
@@ -206,19 +237,17 @@ class ProgressiveGAN(keras.Model):
             if context.alpha is not None:
                 images = fade_real_images(images, context.alpha)
             if self.options.flips:
-                factors = context.draws.uniform(Stream.FLIPS + number)
+                factors = context.draws[Stream.FLIPS + number]
                 images = flip_horizontally(images, factors)
             if self.options.augmentation.is_used:
-                factors = context.draws.uniform(
-                    Stream.AUGMENT_SETS + number, NUM_FACTORS
-                )
+                factors = context.draws[Stream.AUGMENT_SETS + number]
                 images = self.options.augmentation(images, factors)
             sets.append(images)
         return sets
 
     def _generated(self, context: _Context) -> _Generated:
         """Returns the step's samples, which both networks learn from."""
-        latents = context.draws.normal(Stream.LATENTS, self.generator.latent_dim)
+        latents = context.draws[Stream.LATENTS]
         if self._is_in_parts:
             images = map_micro_batches(
                 self._compiled(
@@ -237,7 +266,9 @@ class ProgressiveGAN(keras.Model):
     @property
     def _is_in_parts(self) -> bool:
         """Whether parts of a step are computed apart, with no tape across them."""
-        return self.options.num_micro_batches > 1 or self.options.jit_compile
+        return (
+            self.options.num_micro_batches > 1 or self.options.compiled == "gradients"
+        )
 
     def _discriminator_gradients(
         self, sets: list[tf.Tensor], fake: tf.Tensor, context: _Context
@@ -264,12 +295,13 @@ class ProgressiveGAN(keras.Model):
             squares = [tf.reduce_mean(tf.square(s)) for s in scores]
             return tape.gradient(scaled_loss, weights), [loss, *means, *squares]
 
-        draws = context.draws
         rows: dict[str, Any] = {"sets": sets, "fake": fake}
-        if self.objective.uses_mixed_images:
-            rows["mixing_factors"] = draws.uniform(Stream.MIXING_FACTORS, 1, 1, 1)
-        if self.options.augmentation.is_used:
-            rows["factors"] = draws.uniform(Stream.AUGMENT_D_FAKE, NUM_FACTORS)
+        for name, stream in (
+            ("mixing_factors", Stream.MIXING_FACTORS),
+            ("factors", Stream.AUGMENT_D_FAKE),
+        ):
+            if stream in context.draws:
+                rows[name] = context.draws[stream]
         like = (weights, [tf.constant(0.0)] * 5)
         gradients: _Gradients = self._over_parts(compute, rows, like)
         return gradients
@@ -309,9 +341,7 @@ class ProgressiveGAN(keras.Model):
             scores = discriminator(self._augmented(fake, factors))
             return self.objective.generator_loss_of(scores)
 
-        factors = None
-        if self.options.augmentation.is_used:
-            factors = context.draws.uniform(Stream.AUGMENT_G_FAKE, NUM_FACTORS)
+        factors = context.draws.get(Stream.AUGMENT_G_FAKE)
         if generated.tape is not None:
             with tf.GradientTape() as tape:
                 tape.watch(generated.images)
@@ -354,7 +384,7 @@ class ProgressiveGAN(keras.Model):
         if context.noise is None:
             return self._discriminator_at(context)
         seed = tf.random.experimental.stateless_fold_in(
-            context.draws.replica_seed(stream), number, alg="philox"
+            context.draws[stream], number, alg="philox"
         )
         calls = itertools.count()
 
@@ -381,7 +411,7 @@ class ProgressiveGAN(keras.Model):
         )
 
     def _compiled(self, compute: Callable[..., Any]) -> Callable[..., Any]:
-        if not self.options.jit_compile:
+        if self.options.compiled != "gradients":
             return compute
         compiled: Callable[..., Any] = tf.function(
             compute, jit_compile=True, autograph=False
@@ -446,7 +476,7 @@ class _Context(NamedTuple):
 
     step: tf.Tensor
     alpha: tf.Tensor | None
-    draws: StepDraws
+    draws: _Draws
     noise: tf.Tensor | None  # strength of the discriminator's
     loss_scale: Any
 

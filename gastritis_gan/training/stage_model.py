@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from gastritis_gan.config import ExperimentConfig
 from gastritis_gan.ema import ema_decay
+from gastritis_gan.layers import cpu_convolution
 from gastritis_gan.models.dcgan_discriminator import DCGANDiscriminator
 from gastritis_gan.models.dcgan_generator import DCGANGenerator
 from gastritis_gan.models.network import Network
@@ -26,6 +28,11 @@ from gastritis_gan.training.state import NETWORKS, OPTIMIZERS, Arrays, TrainingS
 from gastritis_gan.training.step_options import StepOptions
 
 _NOT_STATE = "learning_rate"  # comes from the config
+
+# Stages whose whole step XLA compiles: the images are so small that the operations'
+# own cost counts, the steps so many that they repay the compilation.
+_LARGEST_COMPILED = 8
+_FEWEST_COMPILED_STEPS = 3000
 
 
 def build_stage_model(
@@ -196,8 +203,29 @@ def _step_options(
         flips=augmentation.flips,
         augmentation=Augmentation(augmentation.probability, augmentation.transforms),
         scales_loss=config.networks.precision == "mixed_float16",
-        jit_compile=config.networks.jit_compile,
+        compiled=_compiled(config, model, stage),
     )
+
+
+def _compiled(
+    config: ExperimentConfig, model: ModelName, stage: Stage
+) -> Literal["nothing", "gradients", "step"]:
+    """Returns what XLA compiles: what the config says, or else what is faster."""
+    if config.networks.jit_compile:
+        return "gradients"
+    is_faster = (
+        stage.resolution <= _LARGEST_COMPILED
+        and stage.num_steps >= _FEWEST_COMPILED_STEPS
+        and cpu_convolution.is_faster(config.networks.precision)
+        and model == "pggan"
+        and config.objective.adversarial_loss == "wgan_gp"  # XLA is slow at R1
+    )
+    is_possible = (
+        not tf.distribute.has_strategy()
+        and num_parts(config, model, stage) == 1
+        and not config.augmentation.probability
+    )
+    return "step" if is_faster and is_possible else "nothing"
 
 
 def _optimizers(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 from gastritis_gan.training.augmentation import Augmentation
 
@@ -19,7 +20,8 @@ class StepOptions:
         flips: Whether real images are mirrored, each with a probability of one half.
         augmentation: Of all images that the discriminator sees.
         scales_loss: Whether losses are scaled, as float16 needs it.
-        jit_compile: Whether XLA compiles the computation of gradients.
+        compiled: What XLA compiles: the computation of gradients, or the whole step,
+            which must have one replica, one micro-batch and no augmentation.
     """
 
     seed: int
@@ -28,4 +30,4 @@ class StepOptions:
     flips: bool
     augmentation: Augmentation
     scales_loss: bool
-    jit_compile: bool
+    compiled: Literal["nothing", "gradients", "step"]

@@ -1,5 +1,6 @@
 import collections
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -131,7 +132,7 @@ def test_judged_fake_patches_change_the_discriminator_only_through_lambda():
 
 
 def discriminator_gradients(model, *sets):
-    context = model._context(tf.constant(0, tf.int64), tf.constant(4))
+    context = model._context(tf.constant(0, tf.int64), sets)
     fake = model.generator(latents(0, 0))
     gradients, _ = model._discriminator_gradients(list(sets), fake, context)
     return gradients
@@ -182,10 +183,11 @@ def config_of(**sections):
     return config_from_dict(document)
 
 
-def stepped(config, *, steps=2, model="pggan", stage_number=0):
+def stepped(config, *, steps=2, model="pggan", stage_number=0, **options):
     """Weights and the last logs after steps in a graph on the same batch."""
     stage = schedule_of(config, model).stages[stage_number]
     gan = build_stage_model(config, stage, None, model=model)
+    gan.options = dataclasses.replace(gan.options, **options)
     step = tf.function(gan.train_step)
     count = 3 if model == "lc_pggan" and stage.resolution == 8 else 1
     for _ in range(steps):
@@ -246,6 +248,44 @@ def test_xla_changes_the_order_of_sums_only():
     assert compiled_logs == pytest.approx(logs, rel=1e-4, abs=1e-5)
 
 
+@pytest.mark.parametrize("stage_number", [0, 2], ids=["4 px", "8 px"])
+def test_a_step_that_xla_compiles_is_the_step(stage_number):
+    config = config_of(
+        objective={"adversarial_loss": "wgan_gp"}, augmentation={"flips": True}
+    )
+    options = {"steps": 3, "stage_number": stage_number}
+    weights, logs = stepped(config, **options)
+    compiled, compiled_logs = stepped(config, **options, compiled="step")
+    assert_close(compiled, weights, atol=1e-4)
+    assert compiled_logs == pytest.approx(logs, rel=1e-3, abs=1e-4)
+
+
+def compiled_of(stage_number=0, model="pggan", **sections):
+    sections = {"objective": {"adversarial_loss": "wgan_gp"}, **sections}
+    schedule = {"stable_images": 12_000, "transition_images": 12_000}
+    sections["schedule"] = {**schedule, **sections.get("schedule", {})}
+    config = config_of(**sections)
+    stage = schedule_of(config, model).stages[stage_number]
+    return model_of(stage, model=model, config=config).options.compiled
+
+
+def test_what_xla_compiles():
+    """The whole step of stages of 3,000 steps of WGAN-GP at 4 and 8 pixels."""
+    assert [compiled_of(number) for number in range(3)] == ["step"] * 3
+    assert compiled_of(networks={"jit_compile": True}) == "gradients"
+    for others in (
+        {"stage_number": 3, "schedule": {"final_resolution": 16}},
+        {"schedule": {"stable_images": 11_996}},
+        {"schedule": {"accumulation_steps": 2}},
+        {"objective": {}},
+        {"networks": {"precision": "mixed_bfloat16"}},
+        {"augmentation": {"probability": 0.2}},
+    ):
+        assert compiled_of(**others) == "nothing", others
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        assert compiled_of() == "nothing"
+
+
 def test_the_noise_of_lsgan_follows_the_scores():
     """Karras et al. 2018, appendix B: d = 0.1 score + 0.9 d, from 0."""
     config = config_of(objective={"adversarial_loss": "lsgan"})
@@ -269,7 +309,7 @@ def test_noise_reaches_every_convolution_and_differs_between_passes():
     loud = gan.discriminator(real, noise=(tf.constant(0.5), seed)).numpy()
     assert np.all(loud != clean)
     gan.mean_real_score.assign(1.5)  # 0.2 * (1.5 - 0.5)^2 = 0.2
-    context = gan._context(tf.constant(0, tf.int64), tf.constant(4))
+    context = gan._context(tf.constant(0, tf.int64), images(4))
     assert float(context.noise) == pytest.approx(0.2)
     noisy = gan._noisy_discriminator_at(context, Stream.D_NOISE, tf.constant(0))
     first, second = noisy(real).numpy(), noisy(real).numpy()
@@ -283,12 +323,12 @@ def test_flips_and_augmentation_change_what_the_discriminator_sees_and_nothing_e
     (real,) = images(4)
     seen = []
     for step in (0, 0, 1):
-        context = gan._context(tf.constant(step, tf.int64), tf.constant(4))
+        context = gan._context(tf.constant(step, tf.int64), images(4))
         seen.append(gan._discriminator_sets((real,), context)[0].numpy())
     np.testing.assert_array_equal(seen[0], seen[1])  # a function of seed and step
     assert np.any(seen[0] != seen[2])
     plain = model_of(STABLE_4)
-    context = plain._context(tf.constant(0, tf.int64), tf.constant(4))
+    context = plain._context(tf.constant(0, tf.int64), images(4))
     assert plain._discriminator_sets((real,), context)[0] is real
     latents_only = gan.generator(latents(0, 0)).numpy()
     np.testing.assert_array_equal(plain.generator(latents(0, 0)), latents_only)
@@ -331,4 +371,4 @@ def test_a_stable_stage_has_no_old_path():
     for network in ("generator", "discriminator"):
         assert not hasattr(getattr(stable, network), "fade_in")
         assert hasattr(getattr(transition, network), "fade_in")
-    assert stable._context(tf.constant(0, tf.int64), tf.constant(4)).alpha is None
+    assert stable._context(tf.constant(0, tf.int64), images(8)).alpha is None

@@ -83,8 +83,23 @@ BFLOAT16 = {"precision": "mixed_bfloat16", "mbstd_group_size": 2}
         pytest.param(
             "pggan", {"networks": {"jit_compile": True}}, marks=pytest.mark.slow
         ),
+        pytest.param(
+            "pggan",
+            {
+                "objective": {"adversarial_loss": "wgan_gp"},
+                "schedule": {"stable_images": 12_000},
+            },
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["dcgan", "lsgan", "float16", "bfloat16 in parts, augmented", "xla"],
+    ids=[
+        "dcgan",
+        "lsgan",
+        "float16",
+        "bfloat16 in parts, augmented",
+        "xla",
+        "whole step by xla",
+    ],
 )
 def test_a_state_is_all_there_is(model, sections):
     """Three steps are one step, a new model from its state, and two more."""
