@@ -61,9 +61,8 @@ _TO_OUTPUTS: _Matrix = (
 _SUM = 1 * _TILE + 1
 
 # With fewer channels the transforms cost more than they save, or their compilation more
-# than a short stage; the tiles of larger images fill the memory.
+# than a short stage.
 _FEWEST_CHANNELS = 64
-_LARGEST_IMAGE = 64
 
 
 def is_faster(image_shape: tf.TensorShape, kernel_shape: tf.TensorShape) -> bool:
@@ -71,10 +70,7 @@ def is_faster(image_shape: tf.TensorShape, kernel_shape: tf.TensorShape) -> bool
     return (
         tuple(kernel_shape[:2]) == (3, 3)
         and min(kernel_shape[2:]) >= _FEWEST_CHANNELS
-        and all(
-            size is not None and size <= _LARGEST_IMAGE and size % _OUTPUTS == 0
-            for size in image_shape[1:3]
-        )
+        and all(size is not None and size % _OUTPUTS == 0 for size in image_shape[1:3])
     )
 
 
