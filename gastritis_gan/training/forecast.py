@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import statistics
 import time
 from typing import Any
@@ -118,13 +119,20 @@ def _probe(task: Task, stage: Stage, distribution: Distribution) -> StageForecas
 def _costs(model: ProgressiveGAN, stage: Stage) -> dict[str, int]:
     alpha = tf.constant(0.5) if stage.transition else None
     size, resolution = stage.batch_size, stage.resolution
-    generator = forward_cost(
-        lambda latents: model.generator(latents, alpha=alpha, training=True),
-        (size, model.generator.latent_dim),
+
+    def forward(network: keras.Model, shape: tuple[int, ...]) -> tuple[int, int]:
+        """Returns plain operations, and activations as training has them."""
+        plain, training = (
+            forward_cost(functools.partial(network, alpha=alpha, training=t), shape)
+            for t in (False, True)
+        )
+        return plain.flops, training.activation_bytes
+
+    generator_flops, generator_bytes = forward(
+        model.generator, (size, model.generator.latent_dim)
     )
-    discriminator = forward_cost(
-        lambda images: model.discriminator(images, alpha=alpha, training=True),
-        (size, resolution, resolution, 1),
+    discriminator_flops, discriminator_bytes = forward(
+        model.discriminator, (size, resolution, resolution, 1)
     )
     num_generator = model.generator.count_params()
     num_discriminator = model.discriminator.count_params()
@@ -132,12 +140,12 @@ def _costs(model: ProgressiveGAN, stage: Stage) -> dict[str, int]:
         _COPIES_OF_GENERATOR * num_generator
         + _COPIES_OF_DISCRIMINATOR * num_discriminator
     )
-    activations = generator.activation_bytes + 2 * discriminator.activation_bytes
+    activations = generator_bytes + 2 * discriminator_bytes
     return {
         "generator_weights": num_generator,
         "discriminator_weights": num_discriminator,
-        "generator_flops": generator.flops // size,
-        "discriminator_flops": discriminator.flops // size,
+        "generator_flops": generator_flops // size,
+        "discriminator_flops": discriminator_flops // size,
         "memory_bytes": weights * _WEIGHT_BYTES + activations,
     }
 

@@ -1,10 +1,14 @@
 import re
 
 from gastritis_gan.config import config_from_dict
-from gastritis_gan.training.forecast import forecast
+from gastritis_gan.layers import winograd
+from gastritis_gan.models.flops import discriminator_flops, generator_flops
+from gastritis_gan.training.forecast import _costs, forecast
+from gastritis_gan.training.plan import schedule_of
+from gastritis_gan.training.stage_model import build_stage_model
 
 from .fake_store import FakeStore
-from .tiny import DOCUMENT
+from .tiny import CONFIG, DOCUMENT
 
 
 def test_every_stage_is_tried():
@@ -23,3 +27,13 @@ def test_every_stage_is_tried():
     assert stages[1] == ["8", "stable", "4", "2,793 + 2,881"]
     assert all(float(row[6].replace(",", "")) > 0 for row in rows)
     assert "Whole schedule:" in table
+
+
+def test_operations_are_those_of_the_plain_sums(monkeypatch):
+    """Training computes convolutions with fewer, and has other operations for them."""
+    monkeypatch.setattr(winograd, "_FEWEST_CHANNELS", 1)
+    stage = schedule_of(CONFIG, "pggan").stages[0]
+    costs = _costs(build_stage_model(CONFIG, stage, None, model="pggan"), stage)
+    width = {"fmap_base": 64, "fmap_max": 8}
+    assert costs["discriminator_flops"] == discriminator_flops(4, **width)
+    assert costs["generator_flops"] == generator_flops(4, latent_dim=8, **width)
