@@ -64,6 +64,40 @@ def convolve_transposed(images: Any, kernel: Any, geometry: Geometry) -> Any:
     return ops.conv_transpose(images, kernel, *geometry, data_format="channels_last")
 
 
+def convolve_halving(images: Any, kernel: Any, bias: Any, *, rectified: bool) -> Any:
+    """Convolves, takes the mean of every 2 x 2 pixels, then does as `convolve`.
+
+    The mean of four neighbouring outputs of a convolution is one output for the means
+    of four neighbouring inputs: so these are taken first, and a convolution of stride 2
+    remains, with a quarter of the multiplications.
+
+    Args:
+        images: `(batch, height, width, inputs)`; height and width even.
+        kernel: `(3, 3, inputs, outputs)`.
+        bias: As of `convolve`.
+        rectified: As of `convolve`.
+
+    Returns:
+        `(batch, height / 2, width / 2, outputs)`.
+    """
+    means = average_padded(images)  # [N, H + 1, W + 1, C]
+    return convolve(means, kernel, bias, HALVING, rectified=rectified)
+
+
+def convolve_halving_transposed(images: Any, kernel: Any) -> Any:
+    """Applies the transpose of `convolve_halving` without bias and leaky ReLU.
+
+    Args:
+        images: `(batch, height, width, outputs)`.
+        kernel: As of `convolve_halving`.
+
+    Returns:
+        `(batch, 2 * height, 2 * width, inputs)`.
+    """
+    spread = convolve_transposed(images, kernel, HALVING)  # [N, 2H + 1, 2W + 1, C]
+    return average_neighbours(spread)
+
+
 def add_bias(images: Any, bias: Any, *, rectified: bool) -> Any:
     """Adds a bias `(channels,)`, unless None, and applies the leaky ReLU if asked."""
     outputs = images if bias is None else ops.add(images, bias)

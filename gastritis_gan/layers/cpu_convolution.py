@@ -22,7 +22,12 @@ from typing import Any
 import tensorflow as tf
 
 from gastritis_gan.layers import winograd
-from gastritis_gan.layers.convolution import LEAKY_RELU_SLOPE, SAME, Geometry
+from gastritis_gan.layers.convolution import (
+    HALVING,
+    LEAKY_RELU_SLOPE,
+    SAME,
+    Geometry,
+)
 
 _Function = Callable[..., Any]
 
@@ -79,6 +84,26 @@ def convolve_transposed(images: Any, kernel: Any, geometry: Geometry) -> tf.Tens
         for count, size in zip((height, width), kernel.shape[:2], strict=True)
     ]
     return _transpose(images, kernel, (batch, *sizes, kernel.shape[2]), geometry)
+
+
+def convolve_halving(
+    images: Any, kernel: Any, bias: Any, *, rectified: bool
+) -> tf.Tensor:
+    """See `convolution.convolve_halving`."""
+    if bias is not None and winograd.is_faster(images.shape, kernel.shape):
+        bias = tf.convert_to_tensor(bias)
+        return winograd.convolve_halving(images, kernel, bias, rectified=rectified)
+    means = average_padded(images)
+    return convolve(means, kernel, bias, HALVING, rectified=rectified)
+
+
+def convolve_halving_transposed(images: Any, kernel: Any) -> tf.Tensor:
+    """See `convolution.convolve_halving_transposed`."""
+    batch, height, width, _ = images.shape
+    shape = tf.TensorShape((batch, 2 * height, 2 * width, kernel.shape[2]))
+    if winograd.is_faster(shape, kernel.shape):
+        return winograd.convolve_halving_transposed(images, kernel)
+    return average_neighbours(convolve_transposed(images, kernel, HALVING))
 
 
 def add_bias(images: Any, bias: Any, *, rectified: bool) -> tf.Tensor:

@@ -6,7 +6,6 @@ from typing import Any
 
 import keras
 
-from gastritis_gan.layers.convolution import HALVING
 from gastritis_gan.layers.equalized_conv2d import EqualizedConv2D
 from gastritis_gan.layers.resampling import check_kernel_size
 
@@ -37,7 +36,6 @@ class DownsampleConv2D(EqualizedConv2D):
             )
 
     def _outputs(self, functions: Any, inputs: Any, kernel: Any, bias: Any) -> Any:
-        means = functions.average_padded(inputs)  # [N, H + 1, W + 1, C]
-        return functions.convolve(
-            means, kernel, bias, HALVING, rectified=self._is_rectified
+        return functions.convolve_halving(
+            inputs, kernel, bias, rectified=self._is_rectified
         )

@@ -7,7 +7,6 @@ from typing import Any
 import keras
 from keras import ops
 
-from gastritis_gan.layers.convolution import HALVING
 from gastritis_gan.layers.equalized_conv2d import EqualizedConv2D
 from gastritis_gan.layers.resampling import check_kernel_size
 
@@ -33,8 +32,5 @@ class UpsampleConv2D(EqualizedConv2D):
     def _outputs(self, functions: Any, inputs: Any, kernel: Any, bias: Any) -> Any:
         # A transposed convolution mirrors its kernel and wants [h, w, out, in].
         mirrored = _PIXELS_PER_MEAN * ops.transpose(kernel[::-1, ::-1], (0, 1, 3, 2))
-        spread = functions.convolve_transposed(  # [N, 2H + 1, 2W + 1, C]
-            inputs, mirrored, HALVING
-        )
-        outputs = functions.average_neighbours(spread)
+        outputs = functions.convolve_halving_transposed(inputs, mirrored)
         return functions.add_bias(outputs, bias, rectified=self._is_rectified)

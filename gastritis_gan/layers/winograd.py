@@ -1,19 +1,16 @@
-"""3 x 3 convolutions with a quarter of the multiplications, for training on a CPU.
+"""Wide 3 x 3 convolutions with a fraction of the multiplications, to train on a CPU.
 
-Winograd's minimal filtering F(4 x 4, 3 x 3): every 4 x 4 outputs come from a tile of
-6 x 6 inputs by 36 products a pair of channels, where the plain sum needs 144. Tiles,
-kernel and products are small linear transforms of inputs, kernel and outputs; between
-them lies one batch of 36 matrix products. Every transform has its transpose as
-gradient, so gradients of any order, those of the kernel included, are such products
-again.
+Winograd's minimal filtering: every 4 x 4 inputs, with those around, are a tile that
+gives its outputs by a few products a pair of channels. For 4 x 4 outputs they are 36,
+where the plain sum needs 144; for 2 x 2 means of four outputs 25, where the sum at
+means of inputs needs 36. Tiles, kernel and products are small linear transforms of
+inputs, kernel and outputs; between them lies one batch of matrix products. Every
+transform has its transpose as gradient, so gradients of any order, those of the kernel
+included, are such products again.
 
 XLA compiles each transform to one pass over memory, in which bias and leaky ReLU cost
-nothing; the products are oneDNN's. The transforms are those of the points 0, 1, -1,
-1/2, -2 and infinity: their rounding errors, some five times those of the plain sum, are
-half of those with 2 instead of 1/2.
-
-References: [Lavin and Gray, 2016](https://arxiv.org/abs/1509.09308);
-[Barabasz et al., 2020](https://arxiv.org/abs/1803.10986) on the points.
+nothing; the products are oneDNN's. The rounding errors are some five times those of the
+plain sum.
 """
 
 from __future__ import annotations
@@ -27,38 +24,10 @@ import numpy as np
 import tensorflow as tf
 
 from gastritis_gan.layers.convolution import LEAKY_RELU_SLOPE
+from gastritis_gan.layers.filtering import HALVING, SAME, Filtering, Matrix
 
 _Function = Callable[..., Any]
-_Matrix = Sequence[Sequence[float]]
 _Shape = tuple[Any, ...]  # of images; the batch may be None
-
-_OUTPUTS, _TILE = 4, 6  # rows and columns
-# The transforms of a row; a tile is transformed along its rows and its columns.
-_OF_INPUTS: _Matrix = (
-    (1, -1.5, -2, 1.5, 1, 0),
-    (0, -1, 0.5, 2.5, 1, 0),
-    (0, 1, -2.5, 0.5, 1, 0),
-    (0, -2, -1, 2, 1, 0),
-    (0, 0.5, -1, -0.5, 1, 0),
-    (0, 1, -1.5, -2, 1.5, 1),
-)
-_OF_KERNEL: _Matrix = (
-    (1, 0, 0),
-    (1 / 3, 1 / 3, 1 / 3),
-    (-1 / 3, 1 / 3, -1 / 3),
-    (-16 / 15, -8 / 15, -4 / 15),
-    (1 / 15, -2 / 15, 4 / 15),
-    (0, 0, 1),
-)
-_TO_OUTPUTS: _Matrix = (
-    (1, 1, 1, 1, 1, 0),
-    (0, 1, -1, 0.5, -2, 0),
-    (0, 1, 1, 0.25, 4, 0),
-    (0, 1, -1, 0.125, -8, 1),
-)
-# The column of `_TO_OUTPUTS` of ones, along rows and columns: its transpose is the sum
-# of a tile's outputs.
-_SUM = 1 * _TILE + 1
 
 # With fewer channels the transforms cost more than they save, or their compilation more
 # than a short stage.
@@ -66,11 +35,16 @@ _FEWEST_CHANNELS = 64
 
 
 def is_faster(image_shape: tf.TensorShape, kernel_shape: tf.TensorShape) -> bool:
-    """Returns whether this module convolves such images with such a kernel faster."""
+    """Returns whether this module convolves such images with such a kernel faster.
+
+    Where a convolution halves, the images are the larger ones, before or after it.
+    """
     return (
         tuple(kernel_shape[:2]) == (3, 3)
         and min(kernel_shape[2:]) >= _FEWEST_CHANNELS
-        and all(size is not None and size % _OUTPUTS == 0 for size in image_shape[1:3])
+        and all(
+            size is not None and size % SAME.block == 0 for size in image_shape[1:3]
+        )
     )
 
 
@@ -84,53 +58,108 @@ def convolve(images: Any, kernel: Any, bias: Any, *, rectified: bool) -> tf.Tens
         bias: float32 `(outputs,)`.
         rectified: Whether to apply the leaky ReLU.
     """
-    products = tf.matmul(_tiles(images, tuple(images.shape)), _transform_kernel(kernel))
-    shape = (*images.shape[:3], kernel.shape[-1])
-    return _outputs(products, bias, shape, rectified=rectified)
+    return _convolve(images, kernel, bias, SAME, rectified=rectified)
 
 
-def _transform_kernel(kernel: tf.Tensor) -> tf.Tensor:
-    """Returns `(36, inputs, outputs)`."""
-    matrix = np.kron(_OF_KERNEL, _OF_KERNEL).astype(np.float32)  # [36, 9]
+def convolve_halving(
+    images: Any, kernel: Any, bias: Any, *, rectified: bool
+) -> tf.Tensor:
+    """Convolves, takes means of 2 x 2 pixels, then does as `convolve`.
+
+    Args:
+        images: float32 `(batch, height, width, inputs)`; height and width are known and
+            multiples of 4.
+        kernel: As of `convolve`.
+        bias: As of `convolve`.
+        rectified: As of `convolve`.
+
+    Returns:
+        `(batch, height / 2, width / 2, outputs)`.
+    """
+    return _convolve(images, kernel, bias, HALVING, rectified=rectified)
+
+
+def convolve_halving_transposed(images: Any, kernel: Any) -> tf.Tensor:
+    """The transpose of `convolve_halving`, without a bias.
+
+    Args:
+        images: float32 `(batch, height, width, outputs)`.
+        kernel: float32 `(3, 3, inputs, outputs)`.
+
+    Returns:
+        `(batch, 2 * height, 2 * width, inputs)`.
+    """
+    batch, height, width, _ = images.shape
+    shape = (batch, 2 * height, 2 * width, kernel.shape[2])
+    spread = _outputs_gradient(images, None, tuple(images.shape), HALVING)
+    products = tf.matmul(spread, _transform_kernel(kernel, HALVING), transpose_b=True)
+    return _add_tiles(products, shape, HALVING)
+
+
+def _convolve(
+    images: Any, kernel: Any, bias: Any, filtering: Filtering, *, rectified: bool
+) -> tf.Tensor:
+    tiles = _tiles(images, tuple(images.shape), filtering)
+    products = tf.matmul(tiles, _transform_kernel(kernel, filtering))
+    batch, *sizes, _ = images.shape
+    sizes = [size // filtering.block * filtering.num_outputs for size in sizes]
+    shape = (batch, *sizes, kernel.shape[-1])
+    return _outputs(products, bias, shape, filtering, rectified=rectified)
+
+
+def _transform_kernel(kernel: tf.Tensor, filtering: Filtering) -> tf.Tensor:
+    """Returns `(products, inputs, outputs)`."""
+    matrix = np.kron(filtering.of_kernel, filtering.of_kernel)
+    matrix = matrix.astype(np.float32)
     flat = tf.reshape(kernel, (matrix.shape[1], -1))
     return tf.reshape(tf.matmul(matrix, flat), (-1, *kernel.shape[2:]))
 
 
-def _tiles(images: tf.Tensor, shape: _Shape) -> tf.Tensor:
-    """Returns the transformed tiles `(36, batch * tiles, channels)` of images."""
+def _tiles(images: tf.Tensor, shape: _Shape, filtering: Filtering) -> tf.Tensor:
+    """Returns the transformed tiles `(products, batch * tiles, channels)` of images."""
 
     @tf.custom_gradient
     def function(images: tf.Tensor) -> tuple[tf.Tensor, _Function]:
-        return _compute_tiles(images), functools.partial(_add_tiles, shape=shape)
+        return _compute_tiles(images, filtering), functools.partial(
+            _add_tiles, shape=shape, filtering=filtering
+        )
 
     return function(tf.ensure_shape(images, shape))  # gradients forget theirs
 
 
-def _add_tiles(tiles: tf.Tensor, shape: _Shape) -> tf.Tensor:
+def _add_tiles(tiles: tf.Tensor, shape: _Shape, filtering: Filtering) -> tf.Tensor:
     """The transpose of `_tiles`."""
 
     @tf.custom_gradient
     def function(tiles: tf.Tensor) -> tuple[tf.Tensor, _Function]:
-        return _compute_added_tiles(tiles, shape), functools.partial(
-            _tiles, shape=shape
+        return _compute_added_tiles(tiles, shape, filtering), functools.partial(
+            _tiles, shape=shape, filtering=filtering
         )
 
     return function(tiles)
 
 
 def _outputs(
-    products: tf.Tensor, bias: tf.Tensor, shape: _Shape, *, rectified: bool
+    products: tf.Tensor,
+    bias: tf.Tensor,
+    shape: _Shape,
+    filtering: Filtering,
+    *,
+    rectified: bool,
 ) -> tf.Tensor:
     """Returns the outputs of their transformed products."""
 
     @tf.custom_gradient
     def function(products: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, _Function]:
-        outputs = _compute_outputs(products, bias, shape, rectified=rectified)
+        outputs = _compute_outputs(
+            products, bias, shape, filtering, rectified=rectified
+        )
 
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             signs = outputs if rectified else None
-            found = _outputs_gradient(upstream, signs, shape)
-            return found, tf.reduce_sum(found[_SUM], axis=0)
+            found = _outputs_gradient(upstream, signs, shape, filtering)
+            # A column of ones along rows and columns: its transpose sums up a tile.
+            return found, tf.reduce_sum(found[filtering.num_products + 1], axis=0)
 
         return outputs, gradient
 
@@ -138,7 +167,7 @@ def _outputs(
 
 
 def _outputs_gradient(
-    upstream: tf.Tensor, signs: tf.Tensor | None, shape: _Shape
+    upstream: tf.Tensor, signs: tf.Tensor | None, shape: _Shape, filtering: Filtering
 ) -> tf.Tensor:
     """The transpose of `_outputs`, without the bias.
 
@@ -147,26 +176,29 @@ def _outputs_gradient(
         signs: The outputs of the leaky ReLU, if there is one; they tell its slopes and
             count as constant, for it is not curved.
         shape: Of the outputs.
+        filtering: How they were computed.
     """
 
     @tf.custom_gradient
     def function(upstream: tf.Tensor) -> tuple[tf.Tensor, _Function]:
-        return _compute_outputs_gradient(upstream, signs), functools.partial(
-            _outputs_again, signs=signs, shape=shape
+        return _compute_outputs_gradient(upstream, signs, filtering), functools.partial(
+            _outputs_again, signs=signs, shape=shape, filtering=filtering
         )
 
     return function(tf.ensure_shape(upstream, shape))
 
 
 def _outputs_again(
-    products: tf.Tensor, signs: tf.Tensor | None, shape: _Shape
+    products: tf.Tensor, signs: tf.Tensor | None, shape: _Shape, filtering: Filtering
 ) -> tf.Tensor:
     """The transpose of `_outputs_gradient`."""
 
     @tf.custom_gradient
     def function(products: tf.Tensor) -> tuple[tf.Tensor, _Function]:
-        return _compute_outputs_again(products, signs, shape), functools.partial(
-            _outputs_gradient, signs=signs, shape=shape
+        return _compute_outputs_again(
+            products, signs, shape, filtering
+        ), functools.partial(
+            _outputs_gradient, signs=signs, shape=shape, filtering=filtering
         )
 
     return function(products)
@@ -189,59 +221,73 @@ def _compiled(function: _Function) -> _Function:
 
 
 @_compiled
-def _compute_tiles(images: tf.Tensor) -> tf.Tensor:
+def _compute_tiles(images: tf.Tensor, filtering: Filtering) -> tf.Tensor:
     # A tile begins one pixel before its block and ends one after it: with one row of
     # zeros before all, it is a block and the first two rows of the next one.
-    padded = tf.pad(images, ((0, 0), (1, 3), (1, 3), (0, 0)))
-    next_block = _TILE - _OUTPUTS
-    by_row = tf.unstack(_split_blocks(padded))  # 4 of [4, N, h + 1, w + 1, C]
+    before, after = 1, filtering.block - 1
+    padded = tf.pad(images, ((0, 0), (before, after), (before, after), (0, 0)))
+    blocks = _split_blocks(padded, filtering.block)
+    by_row = tf.unstack(blocks)  # of [b, N, h + 1, w + 1, C]
     rows = [row[:, :, :-1] for row in by_row]
-    rows += [row[:, :, 1:] for row in by_row[:next_block]]
-    transformed = tf.stack(_combine(_OF_INPUTS, rows))  # [6, 4, N, h, w + 1, C]
-    by_column = tf.unstack(transformed, axis=1)
+    rows += [row[:, :, 1:] for row in by_row[:2]]
+    transformed = tf.stack(_combine(filtering.of_inputs, rows))
+    by_column = tf.unstack(transformed, axis=1)  # of [p, N, h, w + 1, C]
     columns = [column[:, :, :, :-1] for column in by_column]
-    columns += [column[:, :, :, 1:] for column in by_column[:next_block]]
-    return _join_tiles(tf.stack(_combine(_OF_INPUTS, columns), axis=1))
+    columns += [column[:, :, :, 1:] for column in by_column[:2]]
+    return _join_tiles(tf.stack(_combine(filtering.of_inputs, columns), axis=1))
 
 
 @_compiled
-def _compute_added_tiles(tiles: tf.Tensor, shape: _Shape) -> tf.Tensor:
-    by_column = tf.unstack(_split_tiles(tiles, shape), axis=1)
-    columns = _add_overlaps(_combine(_transposed(_OF_INPUTS), by_column), axis=3)
-    by_row = tf.unstack(tf.stack(columns, axis=1))  # 6 of [4, N, h, w, C]
-    rows = _add_overlaps(_combine(_transposed(_OF_INPUTS), by_row), axis=2)
+def _compute_added_tiles(
+    tiles: tf.Tensor, shape: _Shape, filtering: Filtering
+) -> tf.Tensor:
+    matrix = _transposed(filtering.of_inputs)
+    blocks = [size // filtering.block for size in shape[1:3]]
+    by_column = tf.unstack(_split_tiles(tiles, blocks, filtering), axis=1)
+    columns = _add_overlaps(_combine(matrix, by_column), axis=3)
+    by_row = tf.unstack(tf.stack(columns, axis=1))  # of [b, N, h, w, C]
+    rows = _add_overlaps(_combine(matrix, by_row), axis=2)
     return _join_blocks(tf.stack(rows))
 
 
 @_compiled
 def _compute_outputs(
-    products: tf.Tensor, bias: tf.Tensor, shape: _Shape, *, rectified: bool
+    products: tf.Tensor,
+    bias: tf.Tensor,
+    shape: _Shape,
+    filtering: Filtering,
+    *,
+    rectified: bool,
 ) -> tf.Tensor:
-    outputs = _transform_products(products, shape) + bias
+    outputs = _transform_products(products, shape, filtering) + bias
     return tf.nn.leaky_relu(outputs, LEAKY_RELU_SLOPE) if rectified else outputs
 
 
 @_compiled
 def _compute_outputs_again(
-    products: tf.Tensor, signs: tf.Tensor | None, shape: _Shape
+    products: tf.Tensor, signs: tf.Tensor | None, shape: _Shape, filtering: Filtering
 ) -> tf.Tensor:
-    return _times_slopes(_transform_products(products, shape), signs)
+    return _times_slopes(_transform_products(products, shape, filtering), signs)
 
 
 @_compiled
 def _compute_outputs_gradient(
-    upstream: tf.Tensor, signs: tf.Tensor | None
+    upstream: tf.Tensor, signs: tf.Tensor | None, filtering: Filtering
 ) -> tf.Tensor:
-    by_row = tf.unstack(_split_blocks(_times_slopes(upstream, signs)))
-    rows = tf.stack(_combine(_transposed(_TO_OUTPUTS), by_row))  # [6, 4, N, h, w, C]
-    columns = _combine(_transposed(_TO_OUTPUTS), tf.unstack(rows, axis=1))
+    matrix = _transposed(filtering.to_outputs)
+    blocks = _split_blocks(_times_slopes(upstream, signs), filtering.num_outputs)
+    rows = tf.stack(_combine(matrix, tf.unstack(blocks)))  # [p, o, N, h, w, C]
+    columns = _combine(matrix, tf.unstack(rows, axis=1))
     return _join_tiles(tf.stack(columns, axis=1))
 
 
-def _transform_products(products: tf.Tensor, shape: _Shape) -> tf.Tensor:
-    by_row = tf.unstack(_split_tiles(products, shape))
-    rows = tf.stack(_combine(_TO_OUTPUTS, by_row))  # [4, 6, N, h, w, C]
-    columns = _combine(_TO_OUTPUTS, tf.unstack(rows, axis=1))
+def _transform_products(
+    products: tf.Tensor, shape: _Shape, filtering: Filtering
+) -> tf.Tensor:
+    blocks = [size // filtering.num_outputs for size in shape[1:3]]
+    by_row = tf.unstack(_split_tiles(products, blocks, filtering))
+    rows = tf.stack(_combine(filtering.to_outputs, by_row))  # [o, p, N, h, w, C]
+    columns = _combine(filtering.to_outputs, tf.unstack(rows, axis=1))
     return _join_blocks(tf.stack(columns, axis=1))
 
 
@@ -251,11 +297,11 @@ def _times_slopes(upstream: tf.Tensor, signs: tf.Tensor | None) -> tf.Tensor:
     return tf.where(signs > 0, upstream, LEAKY_RELU_SLOPE * upstream)
 
 
-def _transposed(matrix: _Matrix) -> _Matrix:
-    return list(zip(*matrix, strict=True))
+def _transposed(matrix: Matrix) -> Matrix:
+    return tuple(zip(*matrix, strict=True))
 
 
-def _combine(matrix: _Matrix, parts: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+def _combine(matrix: Matrix, parts: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """Returns the product of a matrix and a column of tensors; zeros cost nothing."""
     return [
         functools.reduce(
@@ -290,28 +336,29 @@ def _of_neighbour(part: tf.Tensor, axis: int, *, previous: bool) -> tf.Tensor:
     return tf.pad(part[tuple(kept)], padding)
 
 
-def _split_blocks(images: tf.Tensor) -> tf.Tensor:
-    """Returns `(4, 4, batch, blocks, blocks, channels)`: rows, columns, where from."""
+def _split_blocks(images: tf.Tensor, size: int) -> tf.Tensor:
+    """Returns `(size, size, batch, blocks, blocks, channels)`: rows, columns, where."""
     _, height, width, channels = images.shape
     blocks = tf.reshape(
-        images,
-        (-1, height // _OUTPUTS, _OUTPUTS, width // _OUTPUTS, _OUTPUTS, channels),
+        images, (-1, height // size, size, width // size, size, channels)
     )
     return tf.transpose(blocks, (2, 4, 0, 1, 3, 5))
 
 
 def _join_blocks(blocks: tf.Tensor) -> tf.Tensor:
-    height, width = (_OUTPUTS * count for count in blocks.shape[3:5])
+    size = blocks.shape[0]
+    height, width = (size * count for count in blocks.shape[3:5])
     images = tf.transpose(blocks, (2, 3, 0, 4, 1, 5))
     return tf.reshape(images, (-1, height, width, blocks.shape[-1]))
 
 
-def _split_tiles(tiles: tf.Tensor, shape: _Shape) -> tf.Tensor:
-    """Returns `(6, 6, batch, blocks, blocks, channels)`."""
-    _, height, width, _ = shape
-    blocks = (height // _OUTPUTS, width // _OUTPUTS)
-    return tf.reshape(tiles, (_TILE, _TILE, -1, *blocks, tiles.shape[-1]))
+def _split_tiles(
+    tiles: tf.Tensor, blocks: Sequence[int], filtering: Filtering
+) -> tf.Tensor:
+    """Returns `(products, products, batch, blocks, blocks, channels)`."""
+    size = filtering.num_products
+    return tf.reshape(tiles, (size, size, -1, *blocks, tiles.shape[-1]))
 
 
 def _join_tiles(tiles: tf.Tensor) -> tf.Tensor:
-    return tf.reshape(tiles, (_TILE**2, -1, tiles.shape[-1]))
+    return tf.reshape(tiles, (tiles.shape[0] ** 2, -1, tiles.shape[-1]))

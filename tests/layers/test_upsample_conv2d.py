@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gastritis_gan.layers import UpsampleConv2D
+from gastritis_gan.layers import UpsampleConv2D, winograd
 from tests.layers.layer_checks import check_layer
 from tests.reference.numpy_oracles import equalized_conv2d, repeat_pixels
 
@@ -18,9 +18,14 @@ def test_layer(normal, tmp_path):
     )
 
 
-@pytest.mark.parametrize("training", [False, True])
-def test_equals_repeating_pixels_and_convolving(normal, training):
-    x, kernel = normal(2, 5, 4, 6), normal(3, 3, 6, 3)
+@pytest.mark.parametrize(
+    ("training", "fewest_channels"), [(False, 64), (True, 64), (True, 1)]
+)
+def test_equals_repeating_pixels_and_convolving(
+    normal, monkeypatch, training, fewest_channels
+):
+    monkeypatch.setattr(winograd, "_FEWEST_CHANNELS", fewest_channels)
+    x, kernel = normal(2, 6, 4, 6), normal(3, 3, 6, 3)
     bias = normal(3)
     layer = UpsampleConv2D(3, 3, gain=1.5)
     layer.build(x.shape)

@@ -12,18 +12,49 @@ from .test_cpu_convolution import value_and_gradients
 
 
 def plain(images, kernel, bias, *, rectified):
-    outputs = tf.nn.conv2d(images, kernel, 1, "SAME") + bias
-    return tf.nn.leaky_relu(outputs, 0.2) if rectified else outputs
+    return rectify(tf.nn.conv2d(images, kernel, 1, "SAME"), bias, rectified)
+
+
+def plain_halving(images, kernel, bias, *, rectified):
+    means = tf.nn.avg_pool2d(tf.nn.conv2d(images, kernel, 1, "SAME"), 2, 2, "VALID")
+    return rectify(means, bias, rectified)
+
+
+def rectify(images, bias, rectified):
+    return tf.nn.leaky_relu(images + bias, 0.2) if rectified else images + bias
+
+
+CONVOLUTIONS = {
+    "same": (winograd.convolve, plain),
+    "halving": (winograd.convolve_halving, plain_halving),
+}
 
 
 @pytest.mark.parametrize("size", [(8, 8), (12, 32), (4, 4)])
 @pytest.mark.parametrize("rectified", [False, True])
-def test_value_and_gradients_of_both_orders(normal, size, rectified):
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_value_and_gradients_of_both_orders(normal, size, rectified, name):
     inputs = [normal(3, *size, 5), normal(3, 3, 5, 7), normal(7)]
     inputs = [tf.constant(x) for x in inputs]
     actual, expected = (
         value_and_gradients(lambda *x, f=f: f(*x, rectified=rectified), inputs)
-        for f in (winograd.convolve, plain)
+        for f in CONVOLUTIONS[name]
+    )
+    for a, e in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(a, e, rtol=1e-4, atol=1e-4 * np.abs(e).max())
+
+
+@pytest.mark.parametrize("size", [(4, 4), (6, 16), (2, 2)])
+def test_value_and_gradients_of_both_orders_of_the_transpose(normal, size):
+    def doubling(images, kernel):  # convolves pixels that are repeated
+        mirrored = tf.transpose(kernel[::-1, ::-1], (0, 1, 3, 2))
+        repeated = tf.repeat(tf.repeat(images, 2, axis=1), 2, axis=2)
+        return tf.nn.conv2d(repeated, mirrored, 1, "SAME") / 4
+
+    inputs = [tf.constant(normal(3, *size, 7)), tf.constant(normal(3, 3, 5, 7))]
+    actual, expected = (
+        value_and_gradients(function, inputs)
+        for function in (winograd.convolve_halving_transposed, doubling)
     )
     for a, e in zip(actual, expected, strict=True):
         np.testing.assert_allclose(a, e, rtol=1e-4, atol=1e-4 * np.abs(e).max())
@@ -93,16 +124,44 @@ def test_what_it_is_for(images, kernel, expected):
 def test_training_on_a_cpu_uses_it_where_it_is_faster(
     normal, monkeypatch, images, kernel, expected
 ):
-    used = []
-    original = winograd.convolve
-    monkeypatch.setattr(
-        winograd,
-        "convolve",
-        lambda *inputs, **other: used.append(1) or original(*inputs, **other),
-    )
+    used = spied(monkeypatch, "convolve")
     inputs = normal(*images), normal(*kernel), normal(kernel[-1])
     inputs = [tf.constant(x) for x in inputs]
     found = cpu_convolution.convolve(*inputs, rectified=True)
-    close = plain(*inputs, rectified=True)
-    np.testing.assert_allclose(found, close, rtol=0, atol=1e-4 * np.abs(close).max())
+    assert_close(found, plain(*inputs, rectified=True))
     assert bool(used) == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((8, 4), True), ((6, 4), False), ((2, 2), False)]
+)
+def test_training_on_a_cpu_halves_and_doubles_by_it(
+    normal, monkeypatch, size, expected
+):
+    halved = spied(monkeypatch, "convolve_halving")
+    doubled = spied(monkeypatch, "convolve_halving_transposed")
+    images, kernel, bias = normal(1, *size, 64), normal(3, 3, 64, 65), normal(65)
+    found = cpu_convolution.convolve_halving(images, kernel, bias, rectified=True)
+    assert_close(found, plain_halving(images, kernel, bias, rectified=True))
+    half = normal(1, *(count // 2 for count in size), 65)
+    found = cpu_convolution.convolve_halving_transposed(half, kernel)
+    # The transpose: <halved(x), y> = <x, transposed(y)>.
+    product = np.sum(plain_halving(images, kernel, 0.0, rectified=False) * half)
+    np.testing.assert_allclose(np.sum(images * found), product, rtol=1e-3)
+    assert bool(halved) == bool(doubled) == expected
+
+
+def spied(monkeypatch, name):
+    """Returns a list that grows whenever the function is called."""
+    used, original = [], getattr(winograd, name)
+    monkeypatch.setattr(
+        winograd,
+        name,
+        lambda *inputs, **other: used.append(1) or original(*inputs, **other),
+    )
+    return used
+
+
+def assert_close(found, expected):
+    atol = 1e-4 * np.abs(expected).max()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=atol)
