@@ -26,7 +26,7 @@ def build(case):
         generate(latents).numpy()
         return "sample"
 
-    return sample
+    return sample, 1
 
 
 if __name__ == "__main__":

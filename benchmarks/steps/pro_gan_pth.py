@@ -57,7 +57,7 @@ def build(case):
                 generator(noise(), depth, 1.0)
             return "sample"
 
-        return sample
+        return sample, 1
 
     trainer = gan.ProGAN(generator, discriminator)
     g_adam, d_adam = (
@@ -75,7 +75,7 @@ def build(case):
         custom_layers.update_average(trainer.gen_shadow, generator, beta=0.999)
         return "step"
 
-    return step
+    return step, 1
 
 
 if __name__ == "__main__":

@@ -12,31 +12,31 @@ def serve(build):
     """Answers the parent until it closes the pipe.
 
     Args:
-        build: Called with a case (a dict) and returns a function that does one training
-            step, or draws one batch of samples, waits until it is done, and returns
-            which kind of step it was, by a name.
+        build: Called with a case (a dict) and returns a function and a number. The
+            function does as many training steps, or draws as many batches of samples,
+            waits until they are done, and returns of which kind they were, by a name.
     """
     answers = sys.stdout
     sys.stdout = sys.stderr  # whatever a library prints is no answer
-    step = None
+    do_steps, count = None, 1
     for line in sys.stdin:
         request = json.loads(line)
         if "case" in request:
-            step = build(request["case"])
+            do_steps, count = build(request["case"])
             started = time.perf_counter()
-            kinds = {step(), step()}  # traces, compiles, allocates
+            kinds = {do_steps(), do_steps()}  # traces, compiles, allocates
             answer = {
                 "first_seconds": time.perf_counter() - started,
                 "kinds": sorted(kinds),
             }
         else:
             answer = {"wall": {}, "cpu": {}}
-            for _ in range(request["steps"]):
+            for _ in range(-(-request["steps"] // count)):
                 wall, cpu = time.perf_counter(), time.process_time()
-                kind = step()
+                kind = do_steps()
                 seconds = {
-                    "wall": time.perf_counter() - wall,
-                    "cpu": time.process_time() - cpu,
+                    "wall": (time.perf_counter() - wall) / count,
+                    "cpu": (time.process_time() - cpu) / count,
                 }
                 for clock, value in seconds.items():
                     answer[clock].setdefault(kind, []).append(value)

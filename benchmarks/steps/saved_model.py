@@ -22,7 +22,7 @@ def build(case):
         return "sample"
 
     sample.model = model  # owns the weights
-    return sample
+    return sample, 1
 
 
 if __name__ == "__main__":

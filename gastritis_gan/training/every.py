@@ -19,7 +19,6 @@ class Every(keras.callbacks.Callback):
         stage: The stage that is trained.
         interval_images: Rounded to whole batches and counted from the stage's first
             step, so that a resumed run acts at the same steps.
-        first_step: Global step at which this `fit()` begins.
     """
 
     def __init__(
@@ -28,17 +27,15 @@ class Every(keras.callbacks.Callback):
         *,
         stage: Stage,
         interval_images: int,
-        first_step: int,
     ) -> None:
         super().__init__()
         self.action = action
         self.stage = stage
-        self.interval_steps = max(1, round(interval_images / stage.batch_size))
-        self.first_step = first_step
+        self.interval_steps = stage.steps_of(interval_images)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Acts when the step just done ends an interval or the stage."""
-        step = self.first_step + batch + 1
+        step = self.model.num_steps_done
         in_stage = step - self.stage.first_step
         if in_stage % self.interval_steps == 0 or step == self.stage.end_step:
             self.action(step, logs or {})

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from gastritis_gan.config import ExperimentConfig
 from gastritis_gan.errors import InputError
+from gastritis_gan.models.flops import discriminator_flops, generator_flops
 from gastritis_gan.names import ModelName
 from gastritis_gan.training.schedule import Schedule, Stage, at_resolution
+
+_MOST_STEPS_PER_CALL = 25
+_MOST_OPERATIONS_PER_CALL = 5 * 10**9  # of forward passes; some half a second
 
 
 def schedule_of(config: ExperimentConfig, model: ModelName) -> Schedule:
@@ -66,6 +72,42 @@ def branch_step(config: ExperimentConfig, schedule: Schedule) -> int:
         for stage in schedule.stages
         if stage.resolution < config.objective.lc_resolution
     )
+
+
+def forward_operations(config: ExperimentConfig, resolution: int) -> int:
+    """Returns the operations of both progressive networks for one image."""
+    networks = config.networks
+    width = {"fmap_base": networks.fmap_base, "fmap_max": networks.fmap_max}
+    return generator_flops(
+        resolution, latent_dim=networks.latent_dim, **width
+    ) + discriminator_flops(resolution, **width)
+
+
+def steps_per_call(
+    config: ExperimentConfig, model: ModelName, stage: Stage, first_step: int
+) -> int:
+    """Returns how many steps are done before Python has its turn.
+
+    Its turn takes some three milliseconds, much beside a step of small networks. All
+    that comes at fixed steps comes between two calls, so these divide the intervals. A
+    signal waits for the end of a call, so large networks do one step.
+
+    Args:
+        config: The experiment.
+        model: What is trained.
+        stage: The stage.
+        first_step: Step of the run that the first call begins with.
+    """
+    if model == "dcgan":
+        return 1
+    operations = stage.batch_size * forward_operations(config, stage.resolution)
+    most = min(_MOST_STEPS_PER_CALL, _MOST_OPERATIONS_PER_CALL // operations)
+    intervals = math.gcd(
+        stage.steps_of(config.training.tick_images),
+        stage.steps_of(config.training.checkpoint_images),
+        first_step - stage.first_step,
+    )
+    return max(n for n in range(1, max(most, 1) + 1) if intervals % n == 0)
 
 
 def _check_objective(config: ExperimentConfig) -> None:

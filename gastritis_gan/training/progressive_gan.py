@@ -64,7 +64,8 @@ class ProgressiveGAN(keras.Model):
     Attributes:
         step: Global step, the number of steps that were begun.
         consecutive_skips: How many steps in a row were skipped until now. Overflows
-            that a lower loss scale may cure do not count.
+            that a lower loss scale may cure do not count. Once there are too many, a
+            step that is done does not reset it.
     """
 
     def __init__(
@@ -99,14 +100,20 @@ class ProgressiveGAN(keras.Model):
         self,
         d_optimizer: keras.optimizers.Optimizer,
         g_optimizer: keras.optimizers.Optimizer,
+        *,
+        steps_per_execution: int = 1,
     ) -> None:
         """Sets the optimizers, built for the networks' trainable weights.
 
         Args:
             d_optimizer: Of the discriminator; gets gradients that are added up.
             g_optimizer: Of the generator; likewise.
+            steps_per_execution: As of `keras.Model.compile`.
         """
-        super().compile(jit_compile=False)  # `options` say what is compiled
+        super().compile(
+            steps_per_execution=steps_per_execution,
+            jit_compile=False,  # `options` say what is compiled
+        )
         d_optimizer.build(self.discriminator.trainable_variables)
         g_optimizer.build(self.generator.trainable_variables)
         self.d_optimizer = d_optimizer
@@ -115,6 +122,11 @@ class ProgressiveGAN(keras.Model):
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         return [self.running_means]
+
+    @property
+    def num_steps_done(self) -> int:
+        """Steps since the start of the run."""
+        return int(self.step.numpy())
 
     @property
     def counters(self) -> list[keras.Variable]:
@@ -453,8 +465,9 @@ class ProgressiveGAN(keras.Model):
         self, finite: tf.Tensor, *, real_score: tf.Tensor, context: _Context
     ) -> None:
         skips = tf.identity(self.consecutive_skips)
-        skips = tf.where(context.loss_scale > 1.0, skips, skips + 1)
-        self.consecutive_skips.assign(tf.where(finite, tf.zeros_like(skips), skips))
+        more = tf.where(context.loss_scale > 1.0, skips, skips + 1)
+        fewer = tf.where(skips > self.options.max_skipped_steps, skips, 0)
+        self.consecutive_skips.assign(tf.where(finite, fewer, more))
         if self.loss_scale is not None:
             self.loss_scale.update(finite)
         if self.mean_real_score is not None:

@@ -14,7 +14,6 @@ import tensorflow as tf
 from gastritis_gan.config import ExperimentConfig, dump_config, load_config
 from gastritis_gan.data.store import Store
 from gastritis_gan.errors import InputError
-from gastritis_gan.models.flops import discriminator_flops, generator_flops
 from gastritis_gan.names import ModelName, Target
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.training.branching import copy_history, last_common_state
@@ -22,7 +21,12 @@ from gastritis_gan.training.checkpoint import load_latest_checkpoint, save_check
 from gastritis_gan.training.distribution import Distribution
 from gastritis_gan.training.every import Every
 from gastritis_gan.training.interruption import Interruption
-from gastritis_gan.training.plan import branch_step, group_size, num_parts
+from gastritis_gan.training.plan import (
+    branch_step,
+    forward_operations,
+    group_size,
+    num_parts,
+)
 from gastritis_gan.training.progressive_gan import ProgressiveGAN
 from gastritis_gan.training.recorder import Recorder
 from gastritis_gan.training.run_folder import RunFolder
@@ -213,7 +217,7 @@ class _Run:
             shuffle=False,
             callbacks=[
                 keras.callbacks.LambdaCallback(on_epoch_begin=go_on_with_means),
-                *self._callbacks(model, first_step, recorder, bar),
+                *self._callbacks(model, recorder, bar),
             ],
         )
         return capture_state(model, stage.end_step)
@@ -221,7 +225,6 @@ class _Run:
     def _callbacks(
         self,
         model: ProgressiveGAN,
-        first_step: int,
         recorder: Recorder | None,
         bar: Any,
     ) -> list[Any]:
@@ -244,7 +247,6 @@ class _Run:
                 action,
                 stage=model.stage,
                 interval_images=interval_images,
-                first_step=first_step,
             )
 
         return [
@@ -252,7 +254,6 @@ class _Run:
                 bar,
                 schedule=self._schedule,
                 stage=model.stage,
-                first_step=first_step,
                 cost=self._cost,
             ),
             every(settings.tick_images, tick),
@@ -260,7 +261,6 @@ class _Run:
             Watch(
                 self._interruption,
                 None if self._distribution.is_cluster else keep,
-                first_step=first_step,
                 max_skipped_steps=settings.max_skipped_steps,
             ),
         ]
@@ -268,11 +268,4 @@ class _Run:
     def _cost(self, resolution: int) -> int:
         if self._task.model == "dcgan":
             return 1  # of the same network at every step
-        width = {
-            "fmap_base": self._config.networks.fmap_base,
-            "fmap_max": self._config.networks.fmap_max,
-        }
-        latent_dim = self._config.networks.latent_dim
-        return generator_flops(
-            resolution, latent_dim=latent_dim, **width
-        ) + discriminator_flops(resolution, **width)
+        return forward_operations(self._config, resolution)

@@ -38,6 +38,10 @@ class Stage:
         """Number of steps done when this stage is over."""
         return self.first_step + self.num_steps
 
+    def steps_of(self, num_images: int) -> int:
+        """Returns how many batches come next to a number of images, at least one."""
+        return max(1, round(num_images / self.batch_size))
+
     @property
     def transition(self) -> bool:
         """Whether the newest block is fading in."""

@@ -20,7 +20,7 @@ from gastritis_gan.models.weights import get_weights_by_name, set_weights_by_nam
 from gastritis_gan.names import ModelName
 from gastritis_gan.training.augmentation import Augmentation
 from gastritis_gan.training.objective import Objective, default_r1_weight
-from gastritis_gan.training.plan import is_conditional, num_parts
+from gastritis_gan.training.plan import is_conditional, num_parts, steps_per_call
 from gastritis_gan.training.progressive_gan import ProgressiveGAN
 from gastritis_gan.training.replicated_adam import ReplicatedAdam
 from gastritis_gan.training.schedule import Stage, at_resolution
@@ -72,7 +72,11 @@ def build_stage_model(
         options=_step_options(config, stage, model),
     )
     g_optimizer, d_optimizer = _optimizers(config, stage, model)
-    gan.compile(d_optimizer, g_optimizer)
+    gan.compile(
+        d_optimizer,
+        g_optimizer,
+        steps_per_execution=_steps_per_execution(config, stage, state, model),
+    )
     if state is not None:
         _restore(gan, state, keep_slots=config.optimizer.at_growth == "keep")
     return gan
@@ -203,6 +207,7 @@ def _step_options(
         flips=augmentation.flips,
         augmentation=Augmentation(augmentation.probability, augmentation.transforms),
         scales_loss=config.networks.precision == "mixed_float16",
+        max_skipped_steps=config.training.max_skipped_steps,
         compiled=_compiled(config, model, stage),
     )
 
@@ -226,6 +231,18 @@ def _compiled(
         and not config.augmentation.probability
     )
     return "step" if is_faster and is_possible else "nothing"
+
+
+def _steps_per_execution(
+    config: ExperimentConfig,
+    stage: Stage,
+    state: TrainingState | None,
+    model: ModelName,
+) -> int:
+    if tf.distribute.has_strategy():
+        return 1  # replicas cannot decide together within a loop of TensorFlow's
+    first_step = stage.first_step if state is None else state.step
+    return steps_per_call(config, model, stage, first_step)
 
 
 def _optimizers(

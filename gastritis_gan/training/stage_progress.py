@@ -19,7 +19,6 @@ class StageProgress(keras.callbacks.Callback):
         bar: tqdm bar in real images.
         schedule: The whole run.
         stage: The stage that is trained.
-        first_step: Global step at which this `fit()` begins.
         cost: Operations per real image by resolution; turns the speed of this stage
             into the time of later ones.
     """
@@ -30,28 +29,29 @@ class StageProgress(keras.callbacks.Callback):
         *,
         schedule: Schedule,
         stage: Stage,
-        first_step: int,
         cost: Callable[[int], int],
     ) -> None:
         super().__init__()
         self.bar = bar
         self.schedule = schedule
         self.stage = stage
-        self.first_step = first_step
         self.cost = cost
-        self._started: float | None = None
+        self._step = 0
+        self._started: tuple[float, int] | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Names the stage."""
+        self._step = self.model.num_steps_done
         self.bar.set_description(f"{self.stage.resolution} px {self.stage.phase}")
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Counts the batch."""
-        step = self.first_step + batch + 1
-        if self._started is None:  # the first step includes the tracing of the graph
-            self._started = time.monotonic()
-        elif (seconds := time.monotonic() - self._started) > 0:
-            images_per_second = batch * self.stage.batch_size / seconds
+        """Counts the batches of the call."""
+        step, now = self.model.num_steps_done, time.monotonic()
+        if self._started is None:  # the first call includes the tracing of the graph
+            self._started = now, step
+        elif (seconds := now - self._started[0]) > 0:
+            images = (step - self._started[1]) * self.stage.batch_size
+            images_per_second = images / seconds
             remaining = clock(self._remaining_images(step) / images_per_second)
             self.bar.set_postfix_str(
                 f"{self.schedule.images_before(step) / 1000:.1f} kimg, "
@@ -59,7 +59,8 @@ class StageProgress(keras.callbacks.Callback):
                 f"{alpha_at(self.stage, step):.2f}, {self._roughly} {remaining} left",
                 refresh=False,
             )
-        self.bar.update(self.stage.batch_size)
+        self.bar.update((step - self._step) * self.stage.batch_size)
+        self._step = step
 
     @property
     def _roughly(self) -> str:

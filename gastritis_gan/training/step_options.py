@@ -20,6 +20,7 @@ class StepOptions:
         flips: Whether real images are mirrored, each with a probability of one half.
         augmentation: Of all images that the discriminator sees.
         scales_loss: Whether losses are scaled, as float16 needs it.
+        max_skipped_steps: More in a row are too many.
         compiled: What XLA compiles: the computation of gradients, or the whole step,
             which must have one replica, one micro-batch and no augmentation.
     """
@@ -30,4 +31,5 @@ class StepOptions:
     flips: bool
     augmentation: Augmentation
     scales_loss: bool
+    max_skipped_steps: int
     compiled: Literal["nothing", "gradients", "step"]

@@ -19,7 +19,6 @@ class Watch(keras.callbacks.Callback):
         interruption: Knows of signals.
         save: Writes a checkpoint after a number of steps of the run; None where one
             process alone cannot, in a cluster.
-        first_step: Global step at which this `fit()` begins.
         max_skipped_steps: How many steps in a row may be skipped as not finite.
     """
 
@@ -28,18 +27,16 @@ class Watch(keras.callbacks.Callback):
         interruption: Interruption,
         save: Callable[[int, dict[str, float]], None] | None,
         *,
-        first_step: int,
         max_skipped_steps: int,
     ) -> None:
         super().__init__()
         self.interruption = interruption
         self.save = save
-        self.first_step = first_step
         self.max_skipped_steps = max_skipped_steps
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Raises when the run has to end here."""
-        step = self.first_step + batch + 1
+        step = self.model.num_steps_done
         skipped = (
             int(self.model.consecutive_skips.numpy()) if logs["skipped_steps"] else 0
         )

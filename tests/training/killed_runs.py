@@ -2,9 +2,9 @@
 
 A process of its own: it imports TensorFlow once and forks a child for every start, so
 that a child's death is a real one and costs no import. Arguments: a run folder, then
-the point of every kill, as `step:N` (after step N of the child) or `write:N` (half way
-through its Nth checkpoint). At last the run is resumed to its end; prints how many
-kills there were.
+the point of every kill, as `step:N` (after step N of the child, which does one step in
+a call) or `write:N` (half way through the Nth checkpoint of a child that does two). At
+last the run is resumed to its end; prints how many kills there were.
 """
 
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gastritis_gan.training import run
+from gastritis_gan.training import plan, run
 from gastritis_gan.training.watch import Watch
 from tests.training.fake_store import FakeStore
 from tests.training.tiny import CONFIG
@@ -28,6 +28,7 @@ def die_at(point):
     kind, _, number = point.partition(":")
     done = 0
     if kind == "step":
+        plan._MOST_STEPS_PER_CALL = 1
         original = Watch.on_train_batch_end
 
         def on_train_batch_end(self, batch, logs=None):

@@ -82,9 +82,9 @@ def test_a_few_damaged_patches_are_named(tmp_path, monkeypatch):
 def test_nothing_but_damaged_patches_stops_at_the_last_good_checkpoint(
     tmp_path, monkeypatch
 ):
-    """By hand: 32 steps, a checkpoint every 8; batches are read ahead of the steps."""
+    """By hand: 32 steps, 8 in a call; batches are read ahead of the steps."""
     spoil(monkeypatch, lambda number: number >= 12)
-    with pytest.raises(InputError, match="11 steps in a row had a loss or gradient"):
+    with pytest.raises(InputError, match="12 steps in a row had a loss or gradient"):
         verdicts_of(tmp_path / "run", config(256), ManyPatches())
     state = load_latest_checkpoint(tmp_path / "run" / "checkpoints")
     for arrays in state.weights.values():

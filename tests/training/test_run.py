@@ -11,6 +11,7 @@ import pytest
 from gastritis_gan.config import config_from_dict, load_config
 from gastritis_gan.errors import InputError
 from gastritis_gan.models.weights import get_weights_by_name
+from gastritis_gan.training import plan
 from gastritis_gan.training.checkpoint import load_latest_checkpoint
 from gastritis_gan.training.every import Every
 from gastritis_gan.training.interruption import RunInterruptedError
@@ -240,8 +241,12 @@ def test_an_unfinished_run_is_not_exported(tmp_path, monkeypatch):
 
 
 def test_a_signal_leaves_a_checkpoint_at_its_step(finished_run, tmp_path, monkeypatch):
-    """SIGTERM in the step that is neither a tick's nor a checkpoint's: the third."""
+    """SIGTERM in the step that is neither a tick's nor a checkpoint's: the third.
+
+    Steps are done one by one here, and two by two in the run that it has to equal.
+    """
     run_dir = tmp_path / "run"
+    monkeypatch.setattr(plan, "_MOST_STEPS_PER_CALL", 1)
     original = Every.on_train_batch_end
 
     def send_in_third_step(self, batch, logs=None):

@@ -129,3 +129,8 @@ def test_growth_equals_the_original_schedule(reference):
         assert alpha_at(stage, int(num_images)) == pytest.approx(1 - fraction, abs=1e-9)
         compared += 1
     assert compared > 10
+
+
+@pytest.mark.parametrize(("num_images", "steps"), [(16, 1), (39, 2), (41, 3), (3, 1)])
+def test_images_as_steps(num_images, steps):
+    assert SMALL.stages[0].steps_of(num_images) == steps  # of 16 images

@@ -63,6 +63,19 @@ def test_a_bad_patch_changes_nothing_but_the_counts(model, planted):
     assert changed(gan, before)
 
 
+def test_too_many_are_not_forgotten_before_anyone_looks():
+    training = dataclasses.replace(CONFIG.training, max_skipped_steps=1)
+    config = dataclasses.replace(CONFIG, training=training)
+    stage = schedule_of(config, "pggan").stages[0]
+    gan = build_stage_model(config, stage, None, model="pggan")
+    bad = np.full((4, 4, 4, 1), np.nan, "float32")
+    counts = []
+    for patches in (bad, images(4), bad, bad, images(4), bad):
+        gan.train_step((tf.constant(patches),))
+        counts.append(int(gan.consecutive_skips.numpy()))
+    assert counts == [1, 0, 1, 2, 2, 3]
+
+
 def test_a_bad_generator_gradient_leaves_the_generator_and_its_average():
     """The discriminator has had its good update by then."""
     gan = model_of()
