@@ -5,7 +5,8 @@ The results are the same; the gradients are computed in ways that suit a CPU:
 - Wide convolutions of 3 x 3 pixels need a quarter of the multiplications (`winograd`).
   The following is for all others.
 - TensorFlow's kernel for the gradient of weights is its slowest, and slower the larger
-  the images are. XLA compiles the same sum to several times the speed.
+  the images are. XLA compiles the same sum to several times the speed; for kernels of
+  one pixel it is a matrix product.
 - The slope of the leaky ReLU is read from its output, which has the sign of its input.
   Nothing else needs the input, so TensorFlow computes convolution, bias and leaky ReLU
   in one pass.
@@ -174,10 +175,27 @@ def _kernel_gradient(
                 _convolve(images, kernel, geometry),
             )
 
-        return compute(images, upstream), gradient
+        outputs = _compute_kernel_gradient(images, upstream, kernel_shape, geometry)
+        return outputs, gradient
 
-    compute = _compiled_kernel_gradient(tuple(kernel_shape), geometry)
     return function(images, upstream)
+
+
+def _compute_kernel_gradient(
+    images: tf.Tensor,
+    upstream: tf.Tensor,
+    kernel_shape: tf.TensorShape,
+    geometry: Geometry,
+) -> tf.Tensor:
+    *sizes, inputs, outputs = kernel_shape
+    if sizes == [1, 1] and geometry == SAME:
+        product = tf.matmul(
+            tf.reshape(images, (-1, inputs)),
+            tf.reshape(upstream, (-1, outputs)),
+            transpose_a=True,
+        )
+        return tf.reshape(product, kernel_shape)
+    return _compiled_kernel_gradient(tuple(kernel_shape), geometry)(images, upstream)
 
 
 @functools.cache

@@ -222,19 +222,12 @@ def _compiled(function: _Function) -> _Function:
 
 @_compiled
 def _compute_tiles(images: tf.Tensor, filtering: Filtering) -> tf.Tensor:
-    # A tile begins one pixel before its block and ends one after it: with one row of
-    # zeros before all, it is a block and the first two rows of the next one.
-    before, after = 1, filtering.block - 1
-    padded = tf.pad(images, ((0, 0), (before, after), (before, after), (0, 0)))
-    blocks = _split_blocks(padded, filtering.block)
-    by_row = tf.unstack(blocks)  # of [b, N, h + 1, w + 1, C]
-    rows = [row[:, :, :-1] for row in by_row]
-    rows += [row[:, :, 1:] for row in by_row[:2]]
-    transformed = tf.stack(_combine(filtering.of_inputs, rows))
-    by_column = tf.unstack(transformed, axis=1)  # of [p, N, h, w + 1, C]
-    columns = [column[:, :, :, :-1] for column in by_column]
-    columns += [column[:, :, :, 1:] for column in by_column[:2]]
-    return _join_tiles(tf.stack(_combine(filtering.of_inputs, columns), axis=1))
+    matrix = filtering.of_inputs
+    by_row = tf.unstack(_split_blocks(images, filtering.block))  # of [b, N, h, w, C]
+    rows = _combine(matrix, _with_neighbours(by_row, axis=2))
+    by_column = tf.unstack(tf.stack(rows), axis=1)  # of [p, N, h, w, C]
+    columns = _combine(matrix, _with_neighbours(by_column, axis=3))
+    return _join_tiles(tf.stack(columns, axis=1))
 
 
 @_compiled
@@ -310,6 +303,21 @@ def _combine(matrix: Matrix, parts: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         )
         for row in matrix
     ]
+
+
+def _with_neighbours(parts: Sequence[tf.Tensor], axis: int) -> list[tf.Tensor]:
+    """Returns the rows (columns) of tiles, given those of the blocks they lie around.
+
+    Args:
+        parts: Of the blocks.
+        axis: Along which blocks follow each other.
+
+    Returns:
+        Two more, of the tiles.
+    """
+    before = _of_neighbour(parts[-1], axis, previous=True)
+    after = _of_neighbour(parts[0], axis, previous=False)
+    return [before, *parts, after]
 
 
 def _add_overlaps(parts: Sequence[tf.Tensor], axis: int) -> list[tf.Tensor]:

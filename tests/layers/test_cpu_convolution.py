@@ -22,6 +22,10 @@ CASES = {
         lambda x, k, b: cpu_convolution.convolve(x, k, b, HALVING),
         lambda x, k, b: tf.nn.conv2d(x, k, 2, "VALID") + b,
     ),
+    "convolve_pixels": (
+        lambda x, k, b: cpu_convolution.convolve(x, k[1:2, 1:2], b),
+        lambda x, k, b: tf.nn.conv2d(x, k[1:2, 1:2], 1, "SAME") + b,
+    ),
     "convolve_transposed": (
         lambda x, k, b: cpu_convolution.convolve_transposed(
             x, tf.transpose(k, (0, 1, 3, 2)), HALVING
