@@ -97,6 +97,7 @@ def _probe(task: Task, stage: Stage, distribution: Distribution) -> StageForecas
             model=task.model,
         )
     model.step.assign(first_step)
+    model.steps_per_execution = 1  # each is timed
     timer = _Timer()
     model.fit(
         task.dataset(stage, stage.first_step).repeat().take(_MOST_STEPS),

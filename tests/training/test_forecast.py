@@ -3,8 +3,8 @@ import re
 from gastritis_gan.config import config_from_dict
 from gastritis_gan.layers import winograd
 from gastritis_gan.models.flops import discriminator_flops, generator_flops
-from gastritis_gan.training.forecast import _costs, forecast
-from gastritis_gan.training.plan import schedule_of
+from gastritis_gan.training.forecast import _costs, _Timer, forecast
+from gastritis_gan.training.plan import schedule_of, steps_per_call
 from gastritis_gan.training.stage_model import build_stage_model
 
 from .fake_store import FakeStore
@@ -27,6 +27,28 @@ def test_every_stage_is_tried():
     assert stages[1] == ["8", "stable", "4", "2,793 + 2,881"]
     assert all(float(row[6].replace(",", "")) > 0 for row in rows)
     assert "Whole schedule:" in table
+
+
+def test_steps_are_timed_one_by_one(monkeypatch):
+    """A run does two steps of this stage in a call."""
+    done = []
+    original = _Timer.on_train_batch_end
+
+    def remember(self, batch, logs=None):
+        done.append(self.model.num_steps_done)
+        original(self, batch, logs)
+
+    monkeypatch.setattr(_Timer, "on_train_batch_end", remember)
+    schedule = {**DOCUMENT["schedule"], "final_resolution": 4}
+    objective = {**DOCUMENT["objective"], "lc_resolution": 4}
+    config = config_from_dict(
+        {**DOCUMENT, "schedule": schedule, "objective": objective}
+    )
+    assert (
+        steps_per_call(config, "pggan", schedule_of(config, "pggan").stages[0], 0) == 2
+    )
+    forecast(config, FakeStore(), model="pggan", target="positive")
+    assert done == list(range(1, len(done) + 1))
 
 
 def test_operations_are_those_of_the_plain_sums(monkeypatch):
