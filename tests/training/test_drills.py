@@ -1,5 +1,6 @@
 """Runs that go wrong are stopped or named by a verdict."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -108,10 +109,12 @@ def spoil(monkeypatch, is_spoilt):
 
 @pytest.mark.slow
 def test_a_learning_rate_a_hundred_times_too_high_is_stopped_or_named(tmp_path):
+    """The generator collapses and recovers, again and again: many ticks see it."""
+    usual = config(4000, learning_rate=0.1)
+    training = dataclasses.replace(usual.training, tick_images=200)
+    experiment = dataclasses.replace(usual, training=training)
     try:
-        found = verdicts_of(
-            tmp_path / "run", config(4000, learning_rate=0.1), ManyPatches()
-        )
+        found = verdicts_of(tmp_path / "run", experiment, ManyPatches())
     except InputError as error:
         found = [str(error)]
     assert any("learning_rate" in sentence for sentence in found), found
