@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -13,6 +14,12 @@ def test_average_keeps_its_share():
     assert weight.numpy().tolist() == [20.0, 8.0]
     update_ema([average], [weight], decay=0.0)
     assert average.numpy().tolist() == [20.0, 8.0]
+
+
+def test_an_average_stays_where_the_condition_does_not_hold():
+    average, weight = tf.Variable([0.1, np.pi]), tf.Variable([np.nan, 1e7])
+    update_ema([average], [weight], decay=0.999, condition=tf.constant(False))
+    assert average.numpy().tolist() == np.float32([0.1, np.pi]).tolist()
 
 
 def test_every_average_has_a_weight():

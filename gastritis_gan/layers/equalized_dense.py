@@ -73,7 +73,7 @@ class EqualizedDense(keras.layers.Layer):
         self._scale = self.gain / math.sqrt(features)
 
     def call(self, inputs: Any) -> Any:
-        outputs = ops.matmul(inputs, self.kernel * self._scale)
+        outputs = ops.matmul(inputs * self._scale, self.kernel)
         outputs = ops.reshape(outputs, (-1, *self._sample_shape))
         return ops.add(outputs, self.bias) if self.use_bias else outputs
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from gastritis_gan.ema import update_ema
 from gastritis_gan.losses import fade_real_images
 from gastritis_gan.training.augmentation import NUM_FACTORS, flip_horizontally
-from gastritis_gan.training.conditional_update import update_if
+from gastritis_gan.training.gradient_norm import gradient_norm
 from gastritis_gan.training.loss_scale import LossScale
 from gastritis_gan.training.micro_batches import (
     map_micro_batches,
@@ -23,6 +23,7 @@ from gastritis_gan.training.objective import (
     Objective,
     noise_strength,
 )
+from gastritis_gan.training.replicated_adam import ReplicatedAdam
 from gastritis_gan.training.running_means import RunningMeans
 from gastritis_gan.training.schedule import Stage
 from gastritis_gan.training.step_draws import StepDraws, Stream
@@ -98,8 +99,8 @@ class ProgressiveGAN(keras.Model):
 
     def compile(
         self,
-        d_optimizer: keras.optimizers.Optimizer,
-        g_optimizer: keras.optimizers.Optimizer,
+        d_optimizer: ReplicatedAdam,
+        g_optimizer: ReplicatedAdam,
         *,
         steps_per_execution: int = 1,
     ) -> None:
@@ -165,15 +166,25 @@ class ProgressiveGAN(keras.Model):
                 a + b for a, b in zip(d_gradients, r1_gradients, strict=True)
             ]
         d_gradients, d_results = self._over_replicas(d_gradients, d_results, context)
-        d_norm = tf.linalg.global_norm(d_gradients)
+        d_norm = gradient_norm(d_gradients)
         d_finite = _finite(d_norm, *d_results)
-        update_if(d_finite, self._update_discriminator, d_gradients)
+        self.d_optimizer.apply_if(
+            d_finite, d_gradients, self.discriminator.trainable_variables
+        )
 
         g_gradients, g_results = self._generator_gradients(generated, context)
         g_gradients, g_results = self._over_replicas(g_gradients, g_results, context)
-        g_norm = tf.linalg.global_norm(g_gradients)
+        g_norm = gradient_norm(g_gradients)
         finite = d_finite & _finite(g_norm, *g_results)
-        update_if(finite, self._update_generator, g_gradients)
+        self.g_optimizer.apply_if(
+            finite, g_gradients, self.generator.trainable_variables
+        )
+        update_ema(
+            self.generator_ema.weights,
+            self.generator.weights,
+            decay=self.options.ema_decay,
+            condition=finite,
+        )
 
         for variable, value in zip(statistics, before, strict=True):
             variable.assign(tf.where(finite, variable, value))
@@ -442,17 +453,6 @@ class ProgressiveGAN(keras.Model):
             tf.distribute.ReduceOp.MEAN, (gradients, results)
         )
         return means
-
-    def _update_discriminator(self, gradients: list[tf.Tensor]) -> None:
-        self.d_optimizer.apply(gradients, self.discriminator.trainable_variables)
-
-    def _update_generator(self, gradients: list[tf.Tensor]) -> None:
-        self.g_optimizer.apply(gradients, self.generator.trainable_variables)
-        update_ema(
-            self.generator_ema.weights,
-            self.generator.weights,
-            decay=self.options.ema_decay,
-        )
 
     def _statistics(self) -> list[keras.Variable]:
         """Moving statistics, which change while gradients are computed."""

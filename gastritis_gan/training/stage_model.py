@@ -240,7 +240,7 @@ def _steps_per_execution(
     model: ModelName,
 ) -> int:
     if tf.distribute.has_strategy():
-        return 1  # replicas cannot decide together within a loop of TensorFlow's
+        return 1  # replicas cannot add up within a loop of TensorFlow's
     first_step = stage.first_step if state is None else state.step
     return steps_per_call(config, model, stage, first_step)
 

@@ -18,8 +18,11 @@ from tests.training.fake_store import FakeStore
 from tests.training.tiny import CONFIG
 
 # The group of a minibatch deviation lies inside a replica: groups of one are equal.
+# With seed 3 an input of a leaky ReLU is so near 0 that rounding decides on its slope.
 EXPERIMENT = dataclasses.replace(
-    CONFIG, networks=dataclasses.replace(CONFIG.networks, mbstd_group_size=1)
+    CONFIG,
+    networks=dataclasses.replace(CONFIG.networks, mbstd_group_size=1),
+    training=dataclasses.replace(CONFIG.training, seed=4),
 )
 
 
