@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 from keras import ops
+
+from gastritis_gan.layers import convolution, cpu_convolution
 
 
 @keras.saving.register_keras_serializable(package="gastritis_gan")
@@ -22,6 +24,7 @@ class EqualizedDense(keras.layers.Layer):
             last counts feature maps. Each entry of the last axis has one bias.
         gain: Positive number; sqrt(2) is He's constant, 1 suits a linear output.
         use_bias: Whether to add a bias, initially 0.
+        activation: `"leaky_relu"`, of slope 0.2 for negative values, or None.
         seed: Integer; the same seed gives the same initial kernel. None draws a new
             one.
 
@@ -36,6 +39,7 @@ class EqualizedDense(keras.layers.Layer):
         *,
         gain: float = math.sqrt(2),
         use_bias: bool = True,
+        activation: Literal["leaky_relu"] | None = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -47,9 +51,14 @@ class EqualizedDense(keras.layers.Layer):
             )
         if gain <= 0:
             raise ValueError(f"`gain` must be positive. Received: {gain}")
+        if activation not in ("leaky_relu", None):
+            raise ValueError(
+                f'`activation` must be "leaky_relu" or None. Received: {activation}'
+            )
         self.units = units if isinstance(units, int) else shape
         self.gain = float(gain)  # a NumPy float64 would make the kernel float64
         self.use_bias = use_bias
+        self.activation = activation
         self.seed = seed
         self._sample_shape = shape
 
@@ -72,10 +81,14 @@ class EqualizedDense(keras.layers.Layer):
             )
         self._scale = self.gain / math.sqrt(features)
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, training: bool = False) -> Any:
         outputs = ops.matmul(inputs * self._scale, self.kernel)
         outputs = ops.reshape(outputs, (-1, *self._sample_shape))
-        return ops.add(outputs, self.bias) if self.use_bias else outputs
+        is_fast = training and cpu_convolution.is_faster(self.compute_dtype)
+        functions = cpu_convolution if is_fast else convolution
+        bias = self.bias if self.use_bias else None
+        is_rectified = self.activation is not None
+        return functions.add_bias(outputs, bias, rectified=is_rectified)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -83,5 +96,6 @@ class EqualizedDense(keras.layers.Layer):
             "units": self.units,
             "gain": self.gain,
             "use_bias": self.use_bias,
+            "activation": self.activation,
             "seed": self.seed,
         }

@@ -7,12 +7,13 @@ from typing import Any
 import keras
 from keras import ops
 
+from gastritis_gan.layers.convolution import LEAKY_RELU_SLOPE
 from gastritis_gan.models.dcgan_layers import (
     batch_normalization,
     convolution_arguments,
     initial_kernel,
 )
-from gastritis_gan.models.network import Network, leaky_relu
+from gastritis_gan.models.network import Network
 
 
 @keras.saving.register_keras_serializable(package="gastritis_gan")
@@ -114,7 +115,11 @@ class DCGANDiscriminator(Network):
 
     def _scores(self, images: Any, training: bool) -> Any:
         first, *others = self.convolutions
-        x = leaky_relu(first(images))  # [N, R/2, R/2, C]
+        x = _leaky_relu(first(images))  # [N, R/2, R/2, C]
         for convolution, normalization in zip(others, self.normalizations, strict=True):
-            x = leaky_relu(normalization(convolution(x), training=training))
+            x = _leaky_relu(normalization(convolution(x), training=training))
         return self.dense(ops.reshape(x, (-1, 4 * 4 * self._filters(4))))  # [N, 1]
+
+
+def _leaky_relu(x: Any) -> Any:
+    return ops.leaky_relu(x, negative_slope=LEAKY_RELU_SLOPE)

@@ -6,9 +6,7 @@ import hashlib
 from typing import Any
 
 import keras
-from keras import ops
 
-from gastritis_gan.layers.convolution import LEAKY_RELU_SLOPE
 from gastritis_gan.models.num_filters import block_resolutions, num_filters
 
 _SEED_BYTES = 4
@@ -63,7 +61,7 @@ class Network(keras.Model):
         }
 
     def _rectified(self, name: str) -> dict[str, Any]:
-        """Returns the arguments of the convolution that has this name, rectified."""
+        """Returns the arguments of the weighted layer that has this name, rectified."""
         return {**self._named(name), "activation": "leaky_relu"}
 
     def _layer_seed(self, name: str) -> int:
@@ -92,8 +90,3 @@ class Network(keras.Model):
             "num_channels": self.num_channels,
             "seed": self.seed,
         }
-
-
-def leaky_relu(x: Any) -> Any:
-    """Returns `x` where positive, else a fifth of it."""
-    return ops.leaky_relu(x, negative_slope=LEAKY_RELU_SLOPE)

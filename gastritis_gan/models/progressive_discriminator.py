@@ -14,7 +14,6 @@ from gastritis_gan.layers.fade_in import FadeIn
 from gastritis_gan.layers.minibatch_std_dev import MinibatchStdDev
 from gastritis_gan.layers.multiplicative_noise import multiplicative_noise
 from gastritis_gan.layers.resampling import downsample_mean
-from gastritis_gan.models.network import leaky_relu
 from gastritis_gan.models.progressive_network import ProgressiveNetwork
 
 
@@ -97,7 +96,7 @@ class ProgressiveDiscriminator(ProgressiveNetwork):
             group_size=mbstd_group_size, dtype=self.dtype_policy
         )
         self.conv = EqualizedConv2D(self._filters(4), 3, **self._rectified("4x4_conv"))
-        self.dense0 = EqualizedDense(self._filters(2), **self._named("4x4_dense0"))
+        self.dense0 = EqualizedDense(self._filters(2), **self._rectified("4x4_dense0"))
         self.dense1 = EqualizedDense(
             1, gain=1.0, **{**self._named("4x4_dense1"), "dtype": "float32"}
         )
@@ -145,8 +144,7 @@ class ProgressiveDiscriminator(ProgressiveNetwork):
             noisy(self.minibatch_std_dev(x, num_sets=num_sets))
         )  # [N, 4, 4, C]
         x = ops.reshape(noisy(x), (-1, 4 * 4 * self._filters(4)))
-        x = leaky_relu(self.dense0(x))
-        return self.dense1(x)  # [N, 1]
+        return self.dense1(self.dense0(x))  # [N, 1]
 
     def _from_rgb(self, resolution: int) -> EqualizedConv2D:
         arguments = self._rectified(f"from_rgb_{resolution}x{resolution}")

@@ -13,7 +13,6 @@ from gastritis_gan.layers.fade_in import FadeIn
 from gastritis_gan.layers.pixel_normalization import PixelNormalization
 from gastritis_gan.layers.resampling import upsample_nearest
 from gastritis_gan.layers.upsample_conv2d import UpsampleConv2D
-from gastritis_gan.models.network import leaky_relu
 from gastritis_gan.models.progressive_network import ProgressiveNetwork
 
 _LATENT_GAIN = math.sqrt(2) / 4  # the dense layer feeds 4 x 4 pixels
@@ -73,7 +72,7 @@ class ProgressiveGenerator(ProgressiveNetwork):
         self.latent_dim = latent_dim
         self.normalize = PixelNormalization(dtype=self.dtype_policy)
         self.dense = EqualizedDense(
-            (4, 4, self._filters(4)), gain=_LATENT_GAIN, **self._named("4x4_dense")
+            (4, 4, self._filters(4)), gain=_LATENT_GAIN, **self._rectified("4x4_dense")
         )
         self.conv = EqualizedConv2D(self._filters(4), 3, **self._rectified("4x4_conv"))
         self.conv0_layers = [
@@ -110,8 +109,7 @@ class ProgressiveGenerator(ProgressiveNetwork):
 
     def call(self, latents: Any, alpha: Any = None) -> Any:
         self._check_alpha(alpha)
-        x = self.dense(self.normalize(latents))  # [N, 4, 4, C]
-        x = self.normalize(leaky_relu(x))
+        x = self.normalize(self.dense(self.normalize(latents)))  # [N, 4, 4, C]
         x = self.normalize(self.conv(x))
         old = x
         for conv0, conv1 in zip(self.conv0_layers, self.conv1_layers, strict=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,10 +15,11 @@ from gastritis_gan.layers import (
     MinibatchStdDev,
     PixelNormalization,
     UpsampleConv2D,
+    convolution,
+    cpu_convolution,
 )
 from gastritis_gan.layers.resampling import downsample_mean, upsample_nearest
 from gastritis_gan.losses import fade_real_images
-from gastritis_gan.models.network import leaky_relu
 from tests.reference.pggan_case import read_golden, read_reference
 
 ATOL = 2e-5
@@ -90,8 +93,10 @@ def test_resampling(arrays):
     check(arrays, "downscale2d", lambda x: downsample_mean(downsample_mean(x)), "out4")
 
 
-def test_leaky_relu(arrays):
-    check(arrays, "leaky_relu", leaky_relu)
+@pytest.mark.parametrize("functions", [convolution, cpu_convolution])
+def test_leaky_relu(arrays, functions):
+    rectify = functools.partial(functions.add_bias, bias=None, rectified=True)
+    check(arrays, "leaky_relu", rectify)
 
 
 @pytest.mark.parametrize(("lod", "alpha"), [("0", 1), ("0.25", 0.75), ("1.5", 0.5)])
