@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gastritis_gan.data.area_resize import area_resize
-from gastritis_gan.data.store import Store
+from gastritis_gan.area_resize import area_resize
 from gastritis_gan.privacy.audit_cohort import AuditCohort
 from gastritis_gan.privacy.planted import plant_copies
+from gastritis_gan.store.store import Store
 
 
 def images_of_patients(store: Store, label: str) -> dict[str, list[int]]:

@@ -27,7 +27,7 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels import get_encoder
 from pydicom.uid import RLELossless, SecondaryCaptureImageStorage
 
-from gastritis_gan.data.dicom.reader import read_dicom
+from gastritis_gan.cohort.dicom.reader import read_dicom
 
 _SMALL = 64
 _KIB = 1024

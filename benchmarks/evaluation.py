@@ -62,7 +62,7 @@ def make_extractor(name: str, resolution: int):
 
 def make_blocks(num_patches: int, resolution: int, size: int = 128) -> list:
     """Returns blocks that cut windows out of one image, as a store's blocks do."""
-    from gastritis_gan.data.area_resize import area_resize
+    from gastritis_gan.area_resize import area_resize
     from gastritis_gan.evaluation.patch_block import PatchBlock, content_key
 
     image = np.random.default_rng(0).integers(0, 256, (2048, 2048), np.uint8)

@@ -30,7 +30,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gastritis_gan.data.phantom.cohort import write_phantom_cohort
+from gastritis_gan.phantom.cohort import write_phantom_cohort
 
 CONFIG = Path(__file__).parents[1] / "configs" / "paper.yaml"
 BUILDERS = {
@@ -74,9 +74,9 @@ def make_cohort(folder: Path, num_test_images: int) -> None:
 def make_generators(store_path: Path, folder: Path) -> None:
     """Exports two generators of the paper's width that have not been trained."""
     from gastritis_gan.config import load_config
-    from gastritis_gan.data.store import Store
     from gastritis_gan.models.progressive_generator import ProgressiveGenerator
     from gastritis_gan.serving.saved_model import export_generator
+    from gastritis_gan.store.store import Store
 
     store, networks = Store.open(store_path), load_config(CONFIG).networks
     for seed, target in enumerate(("positive", "negative")):
@@ -125,8 +125,8 @@ def fill_cache(
     from gastritis_gan.cli.generators import find_models
     from gastritis_gan.cli.patch_sources import find_test_images
     from gastritis_gan.config import load_config
-    from gastritis_gan.data.store import Store
     from gastritis_gan.evaluation.feature_cache import FeatureCache
+    from gastritis_gan.store.store import Store
 
     settings = load_config(work / "config.yaml").evaluation
     store = Store.open(store_path)

@@ -10,7 +10,7 @@ paper's geometry (299 pixels every 50), batched and averaged down to the resolut
 training stage. A quarter of the images trains, as in the paper. Every measurement runs
 in a process of its own on warm files.
 
-- store: `gastritis_gan.data.dataset`, as `fit` reads it;
+- store: `gastritis_gan.store.dataset`, as `fit` reads it;
 - PNG folder: `keras.utils.image_dataset_from_directory` with `interpolation="area"`;
 - TFRecords: PNG-encoded patches, parsed, decoded and resized (area) by `tf.data` in
   parallel.
@@ -33,13 +33,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gastritis_gan.data.cohort import read_cohort
-from gastritis_gan.data.patches import PatchGeometry
-from gastritis_gan.data.phantom.cohort import write_phantom_cohort
-from gastritis_gan.data.prepare import prepare_store
-from gastritis_gan.data.split import split_patients
-from gastritis_gan.data.store import Store
-from gastritis_gan.data.store_settings import StoreSettings
+from gastritis_gan.cohort.cohort import read_cohort
+from gastritis_gan.phantom.cohort import write_phantom_cohort
+from gastritis_gan.store.patches import PatchGeometry
+from gastritis_gan.store.prepare import prepare_store
+from gastritis_gan.store.split import split_patients
+from gastritis_gan.store.store import Store
+from gastritis_gan.store.store_settings import StoreSettings
 
 BATCH_SIZES = {4: 32, 8: 32, 16: 16, 32: 16, 64: 16, 128: 16, 256: 8}  # paper, IV-A
 IMAGE_SIZE = 2048
@@ -93,7 +93,7 @@ def write_pngs(store: Store, indices: np.ndarray, folder: Path) -> list[Path]:
 
 def store_batches(folder: Path, resolution: int) -> Callable[[], object]:
     """Returns a function that reads the next batch as `fit` does."""
-    from gastritis_gan.data.dataset import make_dataset
+    from gastritis_gan.store.dataset import make_dataset
 
     store = Store.open(folder / "store")
     store.keep_images()

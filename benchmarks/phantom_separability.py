@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from gastritis_gan.data.phantom.cohort import write_phantom_cohort
+from gastritis_gan.phantom.cohort import write_phantom_cohort
 
 PATCH_SIZE, STRIDE, RESOLUTION = 128, 32, 32
 NUM_PATIENTS, NUM_TRAINING_PATIENTS = 40, 20

@@ -25,12 +25,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from gastritis_gan.data.cohort import read_cohort
-from gastritis_gan.data.patches import PatchGeometry
-from gastritis_gan.data.phantom.cohort import write_phantom_cohort
-from gastritis_gan.data.prepare import prepare_store
-from gastritis_gan.data.split import split_patients
-from gastritis_gan.data.store_settings import StoreSettings
+from gastritis_gan.cohort.cohort import read_cohort
+from gastritis_gan.phantom.cohort import write_phantom_cohort
+from gastritis_gan.store.patches import PatchGeometry
+from gastritis_gan.store.prepare import prepare_store
+from gastritis_gan.store.split import split_patients
+from gastritis_gan.store.store_settings import StoreSettings
 
 _DRAWN = 4
 

@@ -22,7 +22,6 @@ import numpy as np
 from gastritis_gan.cli.feature_step import FeatureStep
 from gastritis_gan.cli.patch_sources import patients_of, training_pools
 from gastritis_gan.config import load_config
-from gastritis_gan.data.store import Store
 from gastritis_gan.evaluation.decisions import decide
 from gastritis_gan.evaluation.patch_classifier import fit_classifier
 from gastritis_gan.evaluation.patch_sample import sample_features, whole
@@ -35,6 +34,7 @@ from gastritis_gan.evaluation.statistics import (
 )
 from gastritis_gan.evaluation.svm_settings import SvmSettings
 from gastritis_gan.evaluation.votes import Votes
+from gastritis_gan.store.store import Store
 
 NUM_FOLDS, NUM_DEALINGS = 5, 3
 SCALINGS = ("standard", "unit_length", "none")

@@ -19,11 +19,11 @@ from .generators import find_models
 from .options import PATH, config_option, store_option
 
 if TYPE_CHECKING:
-    from gastritis_gan.data.store import Store
     from gastritis_gan.evaluation.features.feature_extractor import FeatureExtractor
     from gastritis_gan.privacy.audit_generator import GeneratorFindings
     from gastritis_gan.privacy.audit_settings import AuditSettings
     from gastritis_gan.privacy.audit_subject import AuditSubject
+    from gastritis_gan.store.store import Store
 
 
 @click.command()
@@ -82,12 +82,12 @@ def audit(
     import importlib.metadata
 
     from gastritis_gan.config import config_to_dict
-    from gastritis_gan.data.work_folder import work_folder
     from gastritis_gan.files import new_folder, refuse_existing
     from gastritis_gan.privacy.audit_generator import (
         audit_generator,
         num_deciding_tests,
     )
+    from gastritis_gan.work_folder import work_folder
 
     refuse_existing(out)
     started = time.monotonic()

@@ -33,7 +33,7 @@ def cohort(folder: Path, csv_path: Path) -> None:
     Example:
       gastritis-gan cohort exports/pacs --out exports/pacs/cohort.csv
     """
-    from gastritis_gan.data.cohort_draft import (
+    from gastritis_gan.cohort.cohort_draft import (
         draft_cohort,
         left_out_path_of,
         write_draft,

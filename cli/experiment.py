@@ -10,7 +10,7 @@ from gastritis_gan.errors import InputError
 
 if TYPE_CHECKING:
     from gastritis_gan.config import ExperimentConfig
-    from gastritis_gan.data.store import Store
+    from gastritis_gan.store.store import Store
 
 
 def open_experiment(
@@ -23,7 +23,7 @@ def open_experiment(
             classes, patches, bits or numbers of patients than the config's.
     """
     from gastritis_gan.config import load_config
-    from gastritis_gan.data.store import Store
+    from gastritis_gan.store.store import Store
 
     config = load_config(config_path)
     store = Store.open(store_path)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from gastritis_gan.config import EvaluationConfig
-    from gastritis_gan.data.store import Store
     from gastritis_gan.evaluation.patch_block import PatchBlock
     from gastritis_gan.evaluation.training_set import TrainingSet
+    from gastritis_gan.store.store import Store
 
 
 class GanTrainPlan:

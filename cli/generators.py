@@ -10,7 +10,7 @@ from gastritis_gan.errors import InputError
 
 if TYPE_CHECKING:
     from gastritis_gan.config import ExperimentConfig
-    from gastritis_gan.data.store import Store
+    from gastritis_gan.store.store import Store
 
 Models = dict[tuple[str, str, int], tuple[Path, dict[str, Any]]]
 """From (model, target, training seed) to the version's folder and its card."""

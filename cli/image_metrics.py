@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from gastritis_gan.config import EvaluationConfig
-    from gastritis_gan.data.store import Store
     from gastritis_gan.evaluation.image_metrics.class_metrics import ClassMetrics
+    from gastritis_gan.store.store import Store
 
 
 @click.command()

@@ -30,13 +30,13 @@ def inspect(store_path: Path, folder: Path) -> None:
     Example:
       gastritis-gan inspect stores/phantom --out inspections/phantom
     """
-    from gastritis_gan.data.inspection import (
+    from gastritis_gan.files import refuse_existing
+    from gastritis_gan.store.inspection import (
         TABLES_FILE,
         inspect_store,
         table_beside_paper,
     )
-    from gastritis_gan.data.store import Store
-    from gastritis_gan.files import refuse_existing
+    from gastritis_gan.store.store import Store
 
     refuse_existing(folder)
     store = Store.open(store_path)

@@ -14,10 +14,10 @@ from .generators import Models
 if TYPE_CHECKING:
     import numpy as np
 
-    from gastritis_gan.data.store import Store
     from gastritis_gan.evaluation.labelled_image import LabelledImage
     from gastritis_gan.evaluation.patch_block import PatchBlock
     from gastritis_gan.evaluation.rows import Place
+    from gastritis_gan.store.store import Store
 
 Blocks = tuple["PatchBlock", ...]
 
@@ -149,8 +149,8 @@ def describe_generators(models: Models) -> list[dict[str, Any]]:
 
 def describe_store(store: Store, images: Sequence[LabelledImage]) -> dict[str, Any]:
     """Returns what a result says of its store."""
-    from gastritis_gan.data.store import FACTS_FILE
     from gastritis_gan.files import sha256_of_file
+    from gastritis_gan.store.store import FACTS_FILE
 
     num_test = sum(image.split == "test" for image in store.images)
     num_positive = sum(image.positive for image in images)

@@ -46,7 +46,7 @@ def phantom(out: pathlib.Path, num_patients: int, image_size: int, seed: int) ->
     Example:
       gastritis-gan phantom --out cohorts/phantom --patients 40 --seed 0
     """
-    from gastritis_gan.data.phantom.cohort import write_phantom_cohort
+    from gastritis_gan.phantom.cohort import write_phantom_cohort
 
     write_phantom_cohort(
         out, num_patients=num_patients, image_size=image_size, seed=seed

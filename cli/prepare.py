@@ -12,7 +12,7 @@ import click
 from gastritis_gan.errors import InputError
 
 if TYPE_CHECKING:
-    from gastritis_gan.data.store import Store
+    from gastritis_gan.store.store import Store
 
 
 @click.command()
@@ -85,9 +85,9 @@ def prepare(
       gastritis-gan prepare cohorts/phantom --config configs/phantom.yaml \\
         --out stores/phantom
     """
-    from gastritis_gan.data.cohort_error import CohortError
-    from gastritis_gan.data.duplicates import find_duplicates
-    from gastritis_gan.data.pseudonym import key_path_of
+    from gastritis_gan.cohort.cohort_error import CohortError
+    from gastritis_gan.store.duplicates import find_duplicates
+    from gastritis_gan.store.pseudonym import key_path_of
 
     was_there = store_path.exists()
     try:
@@ -126,12 +126,12 @@ def _prepare(
     window: int | str | None,
     discard_key: bool,
 ) -> Store:
+    from gastritis_gan.cohort.cohort import read_cohort
+    from gastritis_gan.cohort.size_rule import SizeRule
     from gastritis_gan.config import load_config
-    from gastritis_gan.data.cohort import read_cohort
-    from gastritis_gan.data.prepare import prepare_store
-    from gastritis_gan.data.size_rule import SizeRule
-    from gastritis_gan.data.split import split_patients
-    from gastritis_gan.data.store_settings import StoreSettings
+    from gastritis_gan.store.prepare import prepare_store
+    from gastritis_gan.store.split import split_patients
+    from gastritis_gan.store.store_settings import StoreSettings
 
     config = load_config(config_path)
     checked = read_cohort(
@@ -167,7 +167,7 @@ def _prepare(
 
 def _summary(store: Store) -> str:
     """Returns a table of what each patch set and split holds."""
-    from gastritis_gan.data.patch_counts import count_sets
+    from gastritis_gan.store.patch_counts import count_sets
 
     width = max(map(len, (store.positive, store.negative, "patch set")))
     sides = max(map(len, store.splits))

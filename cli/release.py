@@ -14,7 +14,7 @@ from gastritis_gan.errors import InputError
 from .options import PATH
 
 if TYPE_CHECKING:
-    from gastritis_gan.serving.release.release_part import ReleasePart
+    from gastritis_gan.releases.release_part import ReleasePart
 
 
 @click.command()
@@ -111,7 +111,7 @@ def release(
         --format dicom --accept-risk "artificial cohort" --out releases/phantom_dicom
     """
     from gastritis_gan.files import refuse_existing
-    from gastritis_gan.serving.release.release_facts import ReleaseFacts
+    from gastritis_gan.releases.release_facts import ReleaseFacts
 
     refuse_existing(out)
     parts = _parts(models, per_class, counts, paper_mix=paper_mix, seed=seed)
@@ -137,7 +137,7 @@ def release(
         table=None if results_dir is None else _read_table(results_dir, parts),
     )
 
-    from gastritis_gan.serving.release.write_release import write_release
+    from gastritis_gan.releases.write_release import write_release
 
     write_release(parts, out, facts, image_format=image_format, truncation=truncation)
     total = sum(part.count for part in parts)
@@ -157,13 +157,13 @@ def _parts(
     paper_mix: bool,
     seed: int,
 ) -> list[ReleasePart]:
-    from gastritis_gan.serving.layout import find_version, highest_versions
-    from gastritis_gan.serving.release.release_part import (
+    from gastritis_gan.releases.release_part import (
         balanced_counts,
         keep_paper_mix,
         read_models,
         release_parts,
     )
+    from gastritis_gan.serving.layout import find_version, highest_versions
 
     folders = [highest_versions(path) or [find_version(path)] for path in models]
     cards = read_models([folder for found in folders for folder in found])

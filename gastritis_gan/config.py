@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import yaml
 
-from gastritis_gan.data.patches import PatchGeometry
 from gastritis_gan.errors import InputError
 from gastritis_gan.privacy.audit_settings import AuditSettings
+from gastritis_gan.store.patches import PatchGeometry
 from gastritis_gan.typed_config import from_plain, require, require_at_least, to_plain
 
 ExtractorName = Literal[

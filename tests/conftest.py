@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.helpers.cohorts import make_cohort as make_cohort
+from tests.helpers.cohorts import make_store as make_store
+
 # As the command line does, and before TensorFlow is imported: a command that is called
 # in one test must not change the arithmetic of processes that other tests start.
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"

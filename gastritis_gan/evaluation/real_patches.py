@@ -7,13 +7,13 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.data.patch_reader import read_patches
-from gastritis_gan.data.store import Store
 from gastritis_gan.evaluation.patch_block import (
     PATCHES_PER_BLOCK,
     PatchBlock,
     content_key,
 )
+from gastritis_gan.store.patch_reader import read_patches
+from gastritis_gan.store.store import Store
 
 
 def real_blocks(

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.data.store import Store
+from gastritis_gan.store.store import Store
 
 _HELD_OUT_STREAM = 0
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from gastritis_gan.data.store import Store
 from gastritis_gan.privacy.audit_generator import GeneratorFindings
 from gastritis_gan.privacy.closest_pairs import closest_pairs
 from gastritis_gan.privacy.decision import overall
@@ -20,6 +19,7 @@ from gastritis_gan.privacy.similarity_space import (
     joint_copy_rate_bound,
     joint_power,
 )
+from gastritis_gan.store.store import Store
 
 
 def audit_document(

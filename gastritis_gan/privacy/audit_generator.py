@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.data.store import Store
 from gastritis_gan.evaluation.features.feature_extractor import FeatureExtractor
 from gastritis_gan.privacy.audit_cohort import AuditCohort, choose_cohort
 from gastritis_gan.privacy.audit_samples import draw_samples, shrink
@@ -43,6 +42,7 @@ from gastritis_gan.privacy.standardized import (
     stand_out,
     standardize_rows,
 )
+from gastritis_gan.store.store import Store
 
 MIN_DEVIATION = 2 / 255  # of the range: what is flatter shows nobody
 _MIN_PATIENTS = 2  # per group, for any statistic

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.data.area_resize import AreaResize
+from gastritis_gan.area_resize import AreaResize
 from gastritis_gan.privacy.audit_subject import AuditSubject
 from gastritis_gan.privacy.kept_array import kept_rows
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.data.area_resize import AreaResize
-from gastritis_gan.data.store import Store
+from gastritis_gan.area_resize import AreaResize
+from gastritis_gan.store.store import Store
 
 
 def read_dense_windows(

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.data.store import Store
 from gastritis_gan.evaluation.features.feature_extractor import FeatureExtractor
 from gastritis_gan.privacy.audit_cohort import AuditCohort
 from gastritis_gan.privacy.dense_windows import read_dense_windows
@@ -16,6 +15,7 @@ from gastritis_gan.privacy.feature_matcher import closeness, nearest_distances
 from gastritis_gan.privacy.kept_array import kept_array, kept_rows
 from gastritis_gan.privacy.patch_match import FLIPS, flip_patches
 from gastritis_gan.progress import progress_bar
+from gastritis_gan.store.store import Store
 
 _FLIP_INVARIANT = ("texture",)  # no flip changes its features
 _MEAN, _DEVIATION = 0.5, 0.15  # every patch gets them

@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.data.patch_reader import read_patches
-from gastritis_gan.data.store import Store
 from gastritis_gan.privacy.audit_cohort import AuditCohort
 from gastritis_gan.privacy.audit_settings import AuditSettings
 from gastritis_gan.privacy.audit_subject import AuditSubject
@@ -20,6 +18,8 @@ from gastritis_gan.privacy.membership import (
     measure_control,
     measure_membership,
 )
+from gastritis_gan.store.patch_reader import read_patches
+from gastritis_gan.store.store import Store
 
 _WHITE_BOX_PATCHES = 16  # per patient
 _PATCH_STREAM = 7

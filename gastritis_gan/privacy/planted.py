@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.data.area_resize import area_resize
-from gastritis_gan.data.store import Store
+from gastritis_gan.area_resize import area_resize
 from gastritis_gan.privacy.audit_cohort import AuditCohort
 from gastritis_gan.privacy.patch_match import flip_patches
+from gastritis_gan.store.store import Store
 
 NOISE_DB = 20.0  # signal to noise: the noise has a tenth of the patch's deviation
 _CONTRAST = (0.7, 1.3)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from gastritis_gan.data.store import Store
 from gastritis_gan.privacy.audit_generator import GeneratorFindings
 from gastritis_gan.privacy.charts import exposure_chart, roc_chart
 from gastritis_gan.privacy.closest_pairs import closest_pairs, draw_pairs
@@ -16,6 +15,7 @@ from gastritis_gan.privacy.html_parts import (
     picture,
     table,
 )
+from gastritis_gan.store.store import Store
 
 
 def memorisation_section(found: GeneratorFindings, facts: dict[str, Any]) -> list[str]:

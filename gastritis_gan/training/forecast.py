@@ -12,9 +12,9 @@ import keras
 import tensorflow as tf
 
 from gastritis_gan.config import ExperimentConfig
-from gastritis_gan.data.store import Store
 from gastritis_gan.names import ModelName, Target
 from gastritis_gan.progress import clock, progress_bar
+from gastritis_gan.store.store import Store
 from gastritis_gan.training.distribution import Distribution
 from gastritis_gan.training.graph_cost import forward_cost
 from gastritis_gan.training.plan import group_size, num_parts

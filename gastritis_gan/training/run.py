@@ -12,10 +12,10 @@ import keras
 import tensorflow as tf
 
 from gastritis_gan.config import ExperimentConfig, dump_config, load_config
-from gastritis_gan.data.store import Store
 from gastritis_gan.errors import InputError
 from gastritis_gan.names import ModelName, Target
 from gastritis_gan.progress import progress_bar
+from gastritis_gan.store.store import Store
 from gastritis_gan.training.branching import copy_history, last_common_state
 from gastritis_gan.training.checkpoint import load_latest_checkpoint, save_checkpoint
 from gastritis_gan.training.distribution import Distribution

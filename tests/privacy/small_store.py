@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from gastritis_gan.data.patches import PatchGeometry
-from gastritis_gan.data.store import StoredImage
+from gastritis_gan.store.patches import PatchGeometry
+from gastritis_gan.store.store import StoredImage
 
 SIDE = 96
 RESOLUTION = 16

@@ -14,8 +14,7 @@ from gastritis_gan.errors import InputError
 from gastritis_gan.files import sha256_of_file
 from gastritis_gan.serving import saved_model
 from gastritis_gan.serving.saved_model import export_generator
-
-from .conftest import make_generator
+from tests.helpers.exported_models import make_generator
 
 HERE = Path(__file__).parent
 SEEDS = np.array([0, 7, -1, 2**63 - 1, 7], np.int64)

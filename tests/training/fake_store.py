@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gastritis_gan.data.patches import PatchGeometry
+from gastritis_gan.store.patches import PatchGeometry
 
 
 class FakeStore:

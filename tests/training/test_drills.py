@@ -93,7 +93,7 @@ def test_nothing_but_damaged_patches_stops_at_the_last_good_checkpoint(
 
 
 def spoil(monkeypatch, is_spoilt):
-    from gastritis_gan.data import dataset
+    from gastritis_gan.store import dataset
 
     read_patches = dataset.read_patches
     calls = iter(range(10**6))

@@ -1,0 +1,160 @@
+"""Reads a DICOM image as grey values."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from gastritis_gan.cohort.cohort_error import quoting
+from gastritis_gan.cohort.dicom.decoding import decode_frame
+from gastritis_gan.cohort.dicom.display import DISPLAY_KEYWORDS, display_values
+from gastritis_gan.cohort.dicom.functional_groups import (
+    FUNCTIONAL_GROUPS,
+    apply_display_macros,
+)
+from gastritis_gan.cohort.dicom.header import num_frames, read_header, values_of
+from gastritis_gan.cohort.dicom.refusal import refusal
+from gastritis_gan.errors import InputError
+
+_logger = logging.getLogger(__name__)
+
+# Shapes that leave a border of the image without anatomy (PS3.3 C.7.6.11, C.8.7.3).
+_BORDERS = {
+    "ShutterShape": "(0018,1600) ShutterShape",
+    "CollimatorShape": "(0018,1700) CollimatorShape",
+}
+_BORDER_SHAPES = ("RECTANGULAR", "CIRCULAR", "POLYGONAL")  # no other text in the log
+_PIXELS_AT_ONCE = 1 << 16
+
+
+def read_dicom(
+    path: Path,
+    *,
+    bits: int,
+    frame: int | None = None,
+    window: int | str | None = None,
+) -> np.ndarray:
+    """Reads a DICOM image as a viewer would show it.
+
+    Modality LUT or rescale, VOI LUT or first window (without one: the 0.5th and 99.5th
+    percentile become black and white), MONOCHROME1 inversion, padding black,
+    quantisation (PS3.3 C.11.1, C.11.2, C.7.6.3.1.2, C.7.5.1.1.2).
+
+    Args:
+        path: The file.
+        bits: 8 or 16 bits per pixel of the result.
+        frame: Number of the frame, from 1; needed where there are several.
+        window: Number or explanation of the VOI LUT or window; None: the first.
+
+    Returns:
+        ndarray of uint8 or uint16 of shape (height, width); 0 is black.
+
+    Raises:
+        InputError: The file is not DICOM, holds no single greyscale image, is damaged,
+            or is compressed in a way that no installed decoder knows.
+    """
+    header, pixels = decode_dicom(path, frame=frame)
+    # Pixels have at most 65,536 values: evaluate the chain once per value.
+    smallest = int(pixels.min())
+    num_values = int(pixels.max()) - smallest + 1
+    counts = np.zeros(num_values, np.int64)
+    for index in _indices(pixels, smallest):
+        counts += np.bincount(index, minlength=num_values)
+    stored_values = np.arange(smallest, smallest + num_values)
+    with refusal(path, "the look-up tables or the window cannot be applied"):
+        shown = display_values(stored_values, counts, header, window=window)  # [0, 1]
+    quantised = np.rint(shown * (2**bits - 1)).astype(f"uint{bits}")
+    image = np.empty(pixels.size, quantised.dtype)
+    start = 0
+    for index in _indices(pixels, smallest):
+        image[start : start + index.size] = quantised[index]
+        start += index.size
+    return image.reshape(pixels.shape)
+
+
+def decode_dicom(path: Path, *, frame: int | None = None) -> tuple[Dataset, np.ndarray]:
+    """Reads the attributes of the display chain and the stored pixel values.
+
+    Returns:
+        The attributes, and an ndarray of an 8- or 16-bit integer dtype and of shape
+        (height, width).
+
+    Raises:
+        InputError: As `read_dicom`.
+    """
+    header = read_header(path, (*DISPLAY_KEYWORDS, *_BORDERS, *FUNCTIONAL_GROUPS))
+    with refusal(path, "cannot be read as DICOM"):
+        _check_is_grey(header)
+        frame = _chosen_frame(header, frame)
+        apply_display_macros(header, frame=frame)
+    _warn_of_borders(header)
+    return header, decode_frame(path, header, frame=frame)
+
+
+def _indices(pixels: np.ndarray, smallest: int) -> Iterator[np.ndarray]:
+    """Yields `pixels - smallest`, some at a time: as a whole it is 32 bits a pixel."""
+    flat = pixels.reshape(-1)
+    for start in range(0, flat.size, _PIXELS_AT_ONCE):
+        yield flat[start : start + _PIXELS_AT_ONCE].astype(np.int32) - smallest
+
+
+def _check_is_grey(header: Dataset) -> None:
+    photometric = header.get("PhotometricInterpretation")
+    if header.get("SamplesPerPixel", 1) != 1 or photometric not in (
+        "MONOCHROME1",
+        "MONOCHROME2",
+    ):
+        raise quoting(
+            "(0028,0004) PhotometricInterpretation is not greyscale; only MONOCHROME1 "
+            "and MONOCHROME2 with one sample a pixel are read.",
+            photometric,
+        )
+    allocated, stored = header.get("BitsAllocated"), header.get("BitsStored")
+    if allocated not in (8, 16):
+        raise InputError(
+            f"(0028,0100) BitsAllocated is {allocated}; only 8 and 16 are read."
+        )
+    if stored is None or not 1 <= stored <= allocated:
+        raise InputError(
+            f"(0028,0101) BitsStored is {stored}; it must be 1 to {allocated}."
+        )
+    if header.get("HighBit", stored - 1) != stored - 1:
+        raise InputError(
+            f"(0028,0102) HighBit is {header.get('HighBit')} with {stored} bits "
+            "stored; PS3.5 8.1.1 allows BitsStored - 1 only."
+        )
+    if header.get("PixelRepresentation") not in (0, 1):
+        raise InputError(
+            f"(0028,0103) PixelRepresentation is {header.get('PixelRepresentation')}; "
+            "it must be 0 or 1."
+        )
+
+
+def _chosen_frame(header: Dataset, frame: int | None) -> int:
+    frames = num_frames(header)
+    if frame is None and frames != 1:
+        raise InputError(
+            f"(0028,0008) NumberOfFrames is {frames}; name one of them by its number, "
+            f"from #1 to #{frames} after the file name."
+        )
+    return 1 if frame is None else frame
+
+
+def _warn_of_borders(header: Dataset) -> None:
+    for keyword, name in _BORDERS.items():
+        for shape in values_of(header, keyword)[:1]:
+            _warn_once(f"{name} {shape}" if shape in _BORDER_SHAPES else name)
+
+
+@functools.cache  # detectors say so in every image
+def _warn_once(shape: str) -> None:
+    _logger.warning(
+        "At least one DICOM image states a %s: it has a border without anatomy, which "
+        "is kept as it is.",
+        shape,
+    )

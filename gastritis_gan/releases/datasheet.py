@@ -1,0 +1,140 @@
+"""The page that explains a release to those who find it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gastritis_gan import __version__
+from gastritis_gan.releases.release_facts import ReleaseFacts
+from gastritis_gan.releases.release_part import ReleasePart
+
+_FORMATS = {
+    "png": "`images/CLASS/NUMBER.png`, 8-bit greyscale PNG",
+    "tfrecord": "`images/*.tfrecord`, up to 1,000 `tf.train.Example` each: "
+    "`image/encoded` (8-bit greyscale PNG), `image/class/label`, `image/class/text`, "
+    "`generator/seed` and more",
+    "dicom": "`images/CLASS/NUMBER.dcm`, DICOM Secondary Capture, 8-bit MONOCHROME2, "
+    "Synthetic Data (0008,001C) = YES, the generator's hash in the Contributing "
+    "Equipment Sequence (0018,A001)",
+}
+
+
+def datasheet(
+    parts: Sequence[ReleasePart],
+    facts: ReleaseFacts,
+    *,
+    image_format: str,
+    truncation: float,
+) -> str:
+    """Returns the datasheet as Markdown."""
+    sections = {
+        "What it is": _what(parts, image_format),
+        "Composition": _composition(parts),
+        "How it was made": _how(parts, truncation),
+        "What it is good for": _worth(facts),
+        "Privacy": _privacy(facts),
+        "Limits": _LIMITS,
+        "Licence": facts.licence
+        or "None was stated: ask the publisher before any use beyond reading.",
+        "Make it again": _again(facts),
+    }
+    body = "".join(f"\n## {title}\n\n{text}\n" for title, text in sections.items())
+    return f"# {facts.title}\n{body}"
+
+
+_LIMITS = (
+    "- No image shows a patient, and none is of use for the care of one.\n"
+    "- The label of an image is the class that its generator was trained on; no "
+    "physician has read the images.\n"
+    "- A generator shows what its training images showed: one hospital's devices, "
+    "technique and patients, and less variety than they have.\n"
+    "- Do not mix these images into data that will be reported as real."
+)
+
+
+def _what(parts: Sequence[ReleasePart], image_format: str) -> str:
+    size = parts[0].card["resolution"]
+    total = sum(part.count for part in parts)
+    classes = sorted({part.card["class_name"] for part in parts})
+    return (
+        f"{total:,} synthetic patches of double-contrast gastric radiographs, {size} x "
+        f"{size} pixels, of the classes {', '.join(classes)}. All were drawn from "
+        "generative adversarial networks; none is a photograph of a patient.\n\n"
+        f"- Images: {_FORMATS[image_format]}.\n"
+        "- `manifest.csv`: file, class, generator, its version and hash, seed, "
+        "truncation and SHA-256 of the pixels of each image.\n"
+        "- `SHA256SUMS`: of every file; check them with `sha256sum -c SHA256SUMS`.\n"
+        "- `release.json`: this page for machines."
+    )
+
+
+def _composition(parts: Sequence[ReleasePart]) -> str:
+    lines = ["| class | images | generator | kind | seeds |", "|---|---|---|---|---|"]
+    for part in parts:
+        last = part.seed + part.count - 1
+        lines.append(
+            f"| {part.card['class_name']} | {part.count:,} | {part.origin} | "
+            f"{part.card.get('model', '')} | {part.seed} to {last} |"
+        )
+    return "\n".join(lines)
+
+
+def _how(parts: Sequence[ReleasePart], truncation: float) -> str:
+    lines = [
+        f"gastritis-gan {__version__} drew one image per seed with truncation "
+        f"{truncation:g} (1: as trained). The generators, each with the SHA-256 of its "
+        "graph and weights:",
+        "",
+    ]
+    for part in parts:
+        shown = part.card.get("num_images")
+        seen = f", after {shown:,} training images" if isinstance(shown, int) else ""
+        lines.append(f"- {part.origin}{seen}: `{part.model_hash}`")
+    lines += [
+        "",
+        "They were trained on the training patients of one cohort, whose split has the "
+        f"hash `{parts[0].card.get('split_hash')}`. Their settings are in "
+        "`release.json`.",
+    ]
+    return "\n".join(lines)
+
+
+def _worth(facts: ReleaseFacts) -> str:
+    if facts.table is None:
+        return (
+            "Not measured. Whether a classifier trained on these images works on real "
+            "ones is unknown."
+        )
+    lowered = "\n".join(
+        f"##{line}" if line.startswith("#") else line
+        for line in facts.table.strip().splitlines()
+    )
+    return (
+        "Measured on the cohort's test patients, who took no part in the training:\n\n"
+        f"{lowered}"
+    )
+
+
+def _privacy(facts: ReleaseFacts) -> str:
+    lines = []
+    if facts.audit is not None:
+        lines.append(
+            f"Verdict of the privacy audit of exactly these generators: "
+            f"**{facts.audit['verdict']}** (`audit.json` has the SHA-256 "
+            f"`{facts.audit['sha256']}`)."
+        )
+        lines += [f"- {reason}" for reason in facts.audit["reasons"]]
+    else:
+        lines.append("There was no privacy audit of these generators.")
+    if facts.accepted_risk is not None:
+        lines += ["", f"Published all the same, because: {facts.accepted_risk}"]
+    return "\n".join(lines)
+
+
+def _again(facts: ReleaseFacts) -> str:
+    return (
+        "With the same exported generators:\n\n"
+        f"    {facts.command}\n\n"
+        "On the same machine every file comes out the same; on another one an image "
+        "may differ by one grey level."
+    )

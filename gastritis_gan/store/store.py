@@ -1,0 +1,330 @@
+"""The store: a cohort after de-identification (docs/store-format.md)."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from gastritis_gan.errors import InputError
+from gastritis_gan.files import read_json
+from gastritis_gan.store.patches import PatchGeometry
+from gastritis_gan.store.split import hash_keyed_split, hash_split
+from gastritis_gan.store.stored_pixels import (
+    NPY_SUFFIX,
+    PNG_SUFFIX,
+    is_cut_short,
+    read_pixels,
+)
+
+FORMAT = "gastritis-gan store"
+FORMAT_VERSION = 4
+FACTS_FILE = "store.json"
+PATCHES_FILE = "patches.npz"
+IMAGES_FOLDER = "images"
+OUTLINES_FOLDER = "outlines"
+PATCH_SETS = ("positive", "negative", "outside")
+SPLITS = ("train", "validation", "test")
+
+_OLDEST_VERSION = 1  # has no outlines and no hashes of the inputs
+_LAST_WITH_KEYED_SPLIT = _LAST_WITHOUT_BORDER_TEXT = 2
+_LAST_WITHOUT_COMPRESSION = 3
+_PATCH_COLUMNS = ("image", "row", "column", "pixels_inside")
+_BORDER_TEXT = "border_text"  # a column since version 3
+_FEW_IMAGES = 4  # enough for whoever reads one image after the other
+_MOST_KEPT_BYTES = 4 << 30
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StoredImage:
+    """One image of a store.
+
+    Attributes:
+        key: Pseudonym of the image and name of its file.
+        patient: Pseudonym of the patient.
+        label: "positive" or "negative".
+        split: "train", "validation" or "test".
+        height: Pixels.
+        width: Pixels.
+        sha256: Of the pixels as a `.npy` file, 64 hexadecimal digits.
+        size_change: "none", "padded" or "rescaled", by `cohort.other_sizes`.
+        burned_in: "yes", "no" or "not stated", from BurnedInAnnotation.
+    """
+
+    key: str
+    patient: str
+    label: str
+    split: str
+    height: int
+    width: int
+    sha256: str
+    size_change: str = "none"
+    burned_in: str = "not stated"
+
+
+class Store:
+    """A de-identified cohort: images, virtual patches and a patient-level split.
+
+    Use `Store.open`.
+
+    Attributes:
+        path: The folder.
+        split_hash: 64 hexadecimal digits; equal only for equal images, labels,
+            patients and split in the same order.
+        positive: Name of the positive class.
+        negative: Name of the negative class.
+        geometry: Size, stride and sets of the patches.
+        bits: 8 or 16 bits per pixel; pixels use the full range.
+        images: The images; the patch table refers to their positions.
+        splits: "train", "validation" if there is one, and "test".
+        patch_image: ndarray of int32 of shape (n_patches,), ascending positions in
+            `images`.
+        patch_row: ndarray of int32 of shape (n_patches,), top row in pixels.
+        patch_column: ndarray of int32 of shape (n_patches,), left column in pixels.
+        patch_coverage: ndarray of float32 of shape (n_patches,), the fraction of a
+            patch under the outline; NaN in an image without outline.
+        patch_inside: ndarray of bool of shape (n_patches,), True inside the organ.
+        patch_outside: ndarray of bool of shape (n_patches,), True outside the organ.
+        patch_excluded: ndarray of bool of shape (n_patches,), True outside the organ
+            where text-like structure in the border excludes the patch from all sets.
+    """
+
+    def __init__(
+        self, path: Path, facts: dict[str, Any], patches: dict[str, np.ndarray]
+    ) -> None:
+        self.path = path
+        self.split_hash: str = facts["split_hash"]
+        self._format_version: int = facts["format_version"]
+        self.positive: str = facts["positive"]
+        self.negative: str = facts["negative"]
+        self.geometry = PatchGeometry(**facts["patches"])
+        self.bits: int = facts["bits"]
+        self.images = tuple(StoredImage(**image) for image in facts["images"])
+        self.patch_image = patches["image"]
+        self.patch_row = patches["row"]
+        self.patch_column = patches["column"]
+        counts = patches["pixels_inside"]
+        area = self.geometry.patch_size**2
+        is_known = counts >= 0
+        self.patch_coverage = np.where(is_known, counts / area, np.nan).astype("f4")
+        self.patch_inside = is_known & self.geometry.is_inside(counts)
+        is_outside = is_known & self.geometry.is_outside(counts)
+        self.patch_excluded = is_outside & (patches[_BORDER_TEXT] != 0)
+        self.patch_outside = is_outside & ~self.patch_excluded
+        found = {image.split for image in self.images}
+        self.splits = tuple(split for split in SPLITS if split in found)
+        self._first_patch = np.searchsorted(
+            self.patch_image, np.arange(len(self.images) + 1)
+        )
+        self._suffix = (
+            NPY_SUFFIX
+            if self._format_version <= _LAST_WITHOUT_COMPRESSION
+            else PNG_SUFFIX
+        )
+        self._cached_image = functools.lru_cache(_FEW_IMAGES)(self._read_image)
+
+    @classmethod
+    def open(cls, path: Path) -> Store:
+        """Opens a store and checks that it is whole; pixels are not read.
+
+        Raises:
+            InputError: `path` is no store, has another format version, or is damaged.
+        """
+        if not (path / FACTS_FILE).is_file():
+            raise InputError(
+                f"{path} is not a store: it has no {FACTS_FILE}. Make one with "
+                "`gastritis-gan prepare`."
+            )
+        facts = read_json(path / FACTS_FILE)
+        if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+            raise InputError(f"{path / FACTS_FILE} does not describe a store.")
+        version = facts.get("format_version")
+        if version not in range(_OLDEST_VERSION, FORMAT_VERSION + 1):
+            raise InputError(
+                f"{path} has format version {version}; this program reads versions "
+                f"{_OLDEST_VERSION} to {FORMAT_VERSION}. Use the gastritis-gan that "
+                "made it, or prepare the cohort again with this one."
+            )
+        try:
+            store = cls(
+                path, facts, _read_patches(path / PATCHES_FILE, facts["format_version"])
+            )
+            problem = store._find_damage()
+        except (KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile) as error:
+            problem = f"{type(error).__name__}: {error}"
+        if problem:
+            raise InputError(
+                f"{path} is damaged ({problem}). Prepare the cohort again."
+            )
+        return store
+
+    def image(self, index: int) -> np.ndarray:
+        """Returns an image; the last few stay in memory.
+
+        Args:
+            index: Position in `images`.
+
+        Returns:
+            Read-only ndarray of uint8 or uint16 of shape (height, width).
+
+        Raises:
+            InputError: The file is not what the store says.
+        """
+        return self._cached_image(int(index))
+
+    def keep_images(self) -> None:
+        """Lets images stay in memory, for whoever reads patches in random order.
+
+        They are decoded when they are first read. When they take more than 4 GiB,
+        those that were not read for longest are decoded again.
+        """
+        largest = max(image.height * image.width for image in self.images)
+        number = max(_FEW_IMAGES, _MOST_KEPT_BYTES // (largest * self.bits // 8))
+        self._cached_image = functools.lru_cache(number)(self._read_image)
+
+    def outline(self, index: int) -> np.ndarray | None:
+        """Returns the outline of the organ in an image, None where the store has none.
+
+        Args:
+            index: Position in `images`.
+
+        Returns:
+            ndarray of bool of shape (height, width), True inside the organ.
+
+        Raises:
+            InputError: The file is damaged.
+        """
+        image = self.images[index]
+        path = self.path / OUTLINES_FOLDER / f"{image.key}.png"
+        if not path.is_file():
+            return None
+        try:
+            with Image.open(path, formats=("PNG",)) as file:
+                mask = np.array(file, dtype=bool)
+        except (OSError, ValueError, SyntaxError) as error:
+            raise InputError(f"{path} is damaged ({error}).") from None
+        if mask.shape != (image.height, image.width):
+            raise InputError(f"{path} is damaged: its size is not its image's.")
+        return mask
+
+    def window(self, index: int) -> np.ndarray:
+        """Returns a patch as a read-only view of its image.
+
+        Args:
+            index: Row of the patch table.
+
+        Returns:
+            ndarray of uint8 or uint16 of shape (patch_size, patch_size).
+        """
+        size = self.geometry.patch_size
+        row, column = self.patch_row[index], self.patch_column[index]
+        image = self.image(self.patch_image[index])
+        return image[row : row + size, column : column + size]
+
+    def patch_set(self, name: str, split: str) -> np.ndarray:
+        """Returns the patches of a patch set.
+
+        Args:
+            name: "positive" or "negative" (inside the organ, of an image with that
+                label) or "outside" (of any image).
+            split: "train", "validation" (empty unless the config asks for validation
+                patients) or "test".
+
+        Returns:
+            ndarray of int64 of shape (n,), ascending rows of the patch table.
+
+        Raises:
+            ValueError: There is no such patch set or split.
+        """
+        if name not in PATCH_SETS:
+            raise ValueError(f"`name` must be one of {PATCH_SETS}. Received: {name!r}")
+        if split not in SPLITS:
+            raise ValueError(f"`split` must be one of {SPLITS}. Received: {split!r}")
+        is_wanted = np.array(
+            [
+                image.split == split and name in ("outside", image.label)
+                for image in self.images
+            ]
+        )
+        in_set = self.patch_outside if name == "outside" else self.patch_inside
+        return np.flatnonzero(in_set & is_wanted[self.patch_image])
+
+    def patches_of_image(self, index: int, *, inside_only: bool) -> np.ndarray:
+        """Returns the patches of one image.
+
+        Args:
+            index: Position in `images`.
+            inside_only: Leave out boundary and outside patches.
+
+        Returns:
+            ndarray of int64 of shape (n,), ascending rows of the patch table.
+        """
+        patches = np.arange(self._first_patch[index], self._first_patch[index + 1])
+        return patches[self.patch_inside[patches]] if inside_only else patches
+
+    def _read_image(self, index: int) -> np.ndarray:
+        image = self.images[index]
+        path = self._image_path(image)
+        try:
+            return read_pixels(path, (image.height, image.width), image.sha256)
+        except (OSError, ValueError, SyntaxError) as error:
+            raise InputError(
+                f"{path} is damaged ({error}). Prepare the cohort again."
+            ) from None
+
+    def _image_path(self, image: StoredImage) -> Path:
+        return self.path / IMAGES_FOLDER / (image.key + self._suffix)
+
+    def _hash_of_images(self) -> str:
+        if self._format_version <= _LAST_WITH_KEYED_SPLIT:
+            return hash_keyed_split(
+                (i.key, i.sha256, i.label, i.split) for i in self.images
+            )
+        return hash_split((i.sha256, i.label, i.split, i.patient) for i in self.images)
+
+    def _find_damage(self) -> str:
+        """Returns what is wrong with the store, or nothing."""
+        if self._hash_of_images() != self.split_hash:
+            return f"the images in {FACTS_FILE} do not give its split_hash"
+        position = self.patch_image
+        if position.size and (
+            position[0] < 0
+            or position[-1] >= len(self.images)
+            or (np.diff(position) < 0).any()
+        ):
+            return f"{PATCHES_FILE} does not follow the order of the images"
+        size = self.geometry.patch_size
+        height = np.array([i.height for i in self.images])[position]
+        width = np.array([i.width for i in self.images])[position]
+        if (
+            (self.patch_row < 0).any()
+            or (self.patch_column < 0).any()
+            or (self.patch_row + size > height).any()
+            or (self.patch_column + size > width).any()
+        ):
+            return f"{PATCHES_FILE} has a patch that leaves its image"
+        for image in self.images:
+            num_bytes = image.height * image.width * self.bits // 8
+            if is_cut_short(self._image_path(image), num_bytes):
+                return f"{self._image_path(image).name} is too short"
+        return ""
+
+
+def _read_patches(path: Path, format_version: int) -> dict[str, np.ndarray]:
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+        patches = {name: archive[name] for name in _PATCH_COLUMNS}
+        patches[_BORDER_TEXT] = (
+            np.zeros_like(patches["image"])
+            if format_version <= _LAST_WITHOUT_BORDER_TEXT
+            else archive[_BORDER_TEXT]
+        )
+    if any(p.dtype != np.int32 or p.ndim != 1 for p in patches.values()):
+        raise ValueError(f"{path.name} does not hold int32 columns")
+    if len({p.size for p in patches.values()}) != 1:
+        raise ValueError(f"the columns of {path.name} differ in length")
+    return patches

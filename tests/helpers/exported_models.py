@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gastritis_gan.models.progressive_generator import ProgressiveGenerator
+from gastritis_gan.serving.saved_model import export_generator
+
+FACTS = {
+    "model": "lc_pggan",
+    "target": "positive",
+    "class_name": "gastritis",
+    "split_hash": "0" * 64,
+    "resolution": 16,
+    "latent_dim": 8,
+    "num_images": 1000,
+    "seed": 3,
+    "config": {"networks": {"latent_dim": 8}},
+}
+
+
+def make_generator(seed: int = 0) -> ProgressiveGenerator:
+    generator = ProgressiveGenerator(
+        16, latent_dim=8, fmap_base=64, fmap_max=16, seed=seed
+    )
+    rng = np.random.default_rng(seed)
+    for variable in generator.variables:  # initial biases are 0 and would hide a loss
+        variable.assign(variable + 0.1 * rng.normal(size=variable.shape))
+    return generator
+
+
+@pytest.fixture(scope="session")
+def generator() -> ProgressiveGenerator:
+    return make_generator()
+
+
+@pytest.fixture(scope="session")
+def facts() -> dict:
+    return FACTS
+
+
+@pytest.fixture(scope="session")
+def exported(generator, tmp_path_factory) -> Path:
+    """The folder of version 1; tests must not change it."""
+    return export_generator(
+        generator,
+        exported_dir=tmp_path_factory.mktemp("exported"),
+        name="small",
+        facts=FACTS,
+    )
+
+
+@pytest.fixture(scope="session")
+def other_exported(tmp_path_factory) -> Path:
+    """Like `exported`, with other weights."""
+    return export_generator(
+        make_generator(7),
+        exported_dir=tmp_path_factory.mktemp("other"),
+        name="small",
+        facts=FACTS,
+    )

@@ -1,0 +1,367 @@
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from gastritis_gan.cli.main import main
+from gastritis_gan.cohort.image_file import read_image
+from gastritis_gan.errors import InputError
+from gastritis_gan.store.inspection import count
+from gastritis_gan.store.patches import PatchGeometry
+from gastritis_gan.store.split import split_patients
+from gastritis_gan.store.store import PATCH_SETS
+from tests.helpers.cohorts import MARKER, organ_mask
+
+CONFIG = """
+cohort: {positive: dense, negative: fatty}
+patches: {patch_size: 16, stride: 8}
+split: {train_positive_patients: 2, train_negative_patients: 2}
+schedule: {final_resolution: 16}
+"""
+
+
+def _files_of(store) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(store.path)): path.read_bytes()
+        for path in store.path.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_pixels_are_stored_without_loss(make_cohort, make_store):
+    cohort = make_cohort()
+    for bits in (8, 16):
+        store = make_store(f"store{bits}", cohort=cohort, bits=bits)
+        stored = {store.image(i).tobytes() for i in range(len(store.images))}
+        read = {
+            read_image(path, bits=bits).tobytes()
+            for path in (cohort / MARKER).glob(f"{MARKER}[0-9]*")
+        }
+        assert stored == read
+        assert len(stored) == 12
+        assert store.image(0).dtype == f"uint{bits}"
+
+
+def test_no_identifier_reaches_the_store_the_log_or_the_progress(
+    make_cohort, make_store, caplog, capfd
+):
+    caplog.set_level(logging.DEBUG)
+    store = make_store("out", cohort=make_cohort(), workers=2)
+    files = _files_of(store)
+    assert len(files) == 26  # 12 images, 12 outlines, the patches, the facts
+    with zipfile.ZipFile(store.path / "patches.npz") as archive:
+        files |= {name: archive.read(name) for name in archive.namelist()}
+    for name, content in files.items():
+        for encoding in ("utf-8", "utf-16-le"):
+            assert MARKER.lower().encode(encoding) not in content.lower(), name
+        assert MARKER not in name
+        assert b"19010203" not in content
+    streams = capfd.readouterr()
+    assert MARKER not in caplog.text + streams.out + streams.err
+    assert "image/s" in streams.err
+
+
+def test_processes_and_repetition_change_nothing(make_cohort, make_store):
+    cohort = make_cohort()
+    one = make_store("store", cohort=cohort, workers=1)
+    files = _files_of(one)
+    one.path.rename(one.path.with_name("elsewhere"))
+    again = make_store("store", cohort=cohort, workers=2)  # finds the key again
+    assert _files_of(again) == files
+
+
+def test_only_the_pseudonyms_depend_on_the_key(make_cohort, make_store):
+    cohort = make_cohort()
+    one, other = make_store("a", cohort=cohort), make_store("b", cohort=cohort)
+    assert not {i.key for i in one.images} & {i.key for i in other.images}
+    assert not {i.patient for i in one.images} & {i.patient for i in other.images}
+    assert one.split_hash == other.split_hash
+    for name in ("label", "split", "sha256", "height"):
+        assert [getattr(i, name) for i in one.images] == [
+            getattr(i, name) for i in other.images
+        ]
+    np.testing.assert_array_equal(
+        one.patch_set("positive", "train"), other.patch_set("positive", "train")
+    )
+    np.testing.assert_array_equal(one.patch_coverage, other.patch_coverage)
+
+
+def test_the_order_of_the_images_is_not_that_of_the_cohort(make_store):
+    store = make_store()
+    labels = [image.label for image in store.images]
+    assert labels != sorted(labels)
+    assert labels != sorted(labels, reverse=True)
+    keys = [image.key for image in store.images]
+    assert keys != sorted(keys)
+
+
+def test_patients_never_straddle_the_split(make_store):
+    store = make_store()
+    splits: dict[str, set[str]] = {}
+    for image in store.images:
+        splits.setdefault(image.patient, set()).add(image.split)
+    assert all(len(found) == 1 for found in splits.values())
+    assert (
+        sorted(min(found) for found in splits.values()) == ["test"] * 2 + ["train"] * 4
+    )
+
+
+def test_validation_patients_are_apart_and_the_test_patients_stay(
+    make_cohort, make_store
+):
+    cohort = make_cohort()
+    without = make_store("without", cohort=cohort)
+    store = make_store("with", cohort=cohort, validation=1)
+    assert store.splits == ("train", "validation", "test")
+    assert store.split_hash != without.split_hash
+    sides = [
+        (a.split, b.split) for a, b in zip(store.images, without.images, strict=True)
+    ]
+    assert sorted(sides) == (
+        [("test", "test")] * 4
+        + [("train", "train")] * 4
+        + [("validation", "train")] * 4
+    )
+    for name in PATCH_SETS:
+        apart = [store.patch_set(name, split) for split in ("train", "validation")]
+        assert all(part.size for part in apart)
+        both = np.sort(np.concatenate(apart))
+        np.testing.assert_array_equal(both, without.patch_set(name, "train"))
+    rows = {
+        (row["set"], row["split"]): (row["patients"], row["images"])
+        for row in count(store)["patch_sets"]
+    }
+    assert rows[("positive", "validation")] == (1, 2)
+    assert rows[("outside", "validation")] == (2, 4)
+
+
+def test_the_patch_table_is_that_of_a_loop_over_the_outline(make_store):
+    store = make_store()
+    mask = organ_mask()
+    expected = [
+        (
+            number,
+            row,
+            column,
+            np.float32(mask[row : row + 16, column : column + 16].mean()),
+        )
+        for number in range(12)
+        for row in range(0, 49, 8)
+        for column in range(0, 49, 8)
+    ]
+    table = zip(
+        store.patch_image,
+        store.patch_row,
+        store.patch_column,
+        store.patch_coverage,
+        strict=True,
+    )
+    assert list(table) == expected
+
+
+def test_images_without_an_inside_patch_are_named_by_their_row(make_store, caplog):
+    make_store(geometry=PatchGeometry(patch_size=60, stride=4))
+    message = caplog.messages[0]
+    assert message.startswith("12 of 12 images have no patch inside the organ")
+    assert message.endswith("Rows of the cohort file: 2-13")
+
+
+def test_images_with_burned_in_text_are_named_by_their_row(
+    make_cohort, make_store, caplog
+):
+    cohort = make_cohort()
+    for number, stated in ((2, "YES"), (5, "NO"), (8, "MAYBE")):
+        path = cohort / MARKER / f"{MARKER}{number:02}.dcm"
+        dataset = pydicom.dcmread(path)
+        dataset.BurnedInAnnotation = stated
+        dataset.save_as(path)
+    store = make_store(cohort=cohort)
+    # Image 0 is in row 2; the PNG and TIFF files, 11 and 8 state nothing.
+    assert "1 of 12 images say that text is burned into the pixels" in caplog.text
+    assert caplog.text.count("Rows of the cohort file: 4\n") == 1
+    assert "Rows of the cohort file: 2-3, 5-6, 8-13\n" in caplog.text
+    stated = sorted(image.burned_in for image in store.images)
+    assert stated == ["no", *["not stated"] * 10, "yes"]
+    assert sorted(i["burned_in"] for i in count(store)["images"]) == stated
+
+
+def test_outside_patches_over_text_in_the_border_belong_to_no_set(
+    make_cohort, make_store
+):
+    cohort = make_cohort()
+    for path in (cohort / MARKER).glob("*.png"):
+        if path.name != f"{MARKER}.png":
+            pixels = np.full((64, 64), 40, np.uint8)
+            pixels[2:12:4, 2:30:4] = 255  # a grid of dots, as dense as letters
+            pixels[4:12:4, 4:30:4] = 255
+            Image.fromarray(pixels).save(path)
+    geometry = PatchGeometry(patch_size=16, stride=8, exclude_border_px=12)
+    store = make_store(cohort=cohort, geometry=geometry)
+    plain = make_store("plain", cohort=cohort)
+    excluded = store.patch_excluded
+    assert excluded.any()
+    np.testing.assert_array_equal(store.patch_outside | excluded, plain.patch_outside)
+    assert not plain.patch_excluded.any()
+    dotted = [i for i, image in enumerate(store.images) if store.image(i)[0, 0] == 40]
+    assert set(store.patch_image[excluded]) == set(dotted)
+    assert (store.patch_row[excluded] < 12).all()
+    for split in store.splits:
+        assert not set(store.patch_set("outside", split)) & set(
+            np.flatnonzero(excluded)
+        )
+    counted = sum(image["excluded"] for image in count(store)["images"])
+    assert counted == excluded.sum()
+
+
+def test_the_key_is_thrown_away_on_request(make_cohort, make_store, tmp_path):
+    cohort = make_cohort()
+    kept = make_store("kept", cohort=cohort)
+    store = make_store("store", cohort=cohort, discard_key=True)
+    assert not (tmp_path / "store.key").exists()
+    assert store.split_hash == kept.split_hash
+    assert make_store("kept", cohort=cohort, discard_key=True).images == kept.images
+    assert not (tmp_path / "kept.key").exists()
+    with pytest.raises(InputError, match="exists already"):
+        make_store("store", cohort=cohort)
+
+
+def _drop_outlines(cohort: Path, patients: set[str]) -> None:
+    path = cohort / "cohort.csv"
+    lines = path.read_text().splitlines()
+    for number, line in enumerate(lines):
+        image, patient, label, _ = line.split(",")
+        if patient in patients:
+            lines[number] = f"{image},{patient},{label},"
+    path.write_text("\n".join(lines))
+
+
+def _patients_of(cohort: Path) -> list[tuple[str, str]]:
+    lines = (cohort / "cohort.csv").read_text().splitlines()[1:]
+    return [(line.split(",")[1], line.split(",")[2]) for line in lines]
+
+
+def test_only_test_images_can_go_without_an_outline(make_cohort, make_store, tmp_path):
+    cohort = make_cohort()
+    splits = split_patients(
+        [
+            (patient, "positive" if label == "dense" else "negative")
+            for patient, label in _patients_of(cohort)
+        ],
+        train_positive_patients=2,
+        train_negative_patients=2,
+        seed=5,
+    )
+    test = {patient for patient, split in splits.items() if split == "test"}
+    _drop_outlines(cohort, test)
+    store = make_store(cohort=cohort)
+    for index, image in enumerate(store.images):
+        patches = store.patches_of_image(index, inside_only=False)
+        assert patches.size == 49
+        is_test = image.split == "test"
+        assert np.isnan(store.patch_coverage[patches]).all() == is_test
+        assert (store.outline(index) is None) == is_test
+        inside = store.patches_of_image(index, inside_only=True)
+        assert (inside.size == 0) == is_test
+    for name in PATCH_SETS:
+        assert store.patch_set(name, "test").size == 0
+        assert store.patch_set(name, "train").size > 0
+    counts = count(store)["images"]
+    assert [(i["unknown"], i["inside"]) for i in counts if i["split"] == "test"] == [
+        (49, 0)
+    ] * 4
+    names = [path.name for path in tmp_path.iterdir()]
+    _drop_outlines(cohort, {min(set(splits) - test)})
+    with pytest.raises(InputError, match=r"has no outline but is drawn for training"):
+        make_store("other", cohort=cohort)
+    assert [path.name for path in tmp_path.iterdir()] == names
+
+
+def _break_nothing(folder: Path) -> None:
+    pass
+
+
+def _truncate_an_image(folder: Path) -> None:
+    path = folder / MARKER / f"{MARKER}02.dcm"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def _shrink_the_outline(folder: Path) -> None:
+    path = folder / MARKER / f"{MARKER}.png"
+    Image.open(path).resize((32, 32)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "patch_size", "message"),
+    [
+        (_truncate_an_image, 16, r"02.dcm: \(7FE0,0010\) PixelData"),
+        (_shrink_the_outline, 16, "outline is 32 x 32 pixels"),
+        (_break_nothing, 65, r"64 x 64 pixels .* smaller than a patch"),
+    ],
+)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_refusal_leaves_nothing_behind(
+    make_cohort, make_store, tmp_path, damage, patch_size, message, workers
+):
+    cohort = make_cohort()
+    damage(cohort)
+    with pytest.raises(InputError, match=message):
+        make_store(
+            cohort=cohort,
+            workers=workers,
+            geometry=PatchGeometry(patch_size=patch_size),
+        )
+    assert [path.name for path in tmp_path.iterdir()] == [cohort.name]
+
+
+def test_a_full_disk_leaves_nothing_behind(make_cohort, tmp_path, monkeypatch):
+    cohort = make_cohort()
+    config = tmp_path / "config.yaml"
+    config.write_text(CONFIG)
+    synced = []
+
+    def full_disk(descriptor: int) -> None:
+        synced.append(descriptor)
+        if len(synced) == 5:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    arguments = ["prepare", str(cohort), "--config", str(config), "--workers", "1"]
+    result = CliRunner().invoke(main, [*arguments, "--out", str(tmp_path / "store")])
+    assert result.exit_code == 2
+    assert "the disk is full" in result.output
+    assert {path.name for path in tmp_path.iterdir()} == {cohort.name, "config.yaml"}
+
+
+def test_the_command_reports_the_sets(make_cohort, tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text(CONFIG)
+    arguments = ["prepare", str(make_cohort()), "--config", str(config)]
+    arguments += ["--out", str(tmp_path / "stores" / "x"), "--workers", "1"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    facts = json.loads((tmp_path / "stores" / "x" / "store.json").read_text())
+    assert f"(split {facts['split_hash'][:12]})" in result.output
+    # 4 images a class train; of 49 windows, those with all corners within 20 pixels of
+    # the centre: counted by hand on the grid of offsets -31.5, -23.5, ... 16.5
+    inside = sum(
+        all((y + dy) ** 2 + (x + dx) ** 2 <= 20**2 for dy in (0, 15) for dx in (0, 15))
+        for y in np.arange(-31.5, 17, 8)
+        for x in np.arange(-31.5, 17, 8)
+    )
+    lines = [line.split() for line in result.output.splitlines()]
+    assert ["dense", "train", "2", "4", str(4 * inside)] in lines
+    assert ["fatty", "test", "1", "2", str(2 * inside)] in lines
+    assert f"Store: {tmp_path / 'stores' / 'x'}" in result.output
+    again = CliRunner().invoke(main, arguments)
+    assert again.exit_code == 0
+    assert "nothing was done" in again.output

@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.io import imread
+
+from gastritis_gan.errors import InputError
+from gastritis_gan.store.patch_reader import read_patches
+from gastritis_gan.store.store import PATCH_SETS, Store
+from gastritis_gan.store.stored_pixels import read_pixels
+from tests.helpers.cohorts import organ_mask
+
+from .older_store import make_older
+
+
+def test_patch_sets_are_those_of_their_definition(make_store):
+    store = make_store()
+    assert store.splits == ("train", "test")
+    assert store.patch_set("positive", "validation").size == 0
+    for split in store.splits:
+        for name in PATCH_SETS:
+            expected = [
+                index
+                for index, number in enumerate(store.patch_image)
+                if store.images[number].split == split
+                and (
+                    store.patch_coverage[index] == 0
+                    if name == "outside"
+                    else store.patch_coverage[index] == 1
+                    and store.images[number].label == name
+                )
+            ]
+            found = store.patch_set(name, split)
+            assert found.dtype == np.int64
+            assert found.tolist() == expected
+            assert expected
+
+
+@pytest.mark.parametrize(("name", "split"), [("inside", "train"), ("outside", "all")])
+def test_other_sets_are_refused(make_store, name, split):
+    with pytest.raises(ValueError, match="must be one of"):
+        make_store().patch_set(name, split)
+
+
+def test_patches_of_an_image(make_store):
+    store = make_store()
+    for index in (0, 5, 11):
+        every = store.patches_of_image(index, inside_only=False)
+        np.testing.assert_array_equal(every, np.flatnonzero(store.patch_image == index))
+        inside = store.patches_of_image(index, inside_only=True)
+        assert inside.tolist() == [i for i in every if store.patch_coverage[i] == 1]
+
+
+def test_images_cannot_be_changed(make_store):
+    image = make_store().image(3)
+    with pytest.raises(ValueError, match="read-only"):
+        image[0, 0] = 1
+
+
+def _count_reads(monkeypatch) -> list[str]:
+    read: list[str] = []
+
+    def counted(path, *expected):
+        read.append(path.stem)
+        return read_pixels(path, *expected)
+
+    monkeypatch.setattr("gastritis_gan.store.store.read_pixels", counted)
+    return read
+
+
+def test_the_last_few_images_stay_in_memory_or_as_many_as_there_is_room_for(
+    make_store, monkeypatch
+):
+    store = make_store()
+    read = _count_reads(monkeypatch)
+    for index in (0, 1, 2, 3, 0, 4, 0, 1):  # the fifth image lets the second go
+        store.image(index)
+    assert read == [store.images[i].key for i in (0, 1, 2, 3, 4, 1)]
+
+    read.clear()
+    store.keep_images()
+    for index in [*range(12), *range(12)]:
+        store.image(index)
+    assert read == [image.key for image in store.images]
+
+    read.clear()
+    monkeypatch.setattr("gastritis_gan.store.store._MOST_KEPT_BYTES", 6 * 64 * 64)
+    store.keep_images()
+    for index in [*range(7), 1, 0]:
+        store.image(index)
+    assert read == [store.images[i].key for i in (0, 1, 2, 3, 4, 5, 6, 0)]
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_patches_are_windows_of_their_image_averaged_and_scaled(make_store, bits):
+    store = make_store(bits=bits)
+    indices = np.array([300, 7, 7, 588 - 1])
+    patches = read_patches(store, indices, 4)
+    assert patches.dtype == np.float32
+    assert patches.shape == (4, 4, 4, 1)
+    for patch, index in zip(patches, indices, strict=True):
+        row, column = store.patch_row[index], store.patch_column[index]
+        window = store.image(store.patch_image[index])[
+            row : row + 16, column : column + 16
+        ]
+        means = window.reshape(4, 4, 4, 4).mean(axis=(1, 3))
+        expected = means / (2**bits - 1) * 2 - 1
+        np.testing.assert_allclose(patch[..., 0], expected, atol=1e-6)
+
+
+def test_full_resolution_patches_span_the_range_and_never_leave_it(make_store):
+    store = make_store()
+    patches = read_patches(store, np.arange(588), 16)
+    assert (patches.min(), patches.max()) == (-1.0, 1.0)
+
+
+def test_opening_what_is_no_store_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"is not a store: it has no store.json"):
+        Store.open(tmp_path / "nothing")
+    (tmp_path / "store.json").write_text("[]")
+    with pytest.raises(InputError, match="does not describe a store"):
+        Store.open(tmp_path)
+
+
+def _edit(store: Store, **changes: object) -> None:
+    path = store.path / "store.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_another_format_version_is_named(make_store):
+    store = make_store()
+    for version in (0, 5, None):
+        _edit(store, format_version=version)
+        with pytest.raises(
+            InputError, match=f"version {version}; this program reads versions 1 to 4"
+        ):
+            Store.open(store.path)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_older_format_versions_are_read(make_store, version, bits):
+    store = make_store(bits=bits)
+    images = [store.image(index) for index in range(12)]
+    facts = make_older(store.path, version)
+    old = Store.open(store.path)
+    assert old.images == store.images
+    assert old.split_hash == facts["split_hash"]
+    assert (old.outline(0) is None) == (version == 1)
+    for index, expected in enumerate(images):
+        np.testing.assert_array_equal(old.image(index), expected)
+        with pytest.raises(ValueError, match="read-only"):
+            old.image(index)[0, 0] = 1
+
+
+def test_damage_of_an_older_format_version_is_noticed(make_store):
+    store = make_store()
+    make_older(store.path, 3)
+    path = store.path / "images" / f"{store.images[2].key}.npy"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    with pytest.raises(InputError, match=r"is damaged.*npy is too short"):
+        Store.open(store.path)
+    path.write_bytes(whole)
+    np.save(path, np.zeros((64, 64), np.float32))
+    with pytest.raises(InputError, match="hash"):
+        Store.open(store.path).image(2)
+    np.save(path, np.array([None] * 4096, object))
+    with pytest.raises(InputError, match="allow_pickle"):
+        Store.open(store.path).image(2)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_images_are_png_files_without_loss(make_store, bits):
+    """Read by scikit-image's reader, hashed as the documentation says."""
+    store = make_store(bits=bits)
+    assert {len(set(np.unique(store.image(i)))) > 100 for i in range(12)} == {True}
+    for index, image in enumerate(store.images):
+        pixels = imread(store.path / "images" / f"{image.key}.png")
+        assert pixels.dtype == f"uint{bits}"
+        np.testing.assert_array_equal(pixels, store.image(index))
+        header = np.lib.format.header_data_from_array_1_0(pixels)
+        file = io.BytesIO()
+        np.lib.format.write_array_header_1_0(file, header)
+        digest = hashlib.sha256(file.getvalue() + pixels.tobytes())
+        assert digest.hexdigest() == image.sha256
+
+
+def test_the_split_hash_is_what_the_documentation_says(make_store):
+    store = make_store()
+    numbers = {}
+    rows = [
+        [i.sha256, i.label, i.split, numbers.setdefault(i.patient, len(numbers))]
+        for i in store.images
+    ]
+    text = json.dumps(rows, separators=(",", ":"))
+    assert hashlib.sha256(text.encode()).hexdigest() == store.split_hash
+
+
+def test_outlines_are_kept(make_store):
+    store = make_store()
+    for index in range(12):
+        np.testing.assert_array_equal(store.outline(index), organ_mask())
+    path = store.path / "outlines" / f"{store.images[3].key}.png"
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(InputError, match="is damaged"):
+        store.outline(3)
+    Image.new("1", (63, 64)).save(path)
+    with pytest.raises(InputError, match="size is not its image's"):
+        store.outline(3)
+
+
+def test_damage_is_noticed(make_store):
+    store = make_store()
+    facts = json.loads((store.path / "store.json").read_text())
+    table = store.path / "patches.npz"
+    image = store.path / "images" / f"{store.images[4].key}.png"
+    whole_table, whole_image = table.read_bytes(), image.read_bytes()
+
+    def refused(match: str) -> None:
+        with pytest.raises(InputError, match=f"is damaged.*{match}"):
+            Store.open(store.path)
+
+    flipped = [dict(i) for i in facts["images"]]
+    flipped[0]["split"] = "test" if flipped[0]["split"] == "train" else "train"
+    _edit(store, images=flipped)
+    refused("do not give its split_hash")
+    _edit(store, images=facts["images"], bits=None)
+    refused("")
+    _edit(store, **facts)
+    image.write_bytes(whole_image[:-1])
+    refused("too short")
+    image.unlink()
+    refused("No such file")
+    image.write_bytes(whole_image)
+    table.write_bytes(whole_table[:-50])
+    refused("BadZipFile")
+    columns = {
+        name: np.zeros(3, np.int32)
+        for name in ("image", "row", "column", "pixels_inside", "border_text")
+    }
+    np.savez(table, **{**columns, "row": np.full(3, 49, np.int32)})
+    refused("leaves its image")
+    np.savez(table, **{**columns, "image": np.array([0, 12, 12], np.int32)})
+    refused("order of the images")
+    np.savez(table, **{**columns, "row": np.zeros(2, np.int32)})
+    refused("differ in length")
+    np.savez(table, **{**columns, "row": np.array([None] * 3, object)})
+    refused("allow_pickle")
+    table.write_bytes(whole_table)
+    assert Store.open(store.path).images == store.images
+
+
+def test_an_image_of_another_kind_is_refused_when_it_is_read(make_store):
+    store = make_store()
+    path = store.path / "images" / f"{store.images[2].key}.png"
+    whole = bytearray(path.read_bytes())
+
+    def refused(match: str) -> None:
+        with pytest.raises(InputError, match=f"is damaged .*{match}"):
+            Store.open(store.path).image(2)
+
+    Image.new("L", (64, 63)).save(path)
+    refused(r"\(63, 64\) pixels instead of \(64, 64\)")
+    Image.new("RGB", (64, 64)).save(path)
+    refused("hash")
+    Image.new("I;16", (64, 64)).save(path)
+    refused("hash")
+    other = store.path / "images" / f"{store.images[3].key}.png"
+    shutil.copy(other, path)
+    refused("hash")
+    Image.new("L", (64, 64)).save(path, "TIFF")
+    with pytest.raises(InputError, match="is damaged"):
+        Store.open(store.path)
+    whole[len(whole) // 2] ^= 1  # a bit flips on the disk
+    path.write_bytes(whole)
+    refused("")
