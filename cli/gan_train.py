@@ -23,9 +23,9 @@ from .patch_sources import describe_generators, describe_store, find_test_images
 from .provenance import describe_code
 
 if TYPE_CHECKING:
-    from gastritis_gan.config import EvaluationConfig
     from gastritis_gan.evaluation.feature_cache import FeatureCache
     from gastritis_gan.evaluation.labelled_image import LabelledImage
+    from gastritis_gan.evaluation.settings import EvaluationConfig
     from gastritis_gan.evaluation.svm_settings import SvmSettings
 
 _CONTROL = "mean_and_deviation"  # a table that does as well is about exposure

@@ -18,8 +18,8 @@ from .patch_sources import (
 if TYPE_CHECKING:
     import numpy as np
 
-    from gastritis_gan.config import EvaluationConfig
     from gastritis_gan.evaluation.patch_block import PatchBlock
+    from gastritis_gan.evaluation.settings import EvaluationConfig
     from gastritis_gan.evaluation.training_set import TrainingSet
     from gastritis_gan.store.store import Store
 

@@ -30,8 +30,8 @@ from .provenance import describe_code
 if TYPE_CHECKING:
     import numpy as np
 
-    from gastritis_gan.config import EvaluationConfig
     from gastritis_gan.evaluation.image_metrics.class_metrics import ClassMetrics
+    from gastritis_gan.evaluation.settings import EvaluationConfig
     from gastritis_gan.store.store import Store
 
 

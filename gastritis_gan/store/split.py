@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable
@@ -9,6 +10,37 @@ from collections.abc import Iterable
 import numpy as np
 
 from gastritis_gan.errors import InputError
+from gastritis_gan.typed_config import require, require_at_least
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SplitConfig:
+    """How many patients of each class train; the rest test. Patients never straddle.
+
+    The validation patients are taken from the training ones, so that the test patients
+    are the same with and without them.
+    """
+
+    train_positive_patients: int = 100
+    train_negative_patients: int = 100
+    validation_positive_patients: int = 0  # of those above
+    validation_negative_patients: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 1, "train_positive_patients", "train_negative_patients")
+        for label in ("positive", "negative"):
+            key = f"validation_{label}_patients"
+            require_at_least(self, 0, key)
+            most = getattr(self, f"train_{label}_patients") - 1
+            require(
+                getattr(self, key) <= most,
+                key,
+                f"must leave a patient of `train_{label}_patients` to train on, so be "
+                f"at most {most}",
+                getattr(self, key),
+            )
+        require_at_least(self, 0, "seed")
 
 
 def split_patients(

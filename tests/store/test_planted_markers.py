@@ -93,7 +93,7 @@ def test_no_marker_in_unfinished_work(work):
     whole = path.read_bytes()
     script = (
         "import sys, os\n"
-        "from gastritis_gan.data import image_conversion as module\n"
+        "from gastritis_gan.store import image_conversion as module\n"
         "from gastritis_gan.cli.main import main\n"
         "read, left = module.read_image, [5]\n"
         "def stop(*arguments, **options):\n"
