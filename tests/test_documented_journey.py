@@ -1,0 +1,135 @@
+"""README in shell, README in Python, notebook and doctests: one smoke run.
+
+The texts are run as they stand, with the experiment of `configs/smoke.yaml` under the
+name of the demo's, and smaller numbers.
+"""
+
+from __future__ import annotations
+
+import doctest
+import filecmp
+import importlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import gastritis_gan as gg
+
+SMALLER = {
+    "--patients 40": "--patients 12",
+    "--image-size 1024": "--image-size 256",
+    "--per-class 500": "--per-class 6",
+    "patients=40": "patients=12",
+    "image_size=1024": "image_size=256",
+    "per_class=500": "per_class=6",
+}
+
+
+def smaller(text: str) -> str:
+    for large, small in SMALLER.items():
+        text = text.replace(large, small)
+    return text
+
+
+def blocks(repository: Path, language: str) -> list[str]:
+    text = (repository / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def run(command: list[str], folder: Path) -> str:
+    binaries = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PATH": binaries, "MPLBACKEND": "Agg"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def workplace(repository, tmp_path_factory):
+    """Makes folders in which the demo's experiment file is the small one."""
+
+    def make(name: str) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        (folder / "configs").mkdir()
+        shutil.copy(
+            repository / "configs" / "smoke.yaml", folder / "configs" / "phantom.yaml"
+        )
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def shell(repository, workplace) -> Path:
+    """Where the README's commands were run."""
+    folder = workplace("shell")
+    (script,) = blocks(repository, "sh")
+    run(["bash", "-euc", smaller(script)], folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def python(repository, workplace) -> Path:
+    """Where the README's Python was run, in one process."""
+    folder = workplace("python")
+    (script,) = blocks(repository, "python")
+    run([sys.executable, "-c", smaller(script)], folder)
+    return folder
+
+
+def test_both_doors_give_the_same_bits(shell, python):
+    for pattern in (
+        "stores/phantom/patches.npz",
+        "runs/*/checkpoints/*",
+        "exported/*/1/variables/*",
+        "results/phantom/table.md",
+        "releases/phantom/manifest.csv",
+        "releases/phantom/images/*/*.png",
+    ):
+        theirs = sorted(path.relative_to(shell) for path in shell.glob(pattern))
+        assert theirs, pattern
+        assert theirs == sorted(path.relative_to(python) for path in python.glob(pattern))
+        _, differing, missing = filecmp.cmpfiles(shell, python, theirs, shallow=False)
+        assert not differing + missing, pattern
+
+
+def test_the_notebook_shows_patches_beside_samples(repository, workplace):
+    folder = workplace("notebook")
+    notebook = (repository / "docs" / "tutorial.py").read_text(encoding="utf-8")
+    printed = run([sys.executable, "-c", smaller(notebook)], folder)
+
+    assert "| LC-PGGAN |" in printed
+    picture = np.asarray(
+        Image.open(folder / "tutorial" / "patches_and_samples.png").convert("L")
+    )
+    quarters = [half for side in np.array_split(picture, 2) for half in np.array_split(side, 2, axis=1)]
+    assert min(quarter.std() for quarter in quarters) > 20  # none is blank
+
+
+def test_the_examples_of_the_api_are_true(shell, monkeypatch):
+    monkeypatch.chdir(shell)
+    api = importlib.import_module("gastritis_gan.api")
+    failed, tried = doctest.testmod(api, extraglobs={"gg": gg})
+
+    assert tried > 10
+    assert failed == 0
+
+
+def test_the_run_of_the_readme_is_recorded(shell):
+    record = json.loads((shell / "runs" / "lc_positive" / "run.json").read_text())
+
+    assert (record["model"], record["target"]) == ("lc_pggan", "positive")
