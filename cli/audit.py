@@ -82,12 +82,11 @@ def audit(
     import importlib.metadata
 
     from gastritis_gan.config import config_to_dict
-    from gastritis_gan.files import new_folder, refuse_existing
     from gastritis_gan.privacy.audit_generator import (
         audit_generator,
         num_deciding_tests,
     )
-    from gastritis_gan.work_folder import work_folder
+    from gastritis_gan.storage import new_folder, refuse_existing, work_folder
 
     refuse_existing(out)
     started = time.monotonic()

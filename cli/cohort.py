@@ -38,7 +38,7 @@ def cohort(folder: Path, csv_path: Path) -> None:
         left_out_path_of,
         write_draft,
     )
-    from gastritis_gan.files import refuse_existing
+    from gastritis_gan.storage import refuse_existing
 
     for path in (csv_path, left_out_path_of(csv_path)):
         refuse_existing(path)

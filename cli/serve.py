@@ -155,7 +155,7 @@ def _serve_locally(
 
 @contextlib.contextmanager
 def _file_with(path: Path, text: str) -> Iterator[None]:
-    from gastritis_gan.files import write_bytes
+    from gastritis_gan.storage import write_bytes
 
     write_bytes(path, text.encode())
     try:

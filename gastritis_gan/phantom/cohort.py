@@ -12,13 +12,13 @@ import numpy as np
 from PIL import Image
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.files import new_folder, write_bytes
 from gastritis_gan.phantom.dicom_file import write_dicom
 from gastritis_gan.phantom.mucosa import draw_mucosa
 from gastritis_gan.phantom.patient import draw_patient
 from gastritis_gan.phantom.radiograph import expose
 from gastritis_gan.phantom.stomach import draw_stomach
 from gastritis_gan.progress import progress_bar
+from gastritis_gan.storage import new_folder, write_bytes
 
 MIN_IMAGE_SIZE = 256
 MAX_IMAGE_SIZE = 4096

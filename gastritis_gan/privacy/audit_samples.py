@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.area_resize import AreaResize
+from gastritis_gan.images import AreaResize
 from gastritis_gan.privacy.audit_subject import AuditSubject
-from gastritis_gan.privacy.kept_array import kept_rows
+from gastritis_gan.storage import kept_rows
 
 _BATCH = 256
 

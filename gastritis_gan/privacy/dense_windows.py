@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.area_resize import AreaResize
+from gastritis_gan.images import AreaResize
 from gastritis_gan.store.store import Store
 
 

@@ -12,9 +12,9 @@ from gastritis_gan.evaluation.features.feature_extractor import FeatureExtractor
 from gastritis_gan.privacy.audit_cohort import AuditCohort
 from gastritis_gan.privacy.dense_windows import read_dense_windows
 from gastritis_gan.privacy.feature_matcher import closeness, nearest_distances
-from gastritis_gan.privacy.kept_array import kept_array, kept_rows
 from gastritis_gan.privacy.patch_match import FLIPS, flip_patches
 from gastritis_gan.progress import progress_bar
+from gastritis_gan.storage import kept_array, kept_rows
 from gastritis_gan.store.store import Store
 
 _FLIP_INVARIANT = ("texture",)  # no flip changes its features

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.privacy.kept_array import kept_rows
 from gastritis_gan.privacy.standardized import fisher_transform
+from gastritis_gan.storage import kept_rows
 
 Descend = Callable[
     [NDArray[np.float32], NDArray[np.float32]],

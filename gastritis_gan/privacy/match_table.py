@@ -13,10 +13,10 @@ import numpy as np
 import threadpoolctl
 from numpy.typing import NDArray
 
-from gastritis_gan.files import new_file
 from gastritis_gan.privacy.patch_match import PatchMatch
 from gastritis_gan.privacy.pixel_matcher import PixelMatcher
 from gastritis_gan.progress import progress_bar
+from gastritis_gan.storage import new_file
 
 Images = Sequence[tuple[str, Callable[[], NDArray[np.float32]]]]
 """Key of each image, and a function that reads it: `(height, width)` in [0, 1]."""

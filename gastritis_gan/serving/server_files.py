@@ -6,9 +6,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from gastritis_gan.files import write_bytes
 from gastritis_gan.serving.batching import server_parameters
 from gastritis_gan.serving.served_model import ServedModel
+from gastritis_gan.storage import write_bytes
 
 MODELS_FILE = "models.config"
 BATCHING_FILE = "batching.config"

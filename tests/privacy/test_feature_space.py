@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gastritis_gan.area_resize import area_resize
 from gastritis_gan.evaluation.features.texture import Texture
+from gastritis_gan.images import area_resize
 from gastritis_gan.privacy.dense_windows import read_dense_windows
 from gastritis_gan.privacy.feature_space import FeatureSpace, level
 from gastritis_gan.privacy.patch_match import FLIPS

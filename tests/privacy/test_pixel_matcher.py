@@ -95,7 +95,7 @@ def test_disguised_windows_at_any_position_are_found(side, patch_size, resolutio
     rng = np.random.default_rng(1)
     number = 60
     places = rng.integers(0, side - patch_size + 1, (number, 2))
-    from gastritis_gan.area_resize import area_resize
+    from gastritis_gan.images import area_resize
 
     windows = np.stack(
         [
