@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gastritis_gan.images import area_resize
 from gastritis_gan.evaluation.features.texture import Texture
+from gastritis_gan.images import area_resize
 from gastritis_gan.phantom.patient import draw_patient
 from gastritis_gan.phantom.radiograph import MAX_VALUE, expose
 from gastritis_gan.phantom.stomach import draw_mucosa, draw_stomach
