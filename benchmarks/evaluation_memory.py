@@ -30,7 +30,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gastritis_gan.phantom.cohort import write_phantom_cohort
+from gastritis_gan.phantom.cohort import make_phantom
 
 CONFIG = Path(__file__).parents[1] / "configs" / "paper.yaml"
 BUILDERS = {
@@ -52,7 +52,7 @@ def make_cohort(folder: Path, num_test_images: int) -> None:
     Half of the training patients are positive, and as large a part of the others as in
     the paper's test, 140 of 615.
     """
-    write_phantom_cohort(folder, num_patients=PHANTOMS, image_size=2048, seed=0)
+    make_phantom(folder, patients=PHANTOMS, image_size=2048, seed=0)
     with (folder / "cohort.csv").open(newline="") as stream:
         drawn = list(csv.DictReader(stream))
     by_label = {
