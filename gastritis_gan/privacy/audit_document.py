@@ -15,9 +15,9 @@ from gastritis_gan.privacy.copies import (
     joint_copy_rate_bound,
     joint_power,
 )
+from gastritis_gan.privacy.decision import overall
 from gastritis_gan.privacy.generator_audit import GeneratorFindings
 from gastritis_gan.privacy.membership import FALSE_POSITIVE_RATES, Attack, Membership
-from gastritis_gan.privacy.verdict import overall
 from gastritis_gan.store.store import Store
 
 

@@ -13,6 +13,11 @@ from numpy.typing import NDArray
 from gastritis_gan.evaluation.features.feature_extractor import FeatureExtractor
 from gastritis_gan.privacy.audit_settings import AuditSettings
 from gastritis_gan.privacy.copies import ScoreTable, SpaceFindings, examine_space
+from gastritis_gan.privacy.decision import (
+    Decision,
+    decide_membership,
+    decide_memorisation,
+)
 from gastritis_gan.privacy.exposure import fisher_transform, stand_out, standardize_rows
 from gastritis_gan.privacy.feature_space import FeatureSpace
 from gastritis_gan.privacy.linkage import Linkage, measure_linkage
@@ -36,11 +41,6 @@ from gastritis_gan.privacy.subjects import (
     choose_cohort,
     draw_samples,
     shrink,
-)
-from gastritis_gan.privacy.verdict import (
-    Decision,
-    decide_membership,
-    decide_memorisation,
 )
 from gastritis_gan.store.store import Store
 

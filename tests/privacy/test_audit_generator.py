@@ -10,9 +10,9 @@ import pytest
 
 from gastritis_gan.evaluation.features.texture import Texture
 from gastritis_gan.privacy.audit_settings import AuditSettings
+from gastritis_gan.privacy.decision import overall
 from gastritis_gan.privacy.generator_audit import audit_generator
 from gastritis_gan.privacy.subjects import choose_cohort
-from gastritis_gan.privacy.verdict import overall
 from tests.helpers.leaks import disguise, overfitted_network, subject_of, warped
 from tests.helpers.small_store import SmallStore
 

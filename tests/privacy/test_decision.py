@@ -1,7 +1,7 @@
 import pytest
 
+from gastritis_gan.privacy.decision import Decision, decide_membership, overall
 from gastritis_gan.privacy.membership import Membership, Rate
-from gastritis_gan.privacy.verdict import Decision, decide_membership, overall
 
 
 def membership(auc, bound, p_value):

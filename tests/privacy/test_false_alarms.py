@@ -10,6 +10,11 @@ from gastritis_gan.phantom.patient import draw_patient
 from gastritis_gan.phantom.radiograph import MAX_VALUE, expose
 from gastritis_gan.phantom.stomach import draw_stomach
 from gastritis_gan.privacy.copies import ScoreTable, examine_space
+from gastritis_gan.privacy.decision import (
+    decide_membership,
+    decide_memorisation,
+    overall,
+)
 from gastritis_gan.privacy.exposure import fisher_transform, stand_out, standardize_rows
 from gastritis_gan.privacy.feature_space import closeness, level, nearest_distances
 from gastritis_gan.privacy.matching import PixelMatcher
@@ -18,11 +23,6 @@ from gastritis_gan.privacy.membership import (
     measure_control,
     measure_membership,
     nearest_sample_scores,
-)
-from gastritis_gan.privacy.verdict import (
-    decide_membership,
-    decide_memorisation,
-    overall,
 )
 
 WINDOW, RESOLUTION, STRIDE = 48, 16, 24

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from gastritis_gan.privacy.copies import ScoreTable, examine_space
-from gastritis_gan.privacy.verdict import decide_memorisation
+from gastritis_gan.privacy.decision import decide_memorisation
 
 IS_TRAINING = np.arange(40) < 20
 

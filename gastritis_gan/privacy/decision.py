@@ -1,0 +1,179 @@
+"""From findings to a verdict."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+from gastritis_gan.privacy.copies import (
+    SpaceFindings,
+    joint_copy_rate_bound,
+    joint_power,
+    samples_needed,
+)
+from gastritis_gan.privacy.membership import Membership, membership_patients_needed
+from gastritis_gan.privacy.verdict import Verdict
+
+_ORDER: tuple[Verdict, ...] = ("pass", "undecided", "fail")
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """What one test says.
+
+    Attributes:
+        test: What was tested.
+        verdict: "pass", "fail" or "undecided".
+        reason: One sentence with the figure that decided and, if undecided, what would
+            decide it.
+    """
+
+    test: str
+    verdict: Verdict
+    reason: str
+
+
+def overall(decisions: Iterable[Decision]) -> Verdict:
+    """Returns the worst verdict: fail before undecided before pass."""
+    return max((decision.verdict for decision in decisions), key=_ORDER.index)
+
+
+def decide_memorisation(
+    spaces: Sequence[SpaceFindings], *, min_power: float, max_copy_rate: float
+) -> list[Decision]:
+    """Fails for an exposed patient; passes when copies would have been noticed.
+
+    Args:
+        spaces: At least one. A copy has to be noticed in one of them. Those that notice
+            hardly any planted copy cannot fail.
+        min_power: Share of the planted copies that has to be noticed.
+        max_copy_rate: Copies per sample that may remain possible.
+    """
+    failures = [
+        Decision(f"memorisation, {space.name}", "fail", _exposed(space))
+        for space in spaces
+        if space.decides and space.exposure.exposed.any()
+    ]
+    if failures:
+        return failures
+    power = joint_power(list(spaces))
+    num_samples = len(spaces[0].scores)
+    if power < min_power:
+        return [
+            Decision(
+                "memorisation",
+                "undecided",
+                f"Only {power:.0%} of the planted copies were noticed (at least "
+                f"{min_power:.0%} have to be), {_remedy(spaces)}.",
+            )
+        ]
+    bound = joint_copy_rate_bound(list(spaces))
+    if bound > max_copy_rate:
+        return [
+            Decision(
+                "memorisation",
+                "undecided",
+                f"No copy among {num_samples} samples leaves up to {bound:.2%} copies "
+                f"possible (at most {max_copy_rate:.2%} may be): at least "
+                f"{samples_needed(max_copy_rate, power)} samples would be needed.",
+            )
+        ]
+    return [
+        Decision(
+            "memorisation",
+            "pass",
+            f"No copy among {num_samples} samples, while {power:.0%} of the planted "
+            f"copies were noticed: at most {bound:.2%} of samples are copies.",
+        )
+    ]
+
+
+def _exposed(space: SpaceFindings) -> str:
+    exposure = space.exposure
+    exposed = exposure.exposure[exposure.exposed]
+    held_out = exposure.exposure[~space.is_training].max()
+    return (
+        f"{len(exposed)} of {space.is_training.sum()} training patients are matched by "
+        f"{space.num_copies} of {len(space.scores)} samples more closely than the "
+        f"held-out patients allow: they stand out by up to {exposed.max():.1f}, "
+        f"held-out patients by up to {held_out:.1f}, and the threshold is "
+        f"{exposure.threshold:.1f}."
+    )
+
+
+def _remedy(spaces: Sequence[SpaceFindings]) -> str:
+    """Says why planted copies were overlooked, and what would help."""
+    spoilt = max(space.num_held_out_exposed for space in spaces)
+    if spoilt:
+        return (
+            f"because held-out patients ({spoilt}) are matched more closely than the "
+            "training patients allow, so they cannot say what is usual: the generator "
+            "has seen them, or they are training patients under another number"
+        )
+    needed = min(
+        (space.patients_needed for space in spaces if space.patients_needed),
+        default=None,
+    )
+    if needed is None:
+        return "and more patients would not help: the images are too alike at this size"
+    return f"and about {needed} patients of each group would be needed"
+
+
+def decide_membership(
+    attack: str,
+    found: Membership,
+    control: Membership | None,
+    *,
+    alpha: float,
+    max_auc: float,
+) -> Decision:
+    """Fails for a sure and strong attack; passes for one that is surely weak.
+
+    Args:
+        attack: Its name.
+        found: Training against held-out patients.
+        control: Held-out against held-out patients.
+        alpha: Probability of a false alarm of this attack.
+        max_auc: AUC that is tolerated.
+    """
+    test = f"membership, {attack}"
+    auc = f"{found.auc.value:.2f} ({found.auc.low:.2f}-{found.auc.high:.2f})"
+    if control is not None and control.p_value < alpha:
+        return Decision(
+            test,
+            "undecided",
+            f"The control is not at chance (AUC {control.auc.value:.2f}): the held-out "
+            "patients are no uniform group.",
+        )
+    if found.p_value < alpha and found.auc.value > max_auc:
+        return Decision(
+            test,
+            "fail",
+            f"Training patients are told from others with an AUC of {auc}; "
+            f"{max_auc} is tolerated.",
+        )
+    if found.auc_bound <= max_auc:
+        return Decision(
+            test,
+            "pass",
+            f"The AUC is {auc}, with 95 % confidence at most {found.auc_bound:.2f}; "
+            f"{max_auc} is tolerated.",
+        )
+    in_truth = max(found.auc.value, 0.5)
+    if in_truth < max_auc:
+        needed = f"at this AUC about {membership_patients_needed(max_auc, in_truth)}"
+    else:
+        needed = (
+            "at this AUC no number of patients would pass, at chance about "
+            f"{membership_patients_needed(max_auc)}"
+        )
+    if found.p_value < alpha:
+        finding = f"surely above chance, and not surely below {max_auc}"
+    else:
+        finding = f"neither surely below {max_auc} nor surely above chance"
+    return Decision(
+        test,
+        "undecided",
+        f"The AUC is {auc}, {finding}; {needed} patients of each group would be "
+        "needed.",
+    )
