@@ -5,10 +5,9 @@ import pytest
 
 from gastritis_gan.area_resize import area_resize
 from gastritis_gan.evaluation.features.texture import Texture
-from gastritis_gan.phantom.mucosa import draw_mucosa
 from gastritis_gan.phantom.patient import draw_patient
 from gastritis_gan.phantom.radiograph import MAX_VALUE, expose
-from gastritis_gan.phantom.stomach import draw_stomach
+from gastritis_gan.phantom.stomach import draw_mucosa, draw_stomach
 from gastritis_gan.privacy.copies import ScoreTable, examine_space
 from gastritis_gan.privacy.decision import (
     decide_membership,

@@ -15,7 +15,7 @@ def generator():
 
 @pytest.fixture(scope="module")
 def gradient(generator, tmp_path_factory):
-    from gastritis_gan.serving.saved_model import export_generator
+    from gastritis_gan.serving.export import export_generator
 
     folder = export_generator(
         generator,

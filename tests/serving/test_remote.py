@@ -10,8 +10,7 @@ from PIL import Image
 
 from gastritis_gan.errors import InputError
 from gastritis_gan.serving.open_model import open_model
-from gastritis_gan.serving.remote_model import RemoteModel
-from gastritis_gan.serving.rest_client import ServerError
+from gastritis_gan.serving.remote import RemoteModel, ServerError
 
 from .fake_server import fake_server
 

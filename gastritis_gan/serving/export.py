@@ -13,7 +13,6 @@ import tensorflow as tf
 from gastritis_gan import __version__
 from gastritis_gan.errors import InputError
 from gastritis_gan.files import new_folder
-from gastritis_gan.serving.batching import PARAMETERS_FILE, model_parameters
 from gastritis_gan.serving.graph_lint import (
     describe_graph,
     find_faults,
@@ -21,9 +20,9 @@ from gastritis_gan.serving.graph_lint import (
 )
 from gastritis_gan.serving.layout import check_model_name, version_folders
 from gastritis_gan.serving.model_card import write_model_card
-from gastritis_gan.serving.recorded_samples import RecordedSamples
 from gastritis_gan.serving.signatures import TRUNCATION_DEFINITION, make_signatures
-from gastritis_gan.serving.tf_session import TfSession
+from gastritis_gan.serving.tf_serving import PARAMETERS_FILE, model_parameters
+from gastritis_gan.serving.verify import RecordedSamples, TfSession
 from gastritis_gan.serving.warmup import write_warmup_requests
 
 

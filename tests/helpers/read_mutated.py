@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from gastritis_gan.cohort.image_file import read_image
-from gastritis_gan.cohort.outline import read_outline
+from gastritis_gan.cohort.outlines import read_outline
 from gastritis_gan.errors import InputError
 
 MEMORY_BYTES = 2 << 30

@@ -14,8 +14,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import SegmentationStorage
 
-from gastritis_gan.cohort.numbered_path import split_number
-from gastritis_gan.cohort.quiet import quiet
+from gastritis_gan.cohort.cohort import quiet, split_number
 from gastritis_gan.errors import InputError
 from gastritis_gan.files import refuse_existing, write_bytes
 from gastritis_gan.progress import progress_bar
@@ -37,18 +36,47 @@ _KEYWORDS = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CohortDraft:
-    """What a folder holds.
+    """A drafted cohort file.
 
     Attributes:
+        path: The cohort file.
+        left_out_path: The list of what is not in it; written if something is not.
         rows: One (image, patient, outline) per image; paths as the cohort file writes
             them, an empty text for what was not found.
         left_out: Every other file, with the reason it is not an image of the cohort.
         ambiguous: Number of images with several candidates for their outline.
     """
 
+    path: Path
+    left_out_path: Path
     rows: tuple[tuple[str, str, str], ...]
     left_out: tuple[tuple[str, str], ...]
     ambiguous: int
+
+    @property
+    def summary(self) -> str:
+        """The numbers of images, of what is missing and of what was left out."""
+        patients = collections.Counter(patient for _, patient, _ in self.rows)
+        no_patient = patients.pop("", 0)
+        no_outline = sum(not outline for _, _, outline in self.rows)
+        lines = [
+            f"{len(self.rows):,} images of {len(patients):,} patients.",
+            "Missing:",
+            f"  label    {len(self.rows):,} images: fill the column in",
+        ]
+        if no_patient:
+            lines.append(f"  patient  {no_patient:,} images have no PatientID")
+        if no_outline:
+            lines.append(
+                f"  outline  {no_outline:,} images, {self.ambiguous:,} of them with "
+                "several candidates"
+            )
+        reasons = collections.Counter(reason for _, reason in self.left_out)
+        lines += [
+            f"Left out: {number:,} file{'s' * (number != 1)}: {reason}"
+            for reason, number in reasons.most_common()
+        ]
+        return "\n".join(lines)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,8 +86,10 @@ class _Image:
     uid: str
 
 
-def draft_cohort(folder: Path, csv_path: Path) -> CohortDraft:
-    """Finds the images, patients and outlines in a folder and all folders below it.
+def draft_cohort(
+    folder: str | os.PathLike[str], out: str | os.PathLike[str]
+) -> CohortDraft:
+    """Drafts a cohort file from a folder and all folders below it.
 
     An image is a greyscale frame of a DICOM file; its pixels are not decoded. Of a file
     with several frames each gets a row, `file#1`, `file#2` and so on. Its patient is
@@ -69,11 +99,22 @@ def draft_cohort(folder: Path, csv_path: Path) -> CohortDraft:
 
     Args:
         folder: Where to look; links to folders are not followed.
-        csv_path: The cohort file that paths shall be relative to.
+        out: The cohort file to write; its paths are relative to it. Files that are not
+            in the draft are listed in NAME_left_out.csv beside it, with the reasons.
+
+    Returns:
+        What was written.
 
     Raises:
-        InputError: The folder is none, or holds no image.
+        InputError: `folder` is not a folder, or holds no image; `out` or the list
+            exists already, or their folder does not.
     """
+    folder, csv_path = Path(folder), Path(out)
+    left_out_path = csv_path.with_name(f"{csv_path.stem}_left_out.csv")
+    for path in (csv_path, left_out_path):
+        refuse_existing(path)
+    if not csv_path.parent.is_dir():
+        raise InputError(f"{csv_path.parent} does not exist; make the folder first.")
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder.")
     images: list[_Image] = []
@@ -95,9 +136,8 @@ def draft_cohort(folder: Path, csv_path: Path) -> CohortDraft:
                 images += found
     if not images:
         raise InputError(
-            f"{folder} holds no DICOM file with a greyscale image "
-            f"({len(files)} files). Write {csv_path.name} by hand for PNG or TIFF "
-            "images."
+            f"{folder} holds no DICOM file with a greyscale image (files in it: "
+            f"{len(files)}). Write {csv_path.name} by hand for PNG or TIFF images."
         )
     outlines, ambiguous = _match_outlines(images, others)
     used = set(outlines.values())
@@ -107,7 +147,9 @@ def draft_cohort(folder: Path, csv_path: Path) -> CohortDraft:
         if path not in used
     ]
     base = csv_path.parent
-    return CohortDraft(
+    draft = CohortDraft(
+        path=csv_path,
+        left_out_path=left_out_path,
         rows=tuple(
             (
                 _relative(image.path, base),
@@ -119,28 +161,11 @@ def draft_cohort(folder: Path, csv_path: Path) -> CohortDraft:
         left_out=tuple((_relative(path, base), reason) for path, reason in left_out),
         ambiguous=ambiguous,
     )
-
-
-def left_out_path_of(csv_path: Path) -> Path:
-    """Returns the file beside a drafted cohort that lists what is not in it."""
-    return csv_path.with_name(f"{csv_path.stem}_left_out.csv")
-
-
-def write_draft(draft: CohortDraft, csv_path: Path) -> None:
-    """Writes a draft and, if files were left out, their list beside it.
-
-    Raises:
-        InputError: One of the two exists already, or the folder does not.
-    """
-    left_out_path = left_out_path_of(csv_path)
-    refuse_existing(csv_path)
-    refuse_existing(left_out_path)
-    if not csv_path.parent.is_dir():
-        raise InputError(f"{csv_path.parent} does not exist; make the folder first.")
     if draft.left_out:
         _write_csv(left_out_path, [("file", "reason"), *draft.left_out])
     rows = [(image, patient, "", outline) for image, patient, outline in draft.rows]
     _write_csv(csv_path, [("image", "patient", "label", "outline"), *rows])
+    return draft
 
 
 def _write_csv(path: Path, rows: list[tuple[str, ...]]) -> None:

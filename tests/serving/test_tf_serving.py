@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.serving.server_command import (
+from gastritis_gan.serving.tf_serving import (
     compose_file,
     docker_command,
     server_flags,

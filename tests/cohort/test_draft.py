@@ -10,8 +10,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import SegmentationStorage
 
 from gastritis_gan.cohort.cohort import read_cohort
-from gastritis_gan.cohort.cohort_draft import draft_cohort, write_draft
-from gastritis_gan.cohort.outline import read_outline
+from gastritis_gan.cohort.draft import draft_cohort
+from gastritis_gan.cohort.outlines import read_outline
 from gastritis_gan.errors import InputError
 from tests.helpers.cohorts import grey_dataset, save_dicom
 
@@ -128,7 +128,7 @@ def test_paths_are_relative_to_the_cohort_file(export, tmp_path):
 
 def test_a_draft_that_is_filled_in_is_a_cohort(export):
     path = export / "cohort.csv"
-    write_draft(draft_cohort(export, path), path)
+    draft_cohort(export, path)
     with path.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert {row["label"] for row in rows} == {""}
@@ -148,15 +148,14 @@ def test_a_draft_that_is_filled_in_is_a_cohort(export):
 
 def test_nothing_is_overwritten(export):
     path = export / "cohort.csv"
-    draft = draft_cohort(export, path)
     path.write_text("edited for hours")
     with pytest.raises(InputError, match="exists already"):
-        write_draft(draft, path)
+        draft_cohort(export, path)
     assert path.read_text() == "edited for hours"
     path.unlink()
     (export / "cohort_left_out.csv").write_text("mine")
     with pytest.raises(InputError, match="exists already"):
-        write_draft(draft, path)
+        draft_cohort(export, path)
     assert not path.exists()
 
 
@@ -167,8 +166,7 @@ def test_names_that_no_csv_can_hold_are_left_out(export):
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
     path = export / "cohort.csv"
-    draft = draft_cohort(export, path)
-    write_draft(draft, path)
+    draft_cohort(export, path)
     assert "bad\\udcff.dcm" in (export / "cohort_left_out.csv").read_text()
     assert "bad" not in path.read_text(encoding="utf-8")
 
@@ -177,7 +175,7 @@ def test_a_folder_without_an_image_is_refused(tmp_path):
     with pytest.raises(InputError, match="is not a folder"):
         draft_cohort(tmp_path / "none", tmp_path / "cohort.csv")
     add_mask(tmp_path / "one.png")
-    with pytest.raises(InputError, match=r"holds no DICOM file .* \(1 files\)"):
+    with pytest.raises(InputError, match=r"holds no DICOM file .* \(files in it: 1\)"):
         draft_cohort(tmp_path, tmp_path / "cohort.csv")
 
 
