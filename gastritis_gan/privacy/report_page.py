@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gastritis_gan.privacy.audit_generator import GeneratorFindings
+from gastritis_gan.privacy.generator_audit import GeneratorFindings
 from gastritis_gan.privacy.html_parts import bullets, heading, paragraph, table
 from gastritis_gan.privacy.report_sections import (
     linkage_section,
