@@ -12,7 +12,7 @@ from gastritis_gan.errors import InputError
 from .options import PATH
 
 if TYPE_CHECKING:
-    from gastritis_gan.serving.sample_source import SampleSource
+    from gastritis_gan.serving.open_model import SampleSource
 
 
 @click.command()
@@ -111,7 +111,7 @@ def sample(
     check_seeds(count=count, seed=seed)
     source: SampleSource
     if server is not None and name is not None:
-        from gastritis_gan.serving.remote_model import RemoteModel
+        from gastritis_gan.serving.remote import RemoteModel
 
         source = RemoteModel.open(
             server,

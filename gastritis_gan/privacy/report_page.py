@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gastritis_gan.files import write_bytes
-from gastritis_gan.privacy.audit_generator import GeneratorFindings
+from gastritis_gan.privacy.generator_audit import GeneratorFindings
 from gastritis_gan.privacy.html_parts import bullets, heading, paragraph, table
 from gastritis_gan.privacy.report_sections import (
     linkage_section,

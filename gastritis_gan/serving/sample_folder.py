@@ -14,7 +14,7 @@ from PIL import Image
 from gastritis_gan.errors import InputError
 from gastritis_gan.files import read_json, refuse_existing, write_bytes, write_json
 from gastritis_gan.progress import progress_bar
-from gastritis_gan.serving.sample_source import SampleSource
+from gastritis_gan.serving.open_model import SampleSource
 from gastritis_gan.sheets import image_sheet
 
 _CHUNK_SIZE = 16

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gastritis_gan.cohort.cohort import Cohort, CohortImage
-from gastritis_gan.cohort.cohort_error import file_error, naming_row
+from gastritis_gan.cohort.cohort import Cohort, CohortImage, file_error, naming_row
 from gastritis_gan.errors import InputError
 from gastritis_gan.files import read_json, refuse_existing, write_json
 from gastritis_gan.store.image_conversion import ImageConversion

@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 from skimage.feature import match_template
 
-from gastritis_gan.privacy.patch_match import FLIPS, flip_patches
-from gastritis_gan.privacy.pixel_matcher import PixelMatcher
-
-from .small_store import SIDE, draw_image
+from gastritis_gan.privacy.matching import PixelMatcher
+from gastritis_gan.privacy.windows import FLIPS, flip_patches
+from tests.helpers.small_store import SIDE, draw_image
 
 
 def texture(seed, side=SIDE):
