@@ -16,8 +16,7 @@ from gastritis_gan.privacy.audit_settings import AuditSettings
 from gastritis_gan.privacy.feature_space import closeness, nearest_distances
 from gastritis_gan.privacy.latent_search import search_latents
 from gastritis_gan.privacy.subjects import AuditCohort, AuditSubject
-from gastritis_gan.store.patch_reader import read_patches
-from gastritis_gan.store.store import Store
+from gastritis_gan.store.store import Store, read_patches
 
 _CONFIDENCE = 0.95  # of two-sided intervals
 _BOUND_CONFIDENCE = 0.95  # of the one-sided bound
