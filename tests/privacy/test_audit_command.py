@@ -32,7 +32,7 @@ def invoke(*arguments):
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
-    from gastritis_gan.models.progressive_generator import ProgressiveGenerator
+    from gastritis_gan.models.pggan import ProgressiveGenerator
     from gastritis_gan.serving.saved_model import export_generator
 
     path = tmp_path_factory.mktemp("workplace")

@@ -9,7 +9,7 @@ from gastritis_gan.privacy.latent_search import search_latents
 
 @pytest.fixture(scope="module")
 def generator():
-    from gastritis_gan.models.progressive_generator import ProgressiveGenerator
+    from gastritis_gan.models.pggan import ProgressiveGenerator
 
     return ProgressiveGenerator(16, latent_dim=8, fmap_base=64, fmap_max=16, seed=0)
 

@@ -23,15 +23,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from gastritis_gan.layers.convolution import LEAKY_RELU_SLOPE
-from gastritis_gan.layers.filtering import HALVING, SAME, Filtering, Matrix
+from gastritis_gan.layers.convolution import LEAKY_RELU_SLOPE, Activation
+from gastritis_gan.layers.cpu.filtering import HALVING, SAME, Filtering, Matrix
 
 _Function = Callable[..., Any]
 _Shape = tuple[Any, ...]  # of images; the batch may be None
 
 # With fewer channels the transforms cost more than they save, or their compilation more
 # than a short stage.
-_FEWEST_CHANNELS = 64
+FEWEST_CHANNELS = 64
 
 
 def is_faster(image_shape: tf.TensorShape, kernel_shape: tf.TensorShape) -> bool:
@@ -41,46 +41,46 @@ def is_faster(image_shape: tf.TensorShape, kernel_shape: tf.TensorShape) -> bool
     """
     return (
         tuple(kernel_shape[:2]) == (3, 3)
-        and min(kernel_shape[2:]) >= _FEWEST_CHANNELS
+        and min(kernel_shape[2:]) >= FEWEST_CHANNELS
         and all(
             size is not None and size % SAME.block == 0 for size in image_shape[1:3]
         )
     )
 
 
-def convolve(images: Any, kernel: Any, bias: Any, *, rectified: bool) -> tf.Tensor:
-    """Convolves, pads with zeros, adds the bias and applies the leaky ReLU if asked.
+def conv2d(images: Any, kernel: Any, bias: Any, *, activation: Activation) -> tf.Tensor:
+    """Convolves, pads with zeros, adds the bias and activates.
 
     Args:
         images: float32 `(batch, height, width, inputs)`; height and width are known and
             multiples of 4.
         kernel: float32 `(3, 3, inputs, outputs)`.
         bias: float32 `(outputs,)`.
-        rectified: Whether to apply the leaky ReLU.
+        activation: `"leaky_relu"` or None.
     """
-    return _convolve(images, kernel, bias, SAME, rectified=rectified)
+    return _convolve(images, kernel, bias, SAME, activation=activation)
 
 
-def convolve_halving(
-    images: Any, kernel: Any, bias: Any, *, rectified: bool
+def downsample_conv2d(
+    images: Any, kernel: Any, bias: Any, *, activation: Activation
 ) -> tf.Tensor:
-    """Convolves, takes means of 2 x 2 pixels, then does as `convolve`.
+    """Convolves, takes means of 2 x 2 pixels, then does as `conv2d`.
 
     Args:
         images: float32 `(batch, height, width, inputs)`; height and width are known and
             multiples of 4.
-        kernel: As of `convolve`.
-        bias: As of `convolve`.
-        rectified: As of `convolve`.
+        kernel: As of `conv2d`.
+        bias: As of `conv2d`.
+        activation: As of `conv2d`.
 
     Returns:
         `(batch, height / 2, width / 2, outputs)`.
     """
-    return _convolve(images, kernel, bias, HALVING, rectified=rectified)
+    return _convolve(images, kernel, bias, HALVING, activation=activation)
 
 
-def convolve_halving_transposed(images: Any, kernel: Any) -> tf.Tensor:
-    """The transpose of `convolve_halving`, without a bias.
+def transposed_downsample_conv2d(images: Any, kernel: Any) -> tf.Tensor:
+    """The transpose of `downsample_conv2d`, without a bias.
 
     Args:
         images: float32 `(batch, height, width, outputs)`.
@@ -97,14 +97,14 @@ def convolve_halving_transposed(images: Any, kernel: Any) -> tf.Tensor:
 
 
 def _convolve(
-    images: Any, kernel: Any, bias: Any, filtering: Filtering, *, rectified: bool
+    images: Any, kernel: Any, bias: Any, filtering: Filtering, *, activation: Activation
 ) -> tf.Tensor:
     tiles = _tiles(images, tuple(images.shape), filtering)
     products = tf.matmul(tiles, _transform_kernel(kernel, filtering))
     batch, *sizes, _ = images.shape
     sizes = [size // filtering.block * filtering.num_outputs for size in sizes]
     shape = (batch, *sizes, kernel.shape[-1])
-    return _outputs(products, bias, shape, filtering, rectified=rectified)
+    return _outputs(products, bias, shape, filtering, activation=activation)
 
 
 def _transform_kernel(kernel: tf.Tensor, filtering: Filtering) -> tf.Tensor:
@@ -145,18 +145,18 @@ def _outputs(
     shape: _Shape,
     filtering: Filtering,
     *,
-    rectified: bool,
+    activation: Activation,
 ) -> tf.Tensor:
     """Returns the outputs of their transformed products."""
 
     @tf.custom_gradient
     def function(products: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, _Function]:
         outputs = _compute_outputs(
-            products, bias, shape, filtering, rectified=rectified
+            products, bias, shape, filtering, activation=activation
         )
 
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            signs = outputs if rectified else None
+            signs = outputs if activation else None
             found = _outputs_gradient(upstream, signs, shape, filtering)
             # A column of ones along rows and columns: its transpose sums up a tile.
             return found, tf.reduce_sum(found[filtering.num_products + 1], axis=0)
@@ -250,10 +250,10 @@ def _compute_outputs(
     shape: _Shape,
     filtering: Filtering,
     *,
-    rectified: bool,
+    activation: Activation,
 ) -> tf.Tensor:
     outputs = _transform_products(products, shape, filtering) + bias
-    return tf.nn.leaky_relu(outputs, LEAKY_RELU_SLOPE) if rectified else outputs
+    return tf.nn.leaky_relu(outputs, LEAKY_RELU_SLOPE) if activation else outputs
 
 
 @_compiled

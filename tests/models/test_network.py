@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gastritis_gan.models.weights import get_weights_by_name, set_weights_by_name
+from gastritis_gan.models.network import get_weights_by_name, set_weights_by_name
 
 GENERATOR_LAYERS = (
     "4x4_dense", "4x4_conv", "8x8_conv0", "8x8_conv1", "to_rgb_8x8", "to_rgb_4x4",

@@ -1,4 +1,4 @@
-"""The functions of `convolution` for training on a CPU, differentiable twice.
+"""The functions of `layers.convolution` for training on a CPU, differentiable twice.
 
 The results are the same; the gradients are computed in ways that suit a CPU:
 
@@ -18,53 +18,97 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import tensorflow as tf
 
-from gastritis_gan.layers import winograd
 from gastritis_gan.layers.convolution import (
-    HALVING,
     LEAKY_RELU_SLOPE,
-    SAME,
-    Geometry,
+    Activation,
+    transposed_kernel,
 )
+from gastritis_gan.layers.cpu import winograd
 
 _Function = Callable[..., Any]
 
 
-def is_faster(dtype: str) -> bool:
-    """Returns whether these functions beat the plain ones: float32, without a GPU."""
-    return dtype == "float32" and not tf.config.get_visible_devices("GPU")
+class _Geometry(NamedTuple):
+    """How a kernel moves: the stride in pixels, the padding as Keras names it."""
+
+    stride: int
+    padding: Literal["same", "valid"]
 
 
-def convolve(
-    images: Any,
-    kernel: Any,
-    bias: Any = None,
-    geometry: Geometry = SAME,
-    *,
-    rectified: bool = False,
+_SAME = _Geometry(stride=1, padding="same")
+_HALVING = _Geometry(stride=2, padding="valid")
+
+
+def conv2d(
+    images: Any, kernel: Any, bias: Any, *, activation: Activation = None
 ) -> tf.Tensor:
-    """See `convolution.convolve`."""
+    """See `layers.convolution.conv2d`."""
     if bias is None:
-        return add_bias(_convolve(images, kernel, geometry), None, rectified=rectified)
+        outputs = _convolve(images, kernel, _SAME)
+        return bias_act(outputs, None, activation=activation)
     # tf.custom_gradient has its own way with variables.
     bias = tf.convert_to_tensor(bias)
-    if geometry == SAME and winograd.is_faster(images.shape, kernel.shape):
-        return winograd.convolve(images, kernel, bias, rectified=rectified)
+    if winograd.is_faster(images.shape, kernel.shape):
+        return winograd.conv2d(images, kernel, bias, activation=activation)
+    return _convolve_and_act(images, kernel, bias, _SAME, activation)
 
+
+def downsample_conv2d(
+    images: Any, kernel: Any, bias: Any, *, activation: Activation = None
+) -> tf.Tensor:
+    """See `layers.convolution.downsample_conv2d`."""
+    if bias is None:
+        outputs = _convolve(_average_padded(images), kernel, _HALVING)
+        return bias_act(outputs, None, activation=activation)
+    bias = tf.convert_to_tensor(bias)
+    if winograd.is_faster(images.shape, kernel.shape):
+        return winograd.downsample_conv2d(images, kernel, bias, activation=activation)
+    means = _average_padded(images)
+    return _convolve_and_act(means, kernel, bias, _HALVING, activation)
+
+
+def upsample_conv2d(
+    images: Any, kernel: Any, bias: Any, *, activation: Activation = None
+) -> tf.Tensor:
+    """See `layers.convolution.upsample_conv2d`."""
+    transposed = transposed_kernel(kernel)
+    batch, height, width, _ = images.shape
+    channels = transposed.shape[2]
+    doubled_shape = tf.TensorShape((batch, 2 * height, 2 * width, channels))
+    if winograd.is_faster(doubled_shape, transposed.shape):
+        outputs = winograd.transposed_downsample_conv2d(images, transposed)
+    else:
+        batch, height, width, _ = tf.unstack(tf.shape(images))
+        spread_shape = (batch, 2 * height + 1, 2 * width + 1, channels)
+        spread = _transpose(images, transposed, spread_shape, _HALVING)
+        outputs = _average_neighbours(spread)
+    return bias_act(outputs, bias, activation=activation)
+
+
+def bias_act(images: Any, bias: Any, *, activation: Activation = None) -> tf.Tensor:
+    """See `layers.convolution.bias_act`."""
+    outputs = images if bias is None else tf.nn.bias_add(images, bias)
+    return _leaky_relu(outputs) if activation else outputs
+
+
+def _convolve_and_act(
+    images: Any, kernel: Any, bias: Any, geometry: _Geometry, activation: Activation
+) -> tf.Tensor:
     @tf.custom_gradient
     def function(
         images: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor
     ) -> tuple[tf.Tensor, _Function]:
         # One operation after the other, so that the graph's optimizer merges them.
         outputs = tf.nn.bias_add(_conv2d(images, kernel, geometry), bias)
-        if rectified:
+        if activation:
             outputs = tf.nn.leaky_relu(outputs, LEAKY_RELU_SLOPE)
 
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            if rectified:
+            if activation:
                 upstream = _times_slopes(upstream, outputs)
             return (
                 _transpose(upstream, kernel, tf.shape(images), geometry),
@@ -77,56 +121,20 @@ def convolve(
     return function(images, kernel, bias)
 
 
-def convolve_transposed(images: Any, kernel: Any, geometry: Geometry) -> tf.Tensor:
-    """See `convolution.convolve_transposed`; valid padding."""
-    batch, height, width, _ = tf.unstack(tf.shape(images))
-    sizes = [
-        (count - 1) * geometry.stride + size
-        for count, size in zip((height, width), kernel.shape[:2], strict=True)
-    ]
-    return _transpose(images, kernel, (batch, *sizes, kernel.shape[2]), geometry)
-
-
-def convolve_halving(
-    images: Any, kernel: Any, bias: Any, *, rectified: bool
-) -> tf.Tensor:
-    """See `convolution.convolve_halving`."""
-    if bias is not None and winograd.is_faster(images.shape, kernel.shape):
-        bias = tf.convert_to_tensor(bias)
-        return winograd.convolve_halving(images, kernel, bias, rectified=rectified)
-    means = average_padded(images)
-    return convolve(means, kernel, bias, HALVING, rectified=rectified)
-
-
-def convolve_halving_transposed(images: Any, kernel: Any) -> tf.Tensor:
-    """See `convolution.convolve_halving_transposed`."""
-    batch, height, width, _ = images.shape
-    shape = tf.TensorShape((batch, 2 * height, 2 * width, kernel.shape[2]))
-    if winograd.is_faster(shape, kernel.shape):
-        return winograd.convolve_halving_transposed(images, kernel)
-    return average_neighbours(convolve_transposed(images, kernel, HALVING))
-
-
-def add_bias(images: Any, bias: Any, *, rectified: bool) -> tf.Tensor:
-    """See `convolution.add_bias`."""
-    outputs = images if bias is None else tf.nn.bias_add(images, bias)
-    return _rectify(outputs) if rectified else outputs
+@tf.custom_gradient
+def _average_neighbours(images: Any) -> tuple[tf.Tensor, _Function]:
+    """Returns the mean of every 2 x 2 pixels, one row and one column fewer."""
+    return tf.nn.avg_pool2d(images, 2, 1, "VALID"), _average_padded
 
 
 @tf.custom_gradient
-def average_neighbours(images: Any) -> tuple[tf.Tensor, _Function]:
-    """See `convolution.average_neighbours`."""
-    return tf.nn.avg_pool2d(images, 2, 1, "VALID"), average_padded
-
-
-@tf.custom_gradient
-def average_padded(images: Any) -> tuple[tf.Tensor, _Function]:
-    """See `convolution.average_padded`."""
+def _average_padded(images: Any) -> tuple[tf.Tensor, _Function]:
+    """The transpose of `_average_neighbours`: the same of images with zeros around."""
     padded = tf.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    return tf.nn.avg_pool2d(padded, 2, 1, "VALID"), average_neighbours
+    return tf.nn.avg_pool2d(padded, 2, 1, "VALID"), _average_neighbours
 
 
-def _convolve(images: Any, kernel: Any, geometry: Geometry) -> tf.Tensor:
+def _convolve(images: Any, kernel: Any, geometry: _Geometry) -> tf.Tensor:
     @tf.custom_gradient
     def function(images: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, _Function]:
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -141,7 +149,7 @@ def _convolve(images: Any, kernel: Any, geometry: Geometry) -> tf.Tensor:
 
 
 def _transpose(
-    images: Any, kernel: Any, image_shape: Any, geometry: Geometry
+    images: Any, kernel: Any, image_shape: Any, geometry: _Geometry
 ) -> tf.Tensor:
     """Returns what `_convolve` with images of `image_shape` has as gradient there."""
 
@@ -165,7 +173,7 @@ def _kernel_gradient(
     images: tf.Tensor,
     upstream: tf.Tensor,
     kernel_shape: tf.TensorShape,
-    geometry: Geometry,
+    geometry: _Geometry,
 ) -> tf.Tensor:
     @tf.custom_gradient
     def function(images: tf.Tensor, upstream: tf.Tensor) -> tuple[tf.Tensor, _Function]:
@@ -185,10 +193,10 @@ def _compute_kernel_gradient(
     images: tf.Tensor,
     upstream: tf.Tensor,
     kernel_shape: tf.TensorShape,
-    geometry: Geometry,
+    geometry: _Geometry,
 ) -> tf.Tensor:
     *sizes, inputs, outputs = kernel_shape
-    if sizes == [1, 1] and geometry == SAME:
+    if sizes == [1, 1] and geometry == _SAME:
         product = tf.matmul(
             tf.reshape(images, (-1, inputs)),
             tf.reshape(upstream, (-1, outputs)),
@@ -200,7 +208,7 @@ def _compute_kernel_gradient(
 
 @functools.cache
 def _compiled_kernel_gradient(
-    kernel_shape: tuple[int, ...], geometry: Geometry
+    kernel_shape: tuple[int, ...], geometry: _Geometry
 ) -> _Function:
     def compute(images: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
         return tf.raw_ops.Conv2DBackpropFilter(
@@ -215,12 +223,12 @@ def _compiled_kernel_gradient(
     return compiled
 
 
-def _conv2d(images: tf.Tensor, kernel: tf.Tensor, geometry: Geometry) -> tf.Tensor:
+def _conv2d(images: tf.Tensor, kernel: tf.Tensor, geometry: _Geometry) -> tf.Tensor:
     return tf.nn.conv2d(images, kernel, geometry.stride, geometry.padding.upper())
 
 
 @tf.custom_gradient
-def _rectify(images: tf.Tensor) -> tuple[tf.Tensor, _Function]:
+def _leaky_relu(images: tf.Tensor) -> tuple[tf.Tensor, _Function]:
     outputs = tf.nn.leaky_relu(images, LEAKY_RELU_SLOPE)
     return outputs, lambda upstream: _times_slopes(upstream, outputs)
 

@@ -6,38 +6,37 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gastritis_gan.layers import cpu_convolution, winograd
-
-from .test_cpu_convolution import value_and_gradients
-
-
-def plain(images, kernel, bias, *, rectified):
-    return rectify(tf.nn.conv2d(images, kernel, 1, "SAME"), bias, rectified)
+from gastritis_gan.layers.cpu import convolution, winograd
+from tests.helpers.gradients import value_and_gradients
 
 
-def plain_halving(images, kernel, bias, *, rectified):
+def plain(images, kernel, bias, *, activation=None):
+    return activate(tf.nn.conv2d(images, kernel, 1, "SAME"), bias, activation)
+
+
+def plain_halving(images, kernel, bias, *, activation=None):
     means = tf.nn.avg_pool2d(tf.nn.conv2d(images, kernel, 1, "SAME"), 2, 2, "VALID")
-    return rectify(means, bias, rectified)
+    return activate(means, bias, activation)
 
 
-def rectify(images, bias, rectified):
-    return tf.nn.leaky_relu(images + bias, 0.2) if rectified else images + bias
+def activate(images, bias, activation):
+    return tf.nn.leaky_relu(images + bias, 0.2) if activation else images + bias
 
 
 CONVOLUTIONS = {
-    "same": (winograd.convolve, plain),
-    "halving": (winograd.convolve_halving, plain_halving),
+    "same": (winograd.conv2d, plain),
+    "halving": (winograd.downsample_conv2d, plain_halving),
 }
 
 
 @pytest.mark.parametrize("size", [(8, 8), (12, 32), (4, 4)])
-@pytest.mark.parametrize("rectified", [False, True])
+@pytest.mark.parametrize("activation", [None, "leaky_relu"])
 @pytest.mark.parametrize("name", CONVOLUTIONS)
-def test_value_and_gradients_of_both_orders(normal, size, rectified, name):
+def test_value_and_gradients_of_both_orders(normal, size, activation, name):
     inputs = [normal(3, *size, 5), normal(3, 3, 5, 7), normal(7)]
     inputs = [tf.constant(x) for x in inputs]
     actual, expected = (
-        value_and_gradients(lambda *x, f=f: f(*x, rectified=rectified), inputs)
+        value_and_gradients(lambda *x, f=f: f(*x, activation=activation), inputs)
         for f in CONVOLUTIONS[name]
     )
     for a, e in zip(actual, expected, strict=True):
@@ -54,7 +53,7 @@ def test_value_and_gradients_of_both_orders_of_the_transpose(normal, size):
     inputs = [tf.constant(normal(3, *size, 7)), tf.constant(normal(3, 3, 5, 7))]
     actual, expected = (
         value_and_gradients(function, inputs)
-        for function in (winograd.convolve_halving_transposed, doubling)
+        for function in (winograd.transposed_downsample_conv2d, doubling)
     )
     for a, e in zip(actual, expected, strict=True):
         np.testing.assert_allclose(a, e, rtol=1e-4, atol=1e-4 * np.abs(e).max())
@@ -64,19 +63,19 @@ def test_third_order(normal):
     x, bias = tf.constant(normal(1, 4, 4, 2)), tf.constant(normal(2))
     kernel = tf.constant(normal(3, 3, 2, 2))
 
-    def gradient_of_gradient_norm(convolve):
+    def gradient_of_gradient_norm(conv2d):
         with tf.GradientTape() as outer:
             outer.watch(x)
             with tf.GradientTape() as inner:
                 inner.watch(kernel)
-                outputs = convolve(x, kernel, bias, rectified=True)
+                outputs = conv2d(x, kernel, bias, activation="leaky_relu")
                 total = tf.reduce_sum(tf.sin(outputs))
             norm = tf.reduce_sum(tf.square(inner.gradient(total, kernel)))
         return outer.gradient(norm, x)
 
     expected = gradient_of_gradient_norm(plain)
     np.testing.assert_allclose(
-        gradient_of_gradient_norm(winograd.convolve),
+        gradient_of_gradient_norm(winograd.conv2d),
         expected,
         rtol=1e-3,
         atol=1e-4 * np.abs(expected).max(),
@@ -86,9 +85,9 @@ def test_third_order(normal):
 def test_rounding_errors_stay_small_for_many_channels(normal):
     images, kernel = normal(2, 32, 32, 256), normal(3, 3, 256, 16)
     bias = normal(16)
-    exact = plain(*(x.astype(np.float64) for x in (images, kernel, bias)), rectified=0)
-    found = winograd.convolve(
-        *(tf.constant(x) for x in (images, kernel, bias)), rectified=False
+    exact = plain(*(x.astype(np.float64) for x in (images, kernel, bias)))
+    found = winograd.conv2d(
+        *(tf.constant(x) for x in (images, kernel, bias)), activation=None
     )
     np.testing.assert_allclose(found, exact, rtol=0, atol=3e-5 * np.abs(exact).max())
 
@@ -124,11 +123,11 @@ def test_what_it_is_for(images, kernel, expected):
 def test_training_on_a_cpu_uses_it_where_it_is_faster(
     normal, monkeypatch, images, kernel, expected
 ):
-    used = spied(monkeypatch, "convolve")
+    used = spied(monkeypatch, "conv2d")
     inputs = normal(*images), normal(*kernel), normal(kernel[-1])
     inputs = [tf.constant(x) for x in inputs]
-    found = cpu_convolution.convolve(*inputs, rectified=True)
-    assert_close(found, plain(*inputs, rectified=True))
+    found = convolution.conv2d(*inputs, activation="leaky_relu")
+    assert_close(found, plain(*inputs, activation="leaky_relu"))
     assert bool(used) == expected
 
 
@@ -138,16 +137,15 @@ def test_training_on_a_cpu_uses_it_where_it_is_faster(
 def test_training_on_a_cpu_halves_and_doubles_by_it(
     normal, monkeypatch, size, expected
 ):
-    halved = spied(monkeypatch, "convolve_halving")
-    doubled = spied(monkeypatch, "convolve_halving_transposed")
+    halved = spied(monkeypatch, "downsample_conv2d")
+    doubled = spied(monkeypatch, "transposed_downsample_conv2d")
     images, kernel, bias = normal(1, *size, 64), normal(3, 3, 64, 65), normal(65)
-    found = cpu_convolution.convolve_halving(images, kernel, bias, rectified=True)
-    assert_close(found, plain_halving(images, kernel, bias, rectified=True))
-    half = normal(1, *(count // 2 for count in size), 65)
-    found = cpu_convolution.convolve_halving_transposed(half, kernel)
-    # The transpose: <halved(x), y> = <x, transposed(y)>.
-    product = np.sum(plain_halving(images, kernel, 0.0, rectified=False) * half)
-    np.testing.assert_allclose(np.sum(images * found), product, rtol=1e-3)
+    found = convolution.downsample_conv2d(images, kernel, bias, activation="leaky_relu")
+    assert_close(found, plain_halving(images, kernel, bias, activation="leaky_relu"))
+    half = normal(1, *(count // 2 for count in size), 64)
+    found = convolution.upsample_conv2d(half, kernel, None)
+    repeated = tf.repeat(tf.repeat(half, 2, axis=1), 2, axis=2)
+    assert_close(found, tf.nn.conv2d(repeated, kernel, 1, "SAME"))
     assert bool(halved) == bool(doubled) == expected
 
 

@@ -1,7 +1,7 @@
 """Numbers of the original PGGAN implementation, in this project's names and layouts.
 
 `read_reference` reads the large file beside the repository, `read_golden` the small one
-in this folder. Both give a mapping with these keys; images are
+in `tests/reference`. Both give a mapping with these keys; images are
 `(n, height, width, channels)`:
 
     CASE/generator/LAYER/kernel ...        weights, by our names
@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-GOLDEN_FILE = Path(__file__).with_name("pggan_golden.npz")
+GOLDEN_FILE = Path(__file__).parents[1] / "reference/pggan_golden.npz"
 CASES = (
     "r4_c1", "r8_c1", "r16_c1", "r32_c1", "r8_c3",
     "r8_c1_nofuse", "r16_c1_nofuse", "r32_c1_nofuse",

@@ -1,9 +1,13 @@
-"""Width of the networks per resolution: arithmetic only, no TensorFlow."""
+"""Blocks, widths and operations of the networks: arithmetic only, no TensorFlow."""
 
 from __future__ import annotations
 
+import functools
+
 MIN_RESOLUTION = 4
 MAX_RESOLUTION = 1024
+_FLOPS_PER_MULTIPLY_ADD = 2
+_KERNEL_PIXELS = 9
 
 
 def num_filters(resolution: int, *, fmap_base: int, fmap_max: int) -> int:
@@ -56,3 +60,32 @@ def block_resolutions(resolution: int) -> tuple[int, ...]:
         MIN_RESOLUTION << i
         for i in range(resolution.bit_length() - MIN_RESOLUTION.bit_length() + 1)
     )
+
+
+def generator_flops(
+    resolution: int, *, latent_dim: int, fmap_base: int, fmap_max: int
+) -> int:
+    """Returns the operations of a PGGAN generator for one image of one channel.
+
+    They are those of the forward pass, by the paper's formulas: a multiply-add counts
+    as two, upscaling before a convolution as written, so that a fused implementation
+    needs fewer.
+    """
+    filters = functools.partial(num_filters, fmap_base=fmap_base, fmap_max=fmap_max)
+    total = latent_dim * filters(4) * 16 + _KERNEL_PIXELS * filters(4) ** 2 * 16
+    for r in block_resolutions(resolution)[1:]:
+        total += _KERNEL_PIXELS * filters(r) * (filters(r // 2) + filters(r)) * r * r
+    total += filters(resolution) * resolution**2  # to_rgb
+    return _FLOPS_PER_MULTIPLY_ADD * total
+
+
+def discriminator_flops(resolution: int, *, fmap_base: int, fmap_max: int) -> int:
+    """Returns the operations of a PGGAN discriminator, as `generator_flops`."""
+    filters = functools.partial(num_filters, fmap_base=fmap_base, fmap_max=fmap_max)
+    total = filters(resolution) * resolution**2  # from_rgb
+    for r in block_resolutions(resolution)[1:]:
+        total += _KERNEL_PIXELS * filters(r) * (filters(r) + filters(r // 2)) * r * r
+    width = filters(4)
+    total += _KERNEL_PIXELS * (width + 1) * width * 16  # minibatch std adds a channel
+    total += 16 * width * filters(2) + filters(2)
+    return _FLOPS_PER_MULTIPLY_ADD * total

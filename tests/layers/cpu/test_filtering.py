@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gastritis_gan.layers.filtering import HALVING, SAME
+from gastritis_gan.layers.cpu.filtering import HALVING, SAME
 
 
 def outputs_of(filtering, tile, kernel):

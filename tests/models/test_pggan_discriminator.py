@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gastritis_gan.models.progressive_discriminator import ProgressiveDiscriminator
-from gastritis_gan.models.weights import get_weights_by_name, set_weights_by_name
-from tests.layers.layer_checks import save_and_load
+from gastritis_gan.models.network import get_weights_by_name, set_weights_by_name
+from gastritis_gan.models.pggan import ProgressiveDiscriminator
+from tests.helpers.layer_checks import save_and_load
 
 IMAGES = tf.random.stateless_normal((4, 16, 16, 1), seed=(0, 0))
 
