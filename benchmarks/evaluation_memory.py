@@ -98,7 +98,7 @@ def make_generators(store_path: Path, folder: Path) -> None:
             "num_images": 0,
         }
         export_generator(
-            generator, exported_dir=folder, name=f"pggan_{target}", facts=facts
+            generator, exported_dir=folder, name=f"pggan_{target}", metadata=facts
         )
 
 

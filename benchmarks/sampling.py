@@ -37,14 +37,14 @@ def export(case: Case, folder: Path) -> str:
         ProgressiveGenerator(case["resolution"], **network),
         exported_dir=folder,
         name=f"random_{case['fmap_max']}_{case['resolution']}",
-        facts={
+        metadata={
             "class_name": "random",
             "model": "pggan",
             "resolution": case["resolution"],
             "latent_dim": LATENT_DIM,
         },
     )
-    return str(version)
+    return str(version.path)
 
 
 def measure(case: Case, saved_model: str, peer_python: str | None) -> list[Any]:

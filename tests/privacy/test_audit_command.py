@@ -60,7 +60,7 @@ def workplace(tmp_path_factory):
         generator,
         exported_dir=path / "exported",
         name="ill",
-        facts={
+        metadata={
             "model": "pggan",
             "target": "positive",
             "class_name": "ill",

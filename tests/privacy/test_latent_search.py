@@ -18,11 +18,11 @@ def generator():
 def gradient(generator, tmp_path_factory):
     from gastritis_gan.serving.export import export_generator
 
-    folder = export_generator(
+    model = export_generator(
         generator,
         exported_dir=tmp_path_factory.mktemp("exported"),
         name="small",
-        facts={
+        metadata={
             "model": "pggan",
             "target": "positive",
             "class_name": "gastritis",
@@ -34,7 +34,7 @@ def gradient(generator, tmp_path_factory):
             "config": {},
         },
     )
-    return GeneratorGradient(folder)
+    return GeneratorGradient(model.path)
 
 
 def test_gradient_of_a_saved_model_is_that_of_the_keras_generator(gradient, generator):
