@@ -99,12 +99,12 @@ def sample(
       gastritis-gan sample --server http://127.0.0.1:8501 --model phantom_lc \\
         --count 1000 --out samples/lc
     """
-    from gastritis_gan.files import refuse_existing
     from gastritis_gan.serving.sample_folder import (
         check_seeds,
         unfinished_folder,
         write_sample_folder,
     )
+    from gastritis_gan.storage import refuse_existing
 
     _check_options(folder, server, name, label)
     refuse_existing(out)

@@ -13,7 +13,6 @@ import tensorflow as tf
 
 from gastritis_gan import __version__
 from gastritis_gan.errors import InputError
-from gastritis_gan.files import new_folder
 from gastritis_gan.serving.exported_model import ExportedModel
 from gastritis_gan.serving.graph_lint import (
     describe_graph,
@@ -26,6 +25,7 @@ from gastritis_gan.serving.signatures import TRUNCATION_DEFINITION, make_signatu
 from gastritis_gan.serving.tf_serving import PARAMETERS_FILE, model_parameters
 from gastritis_gan.serving.verify import RecordedSamples, TfSession
 from gastritis_gan.serving.warmup import write_warmup_requests
+from gastritis_gan.storage import new_folder
 
 
 def export_generator(

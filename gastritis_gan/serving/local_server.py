@@ -27,7 +27,6 @@ from google.protobuf import json_format
 from waitress.server import create_server
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.files import write_bytes
 from gastritis_gan.serving.model_card import read_model_card
 from gastritis_gan.serving.rest_json import (
     DEFAULT_SIGNATURE,
@@ -43,6 +42,7 @@ from gastritis_gan.serving.tf_serving import (
 )
 from gastritis_gan.serving.verify import TfSession
 from gastritis_gan.serving.warmup import replay_warmup
+from gastritis_gan.storage import write_bytes
 
 MAX_REQUEST_BYTES = 4 << 20
 """64 rows of 512 latents are 0.7 MB of JSON."""

@@ -12,8 +12,8 @@ from pathlib import Path
 import yaml
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.files import write_bytes
 from gastritis_gan.serving.layout import version_folders
+from gastritis_gan.storage import write_bytes
 
 BATCH_SIZES = (1, 2, 4, 8, 16)
 """A server runs batches of these sizes only; it pads others with copies of a row."""

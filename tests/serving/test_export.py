@@ -11,9 +11,9 @@ from PIL import Image
 from tensorflow.core.protobuf import saved_model_pb2
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.files import sha256_of_file
 from gastritis_gan.serving import export as saved_model
 from gastritis_gan.serving.export import export_generator
+from gastritis_gan.storage import sha256_of_file
 from tests.helpers.exported_models import make_generator
 
 HERE = Path(__file__).parent

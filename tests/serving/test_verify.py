@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.files import sha256_of_file
 from gastritis_gan.serving.model_card import model_hash
 from gastritis_gan.serving.verify import verify_version
+from gastritis_gan.storage import sha256_of_file
 
 WITHOUT_KERAS = """
 import sys

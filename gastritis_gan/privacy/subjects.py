@@ -1,13 +1,46 @@
-"""Whose images an audit compares: training patients and as many held-out ones."""
+"""Who and what an audit compares: a generator, its samples and the patients."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gastritis_gan.images import AreaResize
+from gastritis_gan.privacy.latent_search import Correlate, Generate
+from gastritis_gan.privacy.verdict import AuditedModel
+from gastritis_gan.storage import kept_rows
 from gastritis_gan.store.store import Store
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AuditSubject:
+    """A generator and what an attacker may have of it.
+
+    Attributes:
+        model: Name, version and hash.
+        label: "positive" or "negative": the class that it imitates.
+        resolution: Side of its images in pixels.
+        latent_dim: Length of a latent.
+        sample: From seeds `(n,)` to images, uint8 `(n, r, r, 1)`.
+        open_gradient: Gives the functions `correlate` and `generate` of the exported
+            generator (see `latent_search`); None leaves that attack out.
+        discriminate: From patches `(n, r, r, 1)` in [-1, 1] of one patient to scores
+            `(n,)`; None leaves that attack out.
+    """
+
+    model: AuditedModel
+    label: str
+    resolution: int
+    latent_dim: int
+    sample: Callable[[NDArray[np.int64]], NDArray[np.uint8]]
+    open_gradient: Callable[[], tuple[Correlate, Generate]] | None = None
+    discriminate: Callable[[NDArray[np.float32]], NDArray[Any]] | None = None
+
 
 _HELD_OUT_STREAM = 0
 
@@ -86,3 +119,43 @@ def choose_cohort(store: Store, label: str, *, seed: int) -> AuditCohort:
         patients=patients,
         is_training=np.arange(len(patients)) < len(training),
     )
+
+
+_BATCH = 256
+
+
+def draw_samples(
+    subject: AuditSubject, *, number: int, size: int, folder: Path
+) -> NDArray[np.float32]:
+    """Draws the images of the seeds 0, 1, 2, ... that `sample` gives by default.
+
+    Args:
+        subject: The generator.
+        number: How many.
+        size: Side in pixels to which they are averaged.
+        folder: Keeps them, in a file for every 256.
+
+    Returns:
+        Shape `(number, size, size)`, in [0, 1].
+    """
+
+    def draw(part: slice) -> NDArray[np.float32]:
+        images = subject.sample(np.arange(part.start, part.stop))
+        return shrink(images[..., 0], size)
+
+    return kept_rows(
+        folder,
+        number,
+        draw,
+        rows_per_file=_BATCH,
+        description=f"audit, samples of {subject.model.name}",
+    )
+
+
+def shrink(images: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
+    """Averages `(n, r, r)` images to `size` pixels, in [0, 1]."""
+    shrunk = np.empty((len(images), size, size), np.float32)
+    resize = AreaResize(images.shape[1], size)
+    for image, target in zip(images, shrunk, strict=True):
+        resize(image, target)
+    return np.divide(shrunk, np.float32(255), out=shrunk)

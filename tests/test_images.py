@@ -3,7 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gastritis_gan.area_resize import area_resize
+from gastritis_gan.images import (
+    area_resize,
+    average_windows,
+    float_to_uint8,
+    image_sheet,
+    uint_to_float,
+)
 
 
 def _mean_of_box(image: np.ndarray, low: tuple[float, float], side: float) -> float:
@@ -55,3 +61,52 @@ def test_the_own_size_changes_nothing():
 def test_other_sizes_are_refused(resolution):
     with pytest.raises(ValueError, match=f"Received: {resolution}"):
         area_resize(np.zeros((16, 16)), resolution)
+
+
+def test_the_range_of_the_type_becomes_minus_one_to_one():
+    levels = np.array([0, 51, 102, 153, 204, 255], np.uint8)  # fifths of 255
+    fifths = np.array([-1, -0.6, -0.2, 0.2, 0.6, 1])
+    for images in (levels, levels.astype(np.uint16) * 257):
+        floats = uint_to_float(images)
+        assert floats.dtype == np.float32
+        np.testing.assert_allclose(floats, fifths, atol=1e-7)
+        assert (floats[0], floats[-1]) == (-1, 1)
+
+
+def test_every_grey_level_survives_the_way_there_and_back():
+    levels = np.arange(256, dtype=np.uint8)
+    np.testing.assert_array_equal(float_to_uint8(uint_to_float(levels)), levels)
+
+
+def test_what_lies_beyond_the_range_is_clipped():
+    np.testing.assert_array_equal(float_to_uint8(np.array([-1.5, 2])), [0, 255])
+
+
+@pytest.mark.parametrize("low", [-1.0, 0.0])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_windows_are_averaged_into_the_range_of_floats(dtype, low):
+    most = np.iinfo(dtype).max
+    windows = np.random.default_rng(4).integers(0, most, (3, 12, 12), dtype, True)
+    windows[0] = most
+    out = np.empty((3, 4, 4), np.float32)
+    means = windows.reshape(3, 4, 3, 4, 3).mean(axis=(2, 4), dtype=np.float64) / most
+    expected = low + (1 - low) * means
+    average_windows(windows, out, low=low)
+    np.testing.assert_allclose(out, expected, atol=1e-6)
+    assert out.max() <= 1
+
+
+def test_images_lie_row_by_row_on_grey():
+    images = np.stack([np.full((2, 2, 1), level, np.uint8) for level in (1, 2, 3)])
+    g = 128
+    expected = [
+        [1, 1, g, g, 2, 2],
+        [1, 1, g, g, 2, 2],
+        [g, g, g, g, g, g],
+        [g, g, g, g, g, g],
+        [3, 3, g, g, g, g],
+        [3, 3, g, g, g, g],
+    ]
+    sheet = image_sheet(images, 2)
+    assert sheet.mode == "L"
+    np.testing.assert_array_equal(np.asarray(sheet), expected)

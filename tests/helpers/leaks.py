@@ -7,7 +7,7 @@ from scipy import ndimage
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 
-from gastritis_gan.privacy.audit_subject import AuditSubject
+from gastritis_gan.privacy.subjects import AuditSubject
 from gastritis_gan.privacy.verdict import AuditedModel
 
 

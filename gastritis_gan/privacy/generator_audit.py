@@ -11,36 +11,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gastritis_gan.evaluation.features.feature_extractor import FeatureExtractor
-from gastritis_gan.privacy.audit_cohort import AuditCohort, choose_cohort
-from gastritis_gan.privacy.audit_samples import draw_samples, shrink
 from gastritis_gan.privacy.audit_settings import AuditSettings
-from gastritis_gan.privacy.audit_subject import AuditSubject
+from gastritis_gan.privacy.copies import ScoreTable, SpaceFindings, examine_space
 from gastritis_gan.privacy.decision import (
     Decision,
     decide_membership,
     decide_memorisation,
 )
+from gastritis_gan.privacy.exposure import fisher_transform, stand_out, standardize_rows
 from gastritis_gan.privacy.feature_space import FeatureSpace
 from gastritis_gan.privacy.linkage import Linkage, measure_linkage
-from gastritis_gan.privacy.match_table import match_images, scores_of
-from gastritis_gan.privacy.membership import membership_patients_needed
-from gastritis_gan.privacy.membership_attacks import Attack, attack
-from gastritis_gan.privacy.nearest_sample import (
+from gastritis_gan.privacy.matching import (
+    PatchMatch,
+    PixelMatcher,
+    match_images,
+    scores_of,
+)
+from gastritis_gan.privacy.membership import (
+    Attack,
+    attack,
     closest_samples_scores,
+    membership_patients_needed,
     nearest_sample_scores,
 )
-from gastritis_gan.privacy.patch_match import PatchMatch
-from gastritis_gan.privacy.pixel_matcher import PixelMatcher
 from gastritis_gan.privacy.planted import plant_copies
-from gastritis_gan.privacy.similarity_space import (
-    ScoreTable,
-    SpaceFindings,
-    examine_space,
-)
-from gastritis_gan.privacy.standardized import (
-    fisher_transform,
-    stand_out,
-    standardize_rows,
+from gastritis_gan.privacy.subjects import (
+    AuditCohort,
+    AuditSubject,
+    choose_cohort,
+    draw_samples,
+    shrink,
 )
 from gastritis_gan.store.store import Store
 
