@@ -30,7 +30,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gastritis_gan.phantom.cohort import write_phantom_cohort
+from gastritis_gan.phantom.cohort import make_phantom
 
 CONFIG = Path(__file__).parents[1] / "configs" / "paper.yaml"
 BUILDERS = {
@@ -52,7 +52,7 @@ def make_cohort(folder: Path, num_test_images: int) -> None:
     Half of the training patients are positive, and as large a part of the others as in
     the paper's test, 140 of 615.
     """
-    write_phantom_cohort(folder, num_patients=PHANTOMS, image_size=2048, seed=0)
+    make_phantom(folder, patients=PHANTOMS, image_size=2048, seed=0)
     with (folder / "cohort.csv").open(newline="") as stream:
         drawn = list(csv.DictReader(stream))
     by_label = {
@@ -74,8 +74,8 @@ def make_cohort(folder: Path, num_test_images: int) -> None:
 def make_generators(store_path: Path, folder: Path) -> None:
     """Exports two generators of the paper's width that have not been trained."""
     from gastritis_gan.config import load_config
-    from gastritis_gan.models.pggan import ProgressiveGenerator
-    from gastritis_gan.serving.saved_model import export_generator
+    from gastritis_gan.models.progressive_generator import ProgressiveGenerator
+    from gastritis_gan.serving.export import export_generator
     from gastritis_gan.store.store import Store
 
     store, networks = Store.open(store_path), load_config(CONFIG).networks
@@ -98,7 +98,7 @@ def make_generators(store_path: Path, folder: Path) -> None:
             "num_images": 0,
         }
         export_generator(
-            generator, exported_dir=folder, name=f"pggan_{target}", facts=facts
+            generator, exported_dir=folder, name=f"pggan_{target}", metadata=facts
         )
 
 

@@ -34,7 +34,7 @@ import numpy as np
 from PIL import Image
 
 from gastritis_gan.cohort.cohort import read_cohort
-from gastritis_gan.phantom.cohort import write_phantom_cohort
+from gastritis_gan.phantom.cohort import make_phantom
 from gastritis_gan.store.patches import PatchGeometry
 from gastritis_gan.store.prepare import prepare_store
 from gastritis_gan.store.split import split_patients
@@ -51,9 +51,7 @@ def make_data(folder: Path, num_images: int) -> None:
     """Makes the store, the PNG folder and the TFRecords of its training patches."""
     import tensorflow as tf
 
-    write_phantom_cohort(
-        folder / "cohort", num_patients=num_images, image_size=IMAGE_SIZE, seed=0
-    )
+    make_phantom(folder / "cohort", patients=num_images, image_size=IMAGE_SIZE, seed=0)
     cohort = read_cohort(
         folder / "cohort", positive="gastritis", negative="non_gastritis"
     )

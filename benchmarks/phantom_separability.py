@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from gastritis_gan.phantom.cohort import write_phantom_cohort
+from gastritis_gan.phantom.cohort import make_phantom
 
 PATCH_SIZE, STRIDE, RESOLUTION = 128, 32, 32
 NUM_PATIENTS, NUM_TRAINING_PATIENTS = 40, 20
@@ -116,9 +116,9 @@ def main() -> None:
     for seed in arguments.seeds:
         with tempfile.TemporaryDirectory() as folder:
             cohort = Path(folder) / "cohort"
-            write_phantom_cohort(
+            make_phantom(
                 cohort,
-                num_patients=NUM_PATIENTS,
+                patients=NUM_PATIENTS,
                 image_size=arguments.image_size,
                 seed=seed,
             )

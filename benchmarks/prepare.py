@@ -26,7 +26,7 @@ import time
 from pathlib import Path
 
 from gastritis_gan.cohort.cohort import read_cohort
-from gastritis_gan.phantom.cohort import write_phantom_cohort
+from gastritis_gan.phantom.cohort import make_phantom
 from gastritis_gan.store.patches import PatchGeometry
 from gastritis_gan.store.prepare import prepare_store
 from gastritis_gan.store.split import split_patients
@@ -94,9 +94,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         phantoms = Path(name) / "phantoms"
-        write_phantom_cohort(
-            phantoms, num_patients=_DRAWN, image_size=arguments.size, seed=0
-        )
+        make_phantom(phantoms, patients=_DRAWN, image_size=arguments.size, seed=0)
         for num_images, workers in itertools.product(
             (arguments.images // 4, arguments.images), (1, 2)
         ):

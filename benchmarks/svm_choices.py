@@ -27,13 +27,13 @@ from gastritis_gan.evaluation.patch_classifier import fit_classifier
 from gastritis_gan.evaluation.patch_sample import sample_features, whole
 from gastritis_gan.evaluation.random_draw import choose, stream
 from gastritis_gan.evaluation.real_patches import real_blocks
-from gastritis_gan.evaluation.statistics import (
+from gastritis_gan.evaluation.svm_settings import SvmSettings
+from gastritis_gan.evaluation.votes import Votes
+from gastritis_gan.stats import (
     auc,
     harmonic_mean,
     sensitivity_and_specificity,
 )
-from gastritis_gan.evaluation.svm_settings import SvmSettings
-from gastritis_gan.evaluation.votes import Votes
 from gastritis_gan.store.store import Store
 
 NUM_FOLDS, NUM_DEALINGS = 5, 3

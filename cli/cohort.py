@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 from pathlib import Path
 
 import click
@@ -33,33 +32,10 @@ def cohort(folder: Path, csv_path: Path) -> None:
     Example:
       gastritis-gan cohort exports/pacs --out exports/pacs/cohort.csv
     """
-    from gastritis_gan.cohort.cohort_draft import (
-        draft_cohort,
-        left_out_path_of,
-        write_draft,
-    )
-    from gastritis_gan.files import refuse_existing
+    from gastritis_gan.cohort.draft import draft_cohort
 
-    for path in (csv_path, left_out_path_of(csv_path)):
-        refuse_existing(path)
     draft = draft_cohort(folder, csv_path)
-    write_draft(draft, csv_path)
-    patients = collections.Counter(patient for _, patient, _ in draft.rows)
-    no_patient = patients.pop("", 0)
-    no_outline = sum(not outline for _, _, outline in draft.rows)
-    click.echo(f"{len(draft.rows):,} images of {len(patients):,} patients.")
-    click.echo("Missing:")
-    click.echo(f"  label    {len(draft.rows):,} images: fill the column in")
-    if no_patient:
-        click.echo(f"  patient  {no_patient:,} images have no PatientID")
-    if no_outline:
-        click.echo(
-            f"  outline  {no_outline:,} images, {draft.ambiguous:,} of them with "
-            "several candidates"
-        )
-    reasons = collections.Counter(reason for _, reason in draft.left_out)
-    for reason, number in reasons.most_common():
-        click.echo(f"Left out: {number:,} files: {reason}")
-    click.echo(f"Draft: {csv_path} (names patients; keep it inside the hospital)")
+    click.echo(draft.summary)
+    click.echo(f"Draft: {draft.path} (names patients; keep it inside the hospital)")
     if draft.left_out:
-        click.echo(f"Files left out: {left_out_path_of(csv_path)}")
+        click.echo(f"Files left out: {draft.left_out_path}")

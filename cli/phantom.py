@@ -16,7 +16,6 @@ import click
 )
 @click.option(
     "--patients",
-    "num_patients",
     default=40,
     show_default=True,
     type=click.IntRange(min=2),
@@ -36,7 +35,7 @@ import click
     type=click.IntRange(min=0, max=2**63 - 1),
     help="The same seed gives the same files.",
 )
-def phantom(out: pathlib.Path, num_patients: int, image_size: int, seed: int) -> None:
+def phantom(out: pathlib.Path, patients: int, image_size: int, seed: int) -> None:
     """Write a cohort of artificial double-contrast barium radiographs.
 
     The cohort has the form that `prepare` reads: 12-bit DICOM images, PNG outlines of
@@ -46,9 +45,7 @@ def phantom(out: pathlib.Path, num_patients: int, image_size: int, seed: int) ->
     Example:
       gastritis-gan phantom --out cohorts/phantom --patients 40 --seed 0
     """
-    from gastritis_gan.phantom.cohort import write_phantom_cohort
+    from gastritis_gan.phantom.cohort import make_phantom
 
-    write_phantom_cohort(
-        out, num_patients=num_patients, image_size=image_size, seed=seed
-    )
-    click.echo(f"Cohort of {num_patients} phantom patients: {out / 'cohort.csv'}")
+    make_phantom(out, patients=patients, image_size=image_size, seed=seed)
+    click.echo(f"Cohort of {patients} phantom patients: {out / 'cohort.csv'}")

@@ -85,7 +85,7 @@ def prepare(
       gastritis-gan prepare cohorts/phantom --config configs/phantom.yaml \\
         --out stores/phantom
     """
-    from gastritis_gan.cohort.cohort_error import CohortError
+    from gastritis_gan.cohort.cohort import CohortError
     from gastritis_gan.store.duplicates import find_duplicates
     from gastritis_gan.store.pseudonym import key_path_of
 

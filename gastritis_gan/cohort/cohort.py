@@ -1,15 +1,124 @@
-"""The cohort file: one row per image, checked as a whole before any work starts."""
+"""The cohort file, one row per image, and the errors that name a row or a file."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import difflib
-from collections.abc import Sequence
+import logging
+import re
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from gastritis_gan.cohort.cohort_error import csv_error
-from gastritis_gan.cohort.numbered_path import split_number
+from gastritis_gan.errors import InputError
+
+
+class CohortError(InputError):
+    """A file or a row of a cohort cannot be used.
+
+    Its text may name files and quote their content: it is for the hospital's eyes.
+
+    Attributes:
+        public: The same without any name or text of the cohort; a log may keep it.
+    """
+
+    def __init__(self, message: str, public: str):
+        super().__init__(message, public)  # both, for a worker process sends `args`
+        self.public = public
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def public_text(error: InputError) -> str:
+    """Returns the text of an error that a log may keep."""
+    return error.public if isinstance(error, CohortError) else str(error)
+
+
+def file_error(
+    path: Path, problem: InputError | str, *, reason: str = ""
+) -> CohortError:
+    """Returns the error that names a file.
+
+    Args:
+        path: The file.
+        problem: What is wrong, as a sentence, or without a full stop before `reason`.
+            Quotes nothing of the file, unless it is a `CohortError`.
+        reason: What a library says of it; may quote the file.
+    """
+    public = public_text(problem) if isinstance(problem, InputError) else problem
+    if reason:
+        return CohortError(f"{path}: {problem} ({reason}).", f"{public}.")
+    return CohortError(f"{path}: {problem}", public)
+
+
+def quoting(problem: str, quote: object) -> CohortError:
+    """Returns the error of a value that only the hospital may see."""
+    return CohortError(f"{problem} Received: {quote!r}.", problem)
+
+
+def csv_error(
+    path: Path, line: int | None, problem: str, *, quote: object = None
+) -> CohortError:
+    """Returns the error of a row of the cohort file, or of all of it.
+
+    Args:
+        path: The cohort file.
+        line: The row, from 1.
+        problem: What is wrong, as a sentence that quotes nothing of the file.
+        quote: What the file says instead, where that helps.
+    """
+    error = CohortError(problem, problem) if quote is None else quoting(problem, quote)
+    row = "" if line is None else f", row {line}"
+    place = "the cohort file" if line is None else _place(line)
+    return CohortError(f"{path}{row}: {error}", f"{place}: {error.public}")
+
+
+@contextlib.contextmanager
+def naming_row(row: int, column: str) -> Iterator[None]:
+    """Names the row and the column of the cohort file in a refusal's public text."""
+    try:
+        yield
+    except InputError as error:
+        public = f"{_place(row)}, {column}: {public_text(error)}"
+        raise CohortError(str(error), public) from None
+
+
+def _place(line: int) -> str:
+    return f"row {line} of the cohort file"
+
+
+@contextlib.contextmanager
+def quiet(logger_name: str) -> Iterator[None]:
+    """Silences all warnings, and the log of a library; its exceptions still come."""
+    logger = logging.getLogger(logger_name)
+    was_disabled = logger.disabled
+    logger.disabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = was_disabled
+
+
+def split_number(path: Path) -> tuple[Path, int | None]:
+    """Separates a path from the number of a part within the file.
+
+    Args:
+        path: A path as the cohort names it.
+
+    Returns:
+        The file, and the number after its last `#`; None without one, or where a file
+        of that whole name exists.
+    """
+    match = re.fullmatch(r"(.+)#(\d{1,9})", path.name)
+    if match is None or path.exists():
+        return path, None
+    return path.with_name(match[1]), int(match[2])
+
 
 COHORT_FILE = "cohort.csv"
 _REQUIRED = ("image", "patient", "label")

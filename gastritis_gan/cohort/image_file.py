@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from gastritis_gan.cohort.cohort_error import file_error
-from gastritis_gan.cohort.dicom.facts import ImageFacts, read_dicom_facts
+from gastritis_gan.cohort.cohort import file_error, split_number
+from gastritis_gan.cohort.dicom.header import ImageMetadata, read_dicom_metadata
 from gastritis_gan.cohort.dicom.reader import read_dicom
-from gastritis_gan.cohort.numbered_path import split_number
 from gastritis_gan.errors import InputError
 
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")  # PNG; TIFF, both byte orders
@@ -48,7 +47,7 @@ def read_image(path: Path, *, bits: int, window: int | str | None = None) -> np.
     return convert_bits(pixels, bits)
 
 
-def read_facts(path: Path) -> ImageFacts:
+def read_metadata(path: Path) -> ImageMetadata:
     """Reads what a file says of its image beside the pixels; PNG and TIFF say nothing.
 
     Args:
@@ -59,8 +58,8 @@ def read_facts(path: Path) -> ImageFacts:
     """
     path, frame = split_number(path)
     if is_png_or_tiff(path):
-        return ImageFacts()
-    return read_dicom_facts(path, frame=frame)
+        return ImageMetadata()
+    return read_dicom_metadata(path, frame=frame)
 
 
 def is_png_or_tiff(path: Path) -> bool:

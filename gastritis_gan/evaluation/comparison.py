@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gastritis_gan.evaluation.decisions import Decisions
-from gastritis_gan.evaluation.statistics import (
+from gastritis_gan.stats import (
     auc,
     harmonic_mean,
     mcnemar_p_value,

@@ -11,6 +11,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from gastritis_gan.evaluation.tables.cells import extractor_title, row_name
+from gastritis_gan.stats import roc
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444")
 _STYLE = {
@@ -90,7 +91,7 @@ def _draw_roc(results: dict[str, Any], evaluation: dict[str, Any]) -> Figure:
     rows = evaluation["rows"]
     for number, row in enumerate(rows):
         scores = np.array(row["positive_votes"]) / totals
-        false_rate, true_rate = roc_curve(scores, labels)
+        false_rate, true_rate = roc(scores, labels)
         low, high = row["auc_interval"]
         colour = _COLOURS[number % len(_COLOURS)]
         axis.plot(
@@ -148,13 +149,6 @@ def _draw_votes(results: dict[str, Any], evaluation: dict[str, Any]) -> Figure:
     axis.set_xlabel("share of an image's patches that vote positive; a dot is an image")
     figure.legend(loc="outside lower right", ncols=2, fontsize=8)
     return figure
-
-
-def roc_curve(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns false and true positive rates at every threshold, from 0 to 1."""
-    thresholds = np.append(np.inf, np.unique(scores)[::-1])[:, None]
-    above = scores >= thresholds  # [thresholds, images]
-    return above[:, ~labels].mean(axis=1), above[:, labels].mean(axis=1)
 
 
 def _labels(results: dict[str, Any]) -> np.ndarray:

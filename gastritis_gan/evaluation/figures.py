@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gastritis_gan.evaluation.decisions import Decisions
-from gastritis_gan.evaluation.statistics import (
+from gastritis_gan.stats import (
     auc,
     harmonic_mean,
     patient_bootstrap,

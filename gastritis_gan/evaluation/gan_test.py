@@ -10,9 +10,9 @@ import numpy as np
 from gastritis_gan.evaluation.gan_train import train
 from gastritis_gan.evaluation.patch_sample import PatchSample, ReadFeatures
 from gastritis_gan.evaluation.rows import REAL_DATA_ROW
-from gastritis_gan.evaluation.statistics import harmonic_mean, wilson_interval
 from gastritis_gan.evaluation.svm_settings import SvmSettings
 from gastritis_gan.evaluation.training_set import TrainingSet
+from gastritis_gan.stats import harmonic_mean, wilson_interval
 
 
 def gan_test(

@@ -28,7 +28,7 @@ from gastritis_gan.evaluation.figures import figures
 from gastritis_gan.evaluation.labelled_image import LabelledImage
 from gastritis_gan.evaluation.row_votes import RowVotes
 from gastritis_gan.evaluation.rows import REAL_DATA_ROW
-from gastritis_gan.evaluation.statistics import auc
+from gastritis_gan.stats import auc
 
 _UNITS = {"image": decide, "patient": decide_patients}
 

@@ -6,19 +6,27 @@ import concurrent.futures
 import csv
 import io
 import multiprocessing
+import os
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import (
+    UID,
+    DigitalXRayImageStorageForPresentation,
+    ExplicitVRLittleEndian,
+    XRayRadiofluoroscopicImageStorage,
+    generate_uid,
+)
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.files import new_folder, write_bytes
-from gastritis_gan.phantom.dicom_file import write_dicom
-from gastritis_gan.phantom.mucosa import draw_mucosa
-from gastritis_gan.phantom.patient import draw_patient
-from gastritis_gan.phantom.radiograph import expose
-from gastritis_gan.phantom.stomach import draw_stomach
+from gastritis_gan.phantom.patient import Patient, draw_patient
+from gastritis_gan.phantom.radiograph import MAX_VALUE, expose
+from gastritis_gan.phantom.stomach import draw_mucosa, draw_stomach
 from gastritis_gan.progress import progress_bar
+from gastritis_gan.rng import stream
+from gastritis_gan.storage import new_folder, write_bytes
 
 MIN_IMAGE_SIZE = 256
 MAX_IMAGE_SIZE = 4096
@@ -26,27 +34,35 @@ _NUM_PROCESSES = 2
 _COLUMNS = ("image", "patient", "label", "outline")
 
 
-def write_phantom_cohort(
-    out: Path, *, num_patients: int, image_size: int, seed: int
-) -> None:
+def make_phantom(
+    out: str | os.PathLike[str],
+    *,
+    patients: int = 40,
+    image_size: int = 1024,
+    seed: int = 0,
+) -> Path:
     """Writes a new cohort of double-contrast barium phantoms, one image per patient.
 
     Patient `i` is a function of `(seed, i, image_size)` alone, so a larger cohort of
     the same seed begins with the smaller one, byte for byte.
 
     Args:
-        out: The folder to make.
-        num_patients: Even; half get each label.
+        out: The folder to make; it must not exist.
+        patients: Their number; even, for half get each label.
         image_size: Side of the square images in pixels, 256 to 4096.
         seed: Non-negative.
+
+    Returns:
+        The cohort file in it.
 
     Raises:
         InputError: An argument is out of range, or `out` exists.
     """
-    if num_patients < 2 or num_patients % 2:
+    out = Path(out)
+    if patients < 2 or patients % 2:
         raise InputError(
             "the number of patients must be even and at least 2, since half get each "
-            f"label. Received: {num_patients}."
+            f"label. Received: {patients}."
         )
     if not MIN_IMAGE_SIZE <= image_size <= MAX_IMAGE_SIZE:
         raise InputError(
@@ -56,16 +72,17 @@ def write_phantom_cohort(
     with new_folder(out) as folder:
         (folder / "images").mkdir()
         (folder / "outlines").mkdir()
-        rows = _write_patients(folder, num_patients, image_size, seed)
+        rows = _write_patients(folder, patients, image_size, seed)
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(_COLUMNS)
         writer.writerows(rows)
         write_bytes(folder / "cohort.csv", text.getvalue().encode())
+    return out / "cohort.csv"
 
 
 def _write_patients(
-    folder: Path, num_patients: int, image_size: int, seed: int
+    folder: Path, patients: int, image_size: int, seed: int
 ) -> list[tuple[str, ...]]:
     # Spawned, not forked: TensorFlow's threads may hold locks in this process.
     pool = concurrent.futures.ProcessPoolExecutor(
@@ -74,11 +91,9 @@ def _write_patients(
     try:
         futures = [
             pool.submit(_write_patient, folder, index, image_size, seed)
-            for index in range(num_patients)
+            for index in range(patients)
         ]
-        with progress_bar(
-            total=num_patients, description="phantom", unit="image"
-        ) as bar:
+        with progress_bar(total=patients, description="phantom", unit="image") as bar:
             for future in concurrent.futures.as_completed(futures):
                 future.result()
                 bar.update()
@@ -91,7 +106,7 @@ def _write_patient(
     folder: Path, index: int, image_size: int, seed: int
 ) -> tuple[str, ...]:
     """Writes one patient's files and returns the row of `cohort.csv`."""
-    rng = np.random.Generator(np.random.Philox(key=np.array([seed, index], np.uint64)))
+    rng = stream(seed, "phantom.patient", index)
     patient = draw_patient(rng, index)
     stomach = draw_stomach(rng, image_size)
     mucosa = draw_mucosa(rng, stomach, patient.relief)
@@ -104,3 +119,85 @@ def _write_patient(
     )
     Image.fromarray(stomach.mask.astype(np.uint8) * 255).save(folder / outline_name)
     return image_name, patient.identifier, patient.label, outline_name
+
+
+_SOP_CLASSES = {
+    "DX": DigitalXRayImageStorageForPresentation,
+    "RF": XRayRadiofluoroscopicImageStorage,
+}
+_DATE = "%Y%m%d"
+
+
+def write_dicom(
+    path: Path,
+    image: np.ndarray,
+    patient: Patient,
+    *,
+    uid_sources: tuple[str, ...],
+    window: tuple[int, int],
+) -> None:
+    """Writes one image with its patient's invented identity.
+
+    Args:
+        path: The file to write.
+        image: Uint16 array of shape (height, width), 0 to 4095, barium bright.
+        patient: Whose image it is.
+        uid_sources: What the UIDs are derived from; equal sources give equal UIDs.
+        window: Centre and width of the window for barium-bright values.
+    """
+    instance_uid = _uid(*uid_sources, "instance")
+    sop_class = _SOP_CLASSES[patient.modality]
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = sop_class
+    meta.MediaStorageSOPInstanceUID = instance_uid
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+
+    dataset.SOPClassUID = sop_class
+    dataset.SOPInstanceUID = instance_uid
+    dataset.StudyInstanceUID = _uid(*uid_sources, "study")
+    dataset.SeriesInstanceUID = _uid(*uid_sources, "series")
+    dataset.StudyID = "1"
+    dataset.SeriesNumber = 1
+    dataset.InstanceNumber = 1
+    dataset.PatientName = patient.name
+    dataset.PatientID = patient.identifier
+    dataset.PatientSex = patient.sex
+    dataset.PatientBirthDate = patient.birth_date.strftime(_DATE)
+    dataset.StudyDate = patient.study_date.strftime(_DATE)
+    dataset.StudyTime = "090000"
+    dataset.AccessionNumber = ""
+    dataset.ReferringPhysicianName = ""
+    dataset.Manufacturer = "gastritis-gan phantom"
+    dataset.Modality = patient.modality
+    dataset.BodyPartExamined = "STOMACH"
+    dataset.ImageType = ["DERIVED", "PRIMARY"]
+    dataset.BurnedInAnnotation = "YES"
+
+    centre, width = window
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    if patient.monochrome1:  # PS3.3 C.7.6.3.1.2: the lowest value is white
+        dataset.PhotometricInterpretation = "MONOCHROME1"
+        image = MAX_VALUE - image
+        centre = (
+            MAX_VALUE + 1 - centre
+        )  # PS3.3 C.11.2.1.2: the window is about centre - 0.5
+    dataset.WindowCenter = centre
+    dataset.WindowWidth = width
+    dataset.PresentationLUTShape = "INVERSE" if patient.monochrome1 else "IDENTITY"
+    if patient.modality == "DX":  # PS3.3 C.8.11.3: required there, absent in RF
+        dataset.RescaleIntercept = 0
+        dataset.RescaleSlope = 1
+        dataset.RescaleType = "US"
+    dataset.SamplesPerPixel = 1
+    dataset.Rows, dataset.Columns = image.shape
+    dataset.BitsAllocated = 16
+    dataset.BitsStored = 12
+    dataset.HighBit = 11
+    dataset.PixelRepresentation = 0
+    dataset.PixelData = image.astype("<u2").tobytes()
+    dataset.save_as(path, enforce_file_format=True)
+
+
+def _uid(*sources: str) -> UID:
+    return generate_uid(entropy_srcs=list(sources))

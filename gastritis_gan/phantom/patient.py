@@ -7,7 +7,7 @@ import datetime
 
 import numpy as np
 
-from gastritis_gan.phantom.mucosa import Relief
+from gastritis_gan.phantom.stomach import Relief
 
 LABELS = ("gastritis", "non_gastritis")
 _FAMILY_NAMES = ("Phantom", "Barium", "Rugae", "Antrum", "Fundus", "Pylorus", "Cardia")

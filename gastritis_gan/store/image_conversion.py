@@ -11,17 +11,21 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gastritis_gan.cohort.cohort import CohortImage
-from gastritis_gan.cohort.cohort_error import file_error, naming_row
-from gastritis_gan.cohort.dicom.facts import ImageFacts
-from gastritis_gan.cohort.image_file import read_facts, read_image
-from gastritis_gan.cohort.outline import read_outline
+from gastritis_gan.cohort.cohort import CohortImage, file_error, naming_row
+from gastritis_gan.cohort.dicom.header import ImageMetadata
+from gastritis_gan.cohort.image_file import read_image, read_metadata
+from gastritis_gan.cohort.outlines import read_outline
 from gastritis_gan.cohort.size_rule import SizeChange
 from gastritis_gan.errors import InputError
-from gastritis_gan.files import read_json, write_bytes
+from gastritis_gan.storage import read_json, write_bytes
 from gastritis_gan.store.border_text import touches_text
 from gastritis_gan.store.input_hashes import hash_inputs, refuse_changed_files
-from gastritis_gan.store.store import IMAGES_FOLDER, OUTLINES_FOLDER
+from gastritis_gan.store.store import (
+    FINISHED_FOLDER,
+    IMAGES_FOLDER,
+    OUTLINES_FOLDER,
+    STORE_FOLDER,
+)
 from gastritis_gan.store.store_settings import StoreSettings
 from gastritis_gan.store.stored_pixels import (
     PNG_SUFFIX,
@@ -29,7 +33,6 @@ from gastritis_gan.store.stored_pixels import (
     hash_pixels,
     read_pixels,
 )
-from gastritis_gan.work_folder import FINISHED_FOLDER, STORE_FOLDER
 
 _NO_OUTLINE = -1
 
@@ -84,8 +87,8 @@ class ImageConversion:
         write_bytes(record_file, json.dumps(record).encode())
         return _with_arrays(record)
 
-    def _read(self, row: CohortImage) -> tuple[ImageFacts, SizeChange, np.ndarray]:
-        facts = read_facts(row.image)
+    def _read(self, row: CohortImage) -> tuple[ImageMetadata, SizeChange, np.ndarray]:
+        facts = read_metadata(row.image)
         settings = self.settings
         pixels = read_image(row.image, bits=settings.bits, window=settings.window)
         try:

@@ -10,10 +10,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gastritis_gan.cohort.cohort import Cohort, CohortImage
-from gastritis_gan.cohort.cohort_error import file_error, naming_row
-from gastritis_gan.cohort.numbered_path import split_number
-from gastritis_gan.files import sha256_of_file
+from gastritis_gan.cohort.cohort import (
+    Cohort,
+    CohortImage,
+    file_error,
+    naming_row,
+    split_number,
+)
+from gastritis_gan.storage import sha256_of_file
 from gastritis_gan.store.pseudonym import pseudonym
 
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from gastritis_gan.cohort.cohort import read_cohort
+from gastritis_gan.cohort.cohort import read_cohort, split_number
 from gastritis_gan.errors import InputError
 
 HEADER = "image,patient,label,outline\n"
@@ -99,3 +101,24 @@ def test_an_absent_or_unreadable_file_is_refused(write_csv, tmp_path):
         _read(tmp_path / "nothing")
     with pytest.raises(InputError, match="UTF-8"):
         _read(write_csv(HEADER + "a.png,Müller,normal,mask.png\n", encoding="latin-1"))
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "number"),
+    [
+        ("a/image.dcm", "a/image.dcm", None),
+        ("a/image.dcm#3", "a/image.dcm", 3),
+        ("a#2/image.dcm", "a#2/image.dcm", None),
+        ("image#1#12", "image#1", 12),
+        ("image#x", "image#x", None),
+        ("image#", "image#", None),
+        ("#3", "#3", None),
+    ],
+)
+def test_the_number_is_what_follows_the_last_sign(name, file, number):
+    assert split_number(Path(name)) == (Path(file), number)
+
+
+def test_a_file_of_that_whole_name_is_itself(tmp_path):
+    (tmp_path / "image#3").touch()
+    assert split_number(tmp_path / "image#3") == (tmp_path / "image#3", None)

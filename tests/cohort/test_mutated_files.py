@@ -28,7 +28,7 @@ SECONDS = 3600  # many times what it takes: only a hang takes longer
 
 def _read_mutated(kind: str, folder: Path, seeds: list[Path], repository: Path) -> None:
     """Reads mutations of `seeds`, and fails at a traceback, a hang or 2 GiB."""
-    script = repository / "tests" / "cohort" / "read_mutated.py"
+    script = repository / "tests" / "helpers" / "read_mutated.py"
     result = subprocess.run(
         [sys.executable, script, kind, "0", str(NUM_FILES), folder, *seeds],
         env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},

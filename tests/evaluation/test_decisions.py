@@ -5,8 +5,8 @@ import pytest
 
 from gastritis_gan.evaluation.decisions import decide, decide_patients
 from gastritis_gan.evaluation.figures import figures
-from gastritis_gan.evaluation.statistics import harmonic_mean
 from gastritis_gan.evaluation.votes import Votes
+from gastritis_gan.stats import harmonic_mean
 
 # Training data, Sen, Spe, HM as printed in Tables 1-3 of the paper.
 PRINTED = [

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from gastritis_gan.cli.main import main
 from gastritis_gan.errors import InputError
-from gastritis_gan.phantom.cohort import write_phantom_cohort
+from gastritis_gan.phantom.cohort import make_phantom
 
 NUM_PATIENTS = 24
 IMAGE_SIZE = 256
@@ -21,9 +21,7 @@ PATCH_SIZE = 32  # 128 pixels of a 1024-pixel image
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory):
     folder = tmp_path_factory.mktemp("phantom") / "cohort"
-    write_phantom_cohort(
-        folder, num_patients=NUM_PATIENTS, image_size=IMAGE_SIZE, seed=SEED
-    )
+    make_phantom(folder, patients=NUM_PATIENTS, image_size=IMAGE_SIZE, seed=SEED)
     return folder
 
 
@@ -60,9 +58,7 @@ def test_half_the_patients_have_each_label_and_each_patient_has_one_image(cohort
 def test_smaller_cohort_of_the_same_seed_is_the_beginning_byte_for_byte(
     cohort, tmp_path
 ):
-    write_phantom_cohort(
-        tmp_path / "few", num_patients=4, image_size=IMAGE_SIZE, seed=SEED
-    )
+    make_phantom(tmp_path / "few", patients=4, image_size=IMAGE_SIZE, seed=SEED)
     few, many = content_of(tmp_path / "few"), content_of(cohort)
     few_rows, many_rows = few.pop("cohort.csv"), many["cohort.csv"]
     assert many_rows.startswith(few_rows)
@@ -71,9 +67,7 @@ def test_smaller_cohort_of_the_same_seed_is_the_beginning_byte_for_byte(
 
 
 def test_another_seed_gives_other_images_and_other_identities(cohort, tmp_path):
-    write_phantom_cohort(
-        tmp_path / "other", num_patients=2, image_size=IMAGE_SIZE, seed=SEED + 1
-    )
+    make_phantom(tmp_path / "other", patients=2, image_size=IMAGE_SIZE, seed=SEED + 1)
     ours, theirs = rows_of(cohort)[0], rows_of(tmp_path / "other")[0]
     ours = pydicom.dcmread(cohort / ours["image"])
     theirs = pydicom.dcmread(tmp_path / "other" / theirs["image"])
@@ -167,7 +161,7 @@ def test_patch_mean_and_deviation_do_not_tell_the_classes_apart(cohort, statisti
 def test_existing_folder_is_refused_and_left_alone(tmp_path):
     (tmp_path / "note.txt").write_text("mine")
     with pytest.raises(InputError, match="exists already"):
-        write_phantom_cohort(tmp_path, num_patients=2, image_size=256, seed=0)
+        make_phantom(tmp_path, patients=2, image_size=256, seed=0)
     assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
 
 
@@ -179,8 +173,8 @@ def test_impossible_sizes_are_refused_before_anything_is_written(
     tmp_path, num_patients, image_size, message
 ):
     with pytest.raises(InputError, match=message):
-        write_phantom_cohort(
-            tmp_path / "out", num_patients=num_patients, image_size=image_size, seed=0
+        make_phantom(
+            tmp_path / "out", patients=num_patients, image_size=image_size, seed=0
         )
     assert list(tmp_path.iterdir()) == []
 

@@ -22,10 +22,10 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from gastritis_gan.cohort.cohort_error import file_error
+from gastritis_gan.cohort.cohort import file_error
 from gastritis_gan.cohort.dicom.codestream import Codestream, read_codestream
 from gastritis_gan.cohort.dicom.encapsulated import open_frame, read_frame
-from gastritis_gan.cohort.dicom.header import num_frames, open_data_set
+from gastritis_gan.cohort.dicom.header import num_frames, open_data_set, refusal
 from gastritis_gan.cohort.dicom.jpeg import (
     decode_baseline,
     decode_jpeg_ls,
@@ -33,7 +33,6 @@ from gastritis_gan.cohort.dicom.jpeg import (
 )
 from gastritis_gan.cohort.dicom.jpeg2000 import decode_htj2k, decode_jpeg2000
 from gastritis_gan.cohort.dicom.native import read_native
-from gastritis_gan.cohort.dicom.refusal import refusal
 from gastritis_gan.cohort.dicom.rle import decode_rle
 from gastritis_gan.errors import InputError
 

@@ -1,14 +1,14 @@
-"""PS3.3's display chain as pure functions of stored values."""
+"""The display chain of PS3.3 as pure functions of stored values."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from pydicom.dataset import Dataset
 
-from gastritis_gan.cohort.cohort_error import quoting
-from gastritis_gan.cohort.dicom.choice import choose
+from gastritis_gan.cohort.cohort import quoting
 from gastritis_gan.cohort.dicom.header import values_of
-from gastritis_gan.cohort.dicom.padding import is_padding
 from gastritis_gan.errors import InputError
 
 # What the functions below read of a data set.
@@ -225,3 +225,74 @@ def _look_up(
             f"LUTDescriptor says {num_entries}."
         )
     return table[np.clip(values - first, 0, num_entries - 1)], bits
+
+
+def is_padding(stored_values: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """Says which stored values stand for no pixel (PS3.3 C.7.5.1.1.2).
+
+    They are PixelPaddingValue or, with a PixelPaddingRangeLimit, all between the two.
+
+    Args:
+        stored_values: ndarray of int.
+        dataset: The attributes of the image.
+
+    Returns:
+        ndarray of bool of the same shape.
+
+    Raises:
+        InputError: The values are no whole numbers.
+    """
+    value = dataset.get("PixelPaddingValue")
+    if value is None:
+        return np.zeros(stored_values.shape, bool)
+    limit = dataset.get("PixelPaddingRangeLimit")
+    try:
+        ends = [
+            _as_stored(int(end), dataset) for end in (value, limit) if end is not None
+        ]
+    except (TypeError, ValueError):
+        raise quoting(
+            "(0028,0120) PixelPaddingValue and (0028,0121) PixelPaddingRangeLimit must "
+            "be whole numbers.",
+            (value, limit),
+        ) from None
+    padding: np.ndarray = (stored_values >= min(ends)) & (stored_values <= max(ends))
+    return padding
+
+
+def _as_stored(value: int, dataset: Dataset) -> int:
+    """Reads a value as the pixels are: files often write -2000 as 63536."""
+    bits = dataset.BitsStored
+    value &= (1 << bits) - 1
+    if dataset.PixelRepresentation == 1 and value >> (bits - 1):
+        value -= 1 << bits
+    return value
+
+
+def choose(what: str, explanations: Sequence[str], wanted: int | str | None) -> int:
+    """Returns the position of the wanted one.
+
+    Args:
+        what: Tag and keyword of what there are several of.
+        explanations: The explanation of each, empty where the file gives none.
+        wanted: Its number, from 1; or its explanation, in any case of letters; None for
+            the first.
+
+    Raises:
+        InputError: There is none of that number, or not exactly one so explained.
+    """
+    if wanted is None:
+        return 0
+    if isinstance(wanted, int):
+        found = [wanted - 1] if 1 <= wanted <= len(explanations) else []
+    else:
+        name = wanted.strip().casefold()
+        texts = [explanation.strip().casefold() for explanation in explanations]
+        found = [position for position, text in enumerate(texts) if text == name]
+    if len(found) != 1:
+        raise InputError(
+            f"{what} has {len(explanations)} item(s), of which {len(found)} are the "
+            f"wanted one ({wanted!r}); choose another by `--window`, or leave it out "
+            "to take the first."
+        )
+    return found[0]

@@ -1,25 +1,139 @@
-"""Reads what a DICOM file says of its pixels, and refuses what cannot be decoded."""
+"""Reads the attributes of a DICOM file, and refuses what cannot be used."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import io
 import os
 import struct
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pydicom
 import pydicom.datadict
+import pydicom.errors
+import pydicom.filereader
 import pydicom.multival
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
-from pydicom.uid import UID, RLELossless
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, RLELossless
 
-from gastritis_gan.cohort.cohort_error import CohortError, quoting
-from gastritis_gan.cohort.dicom.open_file import open_dicom
-from gastritis_gan.cohort.dicom.refusal import refusal
+from gastritis_gan.cohort.cohort import (
+    CohortError,
+    file_error,
+    public_text,
+    quiet,
+    quoting,
+)
 from gastritis_gan.errors import InputError
+
+
+@contextlib.contextmanager
+def refusal(path: Path, problem: str) -> Iterator[None]:
+    """Names the file, and the problem, in whatever is raised inside.
+
+    Args:
+        path: The file.
+        problem: What it means when the code inside raises.
+
+    Raises:
+        InputError: Anything but a lack of memory was raised inside.
+    """
+    try:
+        with quiet("pydicom"):
+            yield
+    except MemoryError:
+        raise
+    except InputError as error:
+        raise file_error(
+            path, CohortError(_one_line(str(error)), _one_line(public_text(error)))
+        ) from None
+    except pydicom.errors.InvalidDicomError:
+        raise file_error(
+            path, "is not a DICOM, PNG or TIFF file (no DICM after 128 bytes)."
+        ) from None
+    except Exception as error:  # noqa: BLE001 - damage surfaces as any exception
+        # pydicom introduces what each of its plugins said by a line that says nothing
+        text = str(error).rpartition("available plugins:")[2]
+        reason = _one_line(text) or type(error).__name__
+        raise file_error(path, problem, reason=reason) from None
+
+
+def _one_line(text: str) -> str:
+    """Values of a damaged file, which messages quote, hold line breaks and worse."""
+    line = " ".join(text.split())
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
+
+
+_CHUNK_BYTES = 1 << 16
+_META_GROUP = 0x0002
+# A file whose only meta information is TransferSyntaxUID, Explicit VR Little Endian.
+_PLAIN_START = bytes(128) + b"DICM\x02\0\x10\0UI\x14\0" + b"1.2.840.10008.1.2.1\0"
+
+
+class _BoundedFile(io.BufferedReader):
+    """A file of which a read takes no more memory than is left to read."""
+
+    def __init__(self, path: Path):
+        super().__init__(io.FileIO(path))
+        self._size = os.fstat(self.fileno()).st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _CHUNK_BYTES:
+            size = min(size, max(self._size - self.tell(), 0))
+        return super().read(size)
+
+
+@contextlib.contextmanager
+def open_dicom(path: Path, *, max_inflated_bytes: int) -> Iterator[BinaryIO]:
+    """Opens a file for reading, at its start.
+
+    A deflated file is inflated in memory and looks like one that never was.
+
+    Args:
+        path: The file.
+        max_inflated_bytes: The size at which to stop inflating.
+
+    Raises:
+        InputError: The file inflates to more than that.
+        Exception: The file is not DICOM, or its meta information is damaged.
+    """
+    with _BoundedFile(path) as file:
+        pydicom.filereader.read_preamble(file, force=False)
+        meta = pydicom.filereader.read_dataset(
+            file, is_implicit_VR=False, is_little_endian=True, stop_when=_is_after_meta
+        )
+        if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+            yield _inflate(file, max_inflated_bytes)
+        else:
+            file.seek(0)
+            yield file
+
+
+def _is_after_meta(tag: BaseTag, vr: str | None, length: int) -> bool:
+    return bool(tag.group != _META_GROUP)
+
+
+def _inflate(file: BinaryIO, max_bytes: int) -> io.BytesIO:
+    """Inflates the rest of `file` (PS3.5 A.5); pydicom would, to whatever size."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflated = io.BytesIO()
+    inflated.write(_PLAIN_START)
+    chunk = file.read(_CHUNK_BYTES)
+    while chunk and not inflater.eof:
+        inflated.write(inflater.decompress(chunk, _CHUNK_BYTES))
+        if inflated.tell() > max_bytes:
+            raise InputError(
+                "(0002,0010) TransferSyntaxUID is Deflated Explicit VR Little Endian, "
+                f"and the file inflates to more than {max_bytes >> 20} MiB."
+            )
+        chunk = inflater.unconsumed_tail or file.read(_CHUNK_BYTES)
+    inflated.seek(0)
+    return inflated
+
 
 MAX_PIXELS = 1 << 27  # 16,384 x 8,192: beyond any detector; 256 MiB at 16 bits
 _MAX_INFLATED_BYTES = 2 * MAX_PIXELS + (16 << 20)
@@ -148,3 +262,108 @@ def _check_size(header: Dataset, syntax: UID, present: int) -> None:
             f"{rows} x {columns} x {bits}, which takes more than the {present} bytes "
             "that are there."
         )
+
+
+FUNCTIONAL_GROUPS = (
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+)
+# Of the macros in PS3.3 C.7.6.16.2 those that take part in display and in scaling.
+_DISPLAY_MACROS = {
+    "PixelValueTransformationSequence": ("RescaleIntercept", "RescaleSlope"),
+    "FrameVOILUTSequence": (
+        "WindowCenter",
+        "WindowWidth",
+        "WindowCenterWidthExplanation",
+        "VOILUTFunction",
+    ),
+    "PixelMeasuresSequence": ("PixelSpacing",),
+}
+
+
+def macro_of_frame(header: Dataset, macro: str, *, frame: int) -> Dataset | None:
+    """Returns the item of a functional group macro for one frame, None without one.
+
+    Args:
+        header: The attributes, with the functional groups.
+        macro: Keyword of the macro's sequence.
+        frame: Number of the frame, from 1.
+    """
+    per_frame = header.get("PerFrameFunctionalGroupsSequence") or []
+    shared = header.get("SharedFunctionalGroupsSequence") or []
+    for groups in [*per_frame[frame - 1 : frame], *shared[:1]]:
+        items = groups.get(macro)
+        if items:
+            item: Dataset = items[0]
+            return item
+    return None
+
+
+def apply_display_macros(header: Dataset, *, frame: int) -> None:
+    """Puts what holds for one frame where single-frame files have it.
+
+    Args:
+        header: The attributes; changed.
+        frame: Number of the frame, from 1.
+    """
+    for macro, keywords in _DISPLAY_MACROS.items():
+        item = macro_of_frame(header, macro, frame=frame)
+        if item is not None:
+            for keyword in keywords:
+                if keyword in item:
+                    header[keyword] = item[keyword]
+
+
+# At the detector for projections, at the patient where the first is calibrated
+# (PS3.3 10.7.1.3 and C.8.11.4).
+_SPACINGS = ("PixelSpacing", "ImagerPixelSpacing")
+_BURNED_IN = {"YES": "yes", "NO": "no"}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageMetadata:
+    """What is known of an image beside its pixels.
+
+    Attributes:
+        pixel_spacing_mm: Distance of the rows, and of the columns; None where the file
+            states none.
+        burned_in: "yes", "no" or "not stated": whether the pixels hold text that
+            identifies the patient (BurnedInAnnotation, PS3.3 C.7.6.1).
+    """
+
+    pixel_spacing_mm: tuple[float, float] | None = None
+    burned_in: str = "not stated"
+
+
+def read_dicom_metadata(path: Path, *, frame: int | None = None) -> ImageMetadata:
+    """Reads the facts about an image.
+
+    Args:
+        path: The file.
+        frame: Number of the frame, from 1.
+
+    Raises:
+        InputError: The file is damaged.
+    """
+    keywords = (*_SPACINGS, "BurnedInAnnotation", *FUNCTIONAL_GROUPS)
+    header = read_header(path, keywords)
+    with refusal(path, "cannot be read as DICOM"):
+        if 1 <= (frame or 1) <= num_frames(header):
+            apply_display_macros(header, frame=frame or 1)
+        return ImageMetadata(
+            pixel_spacing_mm=_spacing(header),
+            burned_in=_BURNED_IN.get(
+                str(header.get("BurnedInAnnotation")), "not stated"
+            ),
+        )
+
+
+def _spacing(header: Dataset) -> tuple[float, float] | None:
+    for keyword in _SPACINGS:
+        values = header.get(keyword)
+        if values:
+            rows, columns = (float(value) for value in values)
+            if not (0 < rows < float("inf") and 0 < columns < float("inf")):
+                raise InputError(f"(0028,0030) {keyword} must be two positive numbers.")
+            return rows, columns
+    return None

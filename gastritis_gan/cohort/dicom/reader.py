@@ -10,15 +10,17 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset
 
-from gastritis_gan.cohort.cohort_error import quoting
+from gastritis_gan.cohort.cohort import quoting
 from gastritis_gan.cohort.dicom.decoding import decode_frame
 from gastritis_gan.cohort.dicom.display import DISPLAY_KEYWORDS, display_values
-from gastritis_gan.cohort.dicom.functional_groups import (
+from gastritis_gan.cohort.dicom.header import (
     FUNCTIONAL_GROUPS,
     apply_display_macros,
+    num_frames,
+    read_header,
+    refusal,
+    values_of,
 )
-from gastritis_gan.cohort.dicom.header import num_frames, read_header, values_of
-from gastritis_gan.cohort.dicom.refusal import refusal
 from gastritis_gan.errors import InputError
 
 _logger = logging.getLogger(__name__)

@@ -8,12 +8,13 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from gastritis_gan.cohort.dicom.decoding import decode_frame
-from gastritis_gan.cohort.dicom.functional_groups import (
+from gastritis_gan.cohort.dicom.header import (
     FUNCTIONAL_GROUPS,
     macro_of_frame,
+    num_frames,
+    read_header,
+    refusal,
 )
-from gastritis_gan.cohort.dicom.header import num_frames, read_header
-from gastritis_gan.cohort.dicom.refusal import refusal
 from gastritis_gan.errors import InputError
 
 _SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"

@@ -96,12 +96,11 @@ LOSSLESS = {
     JPEGLossless: (_jpeg_lossless, (8, 10, 12, 15, 16)),
     JPEGLSLossless: (lambda pixels, bits: imagecodecs.jpegls_encode(pixels), (8, 16)),
     RLELossless: (_rle, (8, 12, 16)),
-}
-if sys.version_info >= (3, 11):  # imagecodecs for 3.10 has none
-    LOSSLESS[HTJ2KLossless] = (
+    HTJ2KLossless: (
         lambda pixels, bits: imagecodecs.htj2k_encode(pixels, reversible=True),
         (8, 16),
-    )
+    ),
+}
 
 
 @pytest.mark.parametrize(

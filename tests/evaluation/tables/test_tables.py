@@ -3,10 +3,8 @@ from __future__ import annotations
 import csv
 import io
 
-import numpy as np
 import pytest
 
-from gastritis_gan.evaluation.figure_files import roc_curve
 from gastritis_gan.evaluation.rows import REAL_DATA_ROW
 from gastritis_gan.evaluation.tables import csv_table, latex_tables, markdown_tables
 from gastritis_gan.evaluation.tables.latex import escape
@@ -152,11 +150,3 @@ def test_latex_escapes_what_is_special():
         r"a\_b \& 5 \% \{x\} \textbackslash{}y \textasciitilde{} "
         r"\textasciicircum{} \# \$"
     )
-
-
-def test_roc_curve_by_hand():
-    scores = np.array([0.9, 0.5, 0.5, 0.1])
-    labels = np.array([True, True, False, False])
-    false_rate, true_rate = roc_curve(scores, labels)
-    assert false_rate.tolist() == [0, 0, 0.5, 1]
-    assert true_rate.tolist() == [0, 0.5, 1, 1]
