@@ -62,8 +62,8 @@ def make_extractor(name: str, resolution: int):
 
 def make_blocks(num_patches: int, resolution: int, size: int = 128) -> list:
     """Returns blocks that cut windows out of one image, as a store's blocks do."""
-    from gastritis_gan.area_resize import area_resize
     from gastritis_gan.evaluation.patch_block import PatchBlock, content_key
+    from gastritis_gan.images import area_resize
 
     image = np.random.default_rng(0).integers(0, 256, (2048, 2048), np.uint8)
     across = (2048 - PATCH_SIZE) // STRIDE + 1

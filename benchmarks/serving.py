@@ -26,10 +26,10 @@ from typing import Any
 
 import numpy as np
 
+from gastritis_gan.serving.export import export_generator
 from gastritis_gan.serving.layout import find_version
 from gastritis_gan.serving.model_card import read_model_card
-from gastritis_gan.serving.saved_model import export_generator
-from gastritis_gan.serving.tf_session import TfSession
+from gastritis_gan.serving.verify import TfSession
 
 BATCH_SIZES = (1, 8, 16, 64)
 SIGNATURES = ("serving_default", "generate", "generate_png")
@@ -52,8 +52,11 @@ def export_random_model(folder: Path, *, resolution: int, fmap_base: int) -> Pat
     )
     facts = {"class_name": "random", "resolution": resolution, "latent_dim": 512}
     return export_generator(
-        generator, exported_dir=folder, name="random", facts={**facts, "model": "pggan"}
-    )
+        generator,
+        exported_dir=folder,
+        name="random",
+        metadata={**facts, "model": "pggan"},
+    ).path
 
 
 def make_inputs(signature: str, count: int, latent_dim: int) -> dict[str, np.ndarray]:
@@ -83,8 +86,6 @@ def local_server(exported_dir: Path) -> Iterator[tuple[str, float]]:
         options = (
             "--local",
             "--port",
-            "0",
-            "--grpc-port",
             "0",
             "--config-dir",
             scratch,

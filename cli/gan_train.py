@@ -83,7 +83,7 @@ def gan_train(
     from gastritis_gan.evaluation.stored_result import RESULT_FORMAT
     from gastritis_gan.evaluation.svm_settings import SvmSettings
     from gastritis_gan.evaluation.tables import csv_table, latex_tables, markdown_tables
-    from gastritis_gan.files import (
+    from gastritis_gan.storage import (
         new_folder,
         refuse_existing,
         write_bytes,

@@ -78,7 +78,7 @@ def image_metrics(
           --store stores/phantom --generators exported/ --out results/phantom_images
     """
     from gastritis_gan.evaluation.image_metrics.tables import markdown_metrics
-    from gastritis_gan.files import (
+    from gastritis_gan.storage import (
         new_folder,
         refuse_existing,
         write_bytes,

@@ -100,10 +100,10 @@ def generator_pools(
         sample_seed: Decides the samples.
         cache: Folder of the features; the samples are kept in its `samples`.
     """
-    from gastritis_gan.evaluation.array_folder import ArrayFolder
     from gastritis_gan.evaluation.generated_patches import GeneratedPatches
     from gastritis_gan.evaluation.random_draw import sample_seeds
     from gastritis_gan.serving.model_card import model_hash
+    from gastritis_gan.storage import ArrayFolder
 
     pools = {}
     for place, (folder, card) in models.items():
@@ -149,7 +149,7 @@ def describe_generators(models: Models) -> list[dict[str, Any]]:
 
 def describe_store(store: Store, images: Sequence[LabelledImage]) -> dict[str, Any]:
     """Returns what a result says of its store."""
-    from gastritis_gan.files import sha256_of_file
+    from gastritis_gan.storage import sha256_of_file
     from gastritis_gan.store.store import FACTS_FILE
 
     num_test = sum(image.split == "test" for image in store.images)

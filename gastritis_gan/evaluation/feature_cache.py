@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.evaluation.array_folder import ArrayFolder
 from gastritis_gan.evaluation.patch_block import PatchBlock
-from gastritis_gan.files import write_json
+from gastritis_gan.storage import ArrayFolder, write_json
 
 
 class FeatureCache:

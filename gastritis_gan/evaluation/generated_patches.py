@@ -8,12 +8,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.evaluation.array_folder import ArrayFolder
 from gastritis_gan.evaluation.patch_block import (
     PATCHES_PER_BLOCK,
     PatchBlock,
     content_key,
 )
+from gastritis_gan.storage import ArrayFolder
 
 Generate = Callable[[NDArray[np.int64]], NDArray[np.uint8]]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.files import read_json
+from gastritis_gan.storage import read_json
 
 RESULT_FORMAT = 2
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gastritis_gan.evaluation.array_folder import ArrayFolder
 from gastritis_gan.evaluation.generated_patches import GeneratedPatches
+from gastritis_gan.storage import ArrayFolder
 
 SEEDS = np.arange(300)
 

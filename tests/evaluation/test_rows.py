@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gastritis_gan.evaluation.array_folder import ArrayFolder
 from gastritis_gan.evaluation.generated_patches import GeneratedPatches
 from gastritis_gan.evaluation.patch_sample import sample_features
 from gastritis_gan.evaluation.random_draw import sample_seeds
@@ -12,6 +11,7 @@ from gastritis_gan.evaluation.rows import (
     generated_rows,
     real_row,
 )
+from gastritis_gan.storage import ArrayFolder
 
 from .toy import make_blocks
 

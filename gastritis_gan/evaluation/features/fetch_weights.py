@@ -12,7 +12,7 @@ from gastritis_gan.evaluation.features.imagenet_weights import (
     IMAGENET_WEIGHTS,
     keras_folder,
 )
-from gastritis_gan.files import new_file
+from gastritis_gan.storage import new_file
 
 
 def download(network: str) -> Path:
