@@ -17,8 +17,7 @@ from gastritis_gan.privacy.latent_search import search_latents
 from gastritis_gan.privacy.subjects import AuditCohort, AuditSubject
 from gastritis_gan.rng import stream
 from gastritis_gan.stats import CONFIDENCE, auc, patient_resamples, percentile_interval
-from gastritis_gan.store.patch_reader import read_patches
-from gastritis_gan.store.store import Store
+from gastritis_gan.store.store import Store, read_patches
 
 FALSE_POSITIVE_RATES = (0.01, 0.1)
 _POWER = 0.8

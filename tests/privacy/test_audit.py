@@ -36,7 +36,7 @@ def invoke(*arguments):
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
-    from gastritis_gan.models.progressive_generator import ProgressiveGenerator
+    from gastritis_gan.models.pggan import ProgressiveGenerator
     from gastritis_gan.serving.export import export_generator
 
     path = tmp_path_factory.mktemp("workplace")
@@ -64,7 +64,7 @@ def workplace(tmp_path_factory):
         generator,
         exported_dir=path / "exported",
         name="ill",
-        facts={
+        metadata={
             "model": "pggan",
             "target": "positive",
             "class_name": "ill",
