@@ -79,21 +79,17 @@ def prepare(
       gastritis-gan prepare cohorts/phantom --config configs/phantom.yaml \\
         --out stores/phantom
     """
+    from gastritis_gan import api
     from gastritis_gan.cohort.cohort import CohortError
-    from gastritis_gan.config import load_config
     from gastritis_gan.store.inspect import summarize
-    from gastritis_gan.store.prepare import prepare_cohort
     from gastritis_gan.store.pseudonym import key_path_of
 
     was_there = store_path.exists()
-    config = load_config(config_path)
     try:
-        store = prepare_cohort(
+        store = api.prepare(
             cohort,
+            config_path,
             store_path,
-            settings=config.cohort,
-            geometry=config.patches,
-            split=config.split,
             workers=workers,
             window=int(window) if window and window.isdecimal() else window,
             discard_key=discard_key,

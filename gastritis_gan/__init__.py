@@ -6,10 +6,10 @@
     store = gg.prepare("cohorts/phantom", config, "stores/phantom")
     run = gg.fit(config, store, model="lc_pggan", target="positive", out="runs/positive")
     model = run.export("exported", name="positive")
-    images = model.generate(range(16))  # uint8 (16, r, r, 1)
+    images = model.generate(seeds=range(16))  # uint8 (16, r, r, 1)
 
-Every name is described where it is defined, in `gastritis_gan.api`. Importing the
-package loads nothing else; TensorFlow is loaded by the first call that needs it.
+Importing the package loads nothing else: a name is loaded when it is used, and
+TensorFlow by the first call that needs it.
 """
 
 from __future__ import annotations
@@ -20,18 +20,48 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from gastritis_gan.api import *  # noqa: F403
-    from gastritis_gan.api import __all__ as _names
+    from gastritis_gan.api import audit as audit
+    from gastritis_gan.api import fit as fit
+    from gastritis_gan.api import forecast as forecast
+    from gastritis_gan.api import gan_train as gan_train
+    from gastritis_gan.api import image_metrics as image_metrics
+    from gastritis_gan.api import open_run as open_run
+    from gastritis_gan.api import open_store as open_store
+    from gastritis_gan.api import prepare as prepare
+    from gastritis_gan.cohort.draft import draft_cohort as draft_cohort
+    from gastritis_gan.config import ExperimentConfig as ExperimentConfig
+    from gastritis_gan.config import load_config as load_config
+    from gastritis_gan.errors import InputError as InputError
+    from gastritis_gan.phantom.cohort import make_phantom as make_phantom
+    from gastritis_gan.releases.release import release as release
+    from gastritis_gan.serving.open_model import open_model as open_model
+    from gastritis_gan.store.inspect import inspect_store as inspect_store
 
-__all__ = [  # noqa: F822  (loaded on demand)
-    "ExperimentConfig",
-]
+_MODULES = {
+    "ExperimentConfig": "config",
+    "InputError": "errors",
+    "audit": "api",
+    "draft_cohort": "cohort.draft",
+    "fit": "api",
+    "forecast": "api",
+    "gan_train": "api",
+    "image_metrics": "api",
+    "inspect_store": "store.inspect",
+    "load_config": "config",
+    "make_phantom": "phantom.cohort",
+    "open_model": "serving.open_model",
+    "open_run": "api",
+    "open_store": "api",
+    "prepare": "api",
+    "release": "releases.release",
+}
+__all__ = sorted(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module("gastritis_gan.api"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -1,135 +1,34 @@
-"""Everything that a command does, as one call: what notebook and command line share.
+"""What a command does with a whole experiment, as one call.
 
-A function takes the whole experiment (a config, or the path of its file) and a store
-(or its path), checks that they belong together, and gives each room of the package its
-own section. Paths are `str` or `os.PathLike`. Whatever cannot be used raises
-`InputError` with a sentence that names what is wrong, where, and the way out; nothing
-is left half written.
+A function takes an experiment (a config, or the path of its file) and a store (or its
+path), checks that they belong together, and gives each room of the package its own
+section; notebook and command line share it. Paths are `str` or `os.PathLike`. Whatever
+cannot be used raises `InputError`, a sentence that names what is wrong, where, and the
+way out; nothing is left half written.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from gastritis_gan.config import ExperimentConfig
-from gastritis_gan.config import load_config as _load_config
-from gastritis_gan.errors import InputError
+from gastritis_gan.config import ExperimentConfig, load_config
 from gastritis_gan.names import ModelName, Target
-from gastritis_gan.store.store import Store, check_store_fits
+from gastritis_gan.store.fits import check_store_fits
+from gastritis_gan.store.store import Store
 
 if TYPE_CHECKING:
-    from gastritis_gan.cohort.draft import CohortDraft
     from gastritis_gan.evaluation.protocol import GanTrainResult, ImageMetricsResult
     from gastritis_gan.privacy.audit import AuditResult
     from gastritis_gan.serving.exported_model import ExportedModel
-    from gastritis_gan.serving.remote import RemoteModel
     from gastritis_gan.training.forecast import Forecast
     from gastritis_gan.training.run import Run
 
-__all__ = [
-    "ExperimentConfig",
-    "InputError",
-    "Store",
-    "audit",
-    "compare",
-    "draft_cohort",
-    "fit",
-    "forecast",
-    "gan_train",
-    "image_metrics",
-    "inspect_store",
-    "list_runs",
-    "load_config",
-    "make_phantom",
-    "open_model",
-    "open_run",
-    "open_store",
-    "prepare",
-    "release",
-    "sample",
-    "verify",
-]
-
 PathLike = str | os.PathLike[str]
 Config = ExperimentConfig | PathLike
-
-
-def load_config(path: PathLike) -> ExperimentConfig:
-    """Reads an experiment file.
-
-    Args:
-        path: YAML file; `configs/` of the repository has examples.
-
-    Returns:
-        The experiment, every default filled in; its `repr` shows all keys.
-
-    Raises:
-        InputError: The file cannot be read, or holds an unknown key, a wrong type or
-            an impossible value; the message names the key and the rule.
-
-    Example:
-        >>> config = gg.load_config("configs/phantom.yaml")
-        >>> config.cohort.positive, config.schedule.final_resolution
-        ('gastritis', 16)
-    """
-    return _load_config(Path(path))
-
-
-def make_phantom(
-    out: PathLike, *, patients: int = 40, image_size: int = 1024, seed: int = 0
-) -> Path:
-    """Draws an artificial cohort to try everything on: DICOM, outlines, `cohort.csv`.
-
-    Args:
-        out: Folder to make; it must not exist.
-        patients: Number of patients, one image each; even, half have gastritis.
-        image_size: Side of the square images in pixels, 256 to 4096.
-        seed: Equal seeds give equal cohorts.
-
-    Returns:
-        The folder.
-
-    Raises:
-        InputError: The folder exists, or a number is out of its range.
-
-    Example:
-        >>> cohort = gg.make_phantom("cohorts/tiny", patients=2, image_size=256)
-        >>> sorted(path.name for path in cohort.iterdir())
-        ['cohort.csv', 'images', 'outlines']
-    """
-    from gastritis_gan.phantom.cohort import make_phantom as make
-
-    make(Path(out), patients=patients, image_size=image_size, seed=seed)
-    return Path(out)
-
-
-def draft_cohort(folder: PathLike, csv_path: PathLike) -> CohortDraft:
-    """Drafts a `cohort.csv` from the DICOM headers below a folder.
-
-    The labels are left to fill in. The draft names patients: keep it inside the
-    hospital.
-
-    Args:
-        folder: Where the DICOM files are.
-        csv_path: File to make; its paths are relative to it.
-
-    Returns:
-        The rows, and the files that were left out, each with the reason.
-
-    Raises:
-        InputError: A file exists already, or the folder holds no image.
-
-    Example:
-        >>> draft = gg.draft_cohort("cohorts/phantom", "cohorts/phantom/draft.csv")
-        >>> len(draft.rows)
-        12
-    """
-    from gastritis_gan.cohort.draft import draft_cohort as draft
-
-    return draft(Path(folder), Path(csv_path))
+Models = "ExportedModel | PathLike | Iterable[ExportedModel | PathLike]"
 
 
 def prepare(
@@ -196,29 +95,7 @@ def open_store(path: PathLike) -> Store:
         >>> images.dtype, images.shape[1:]
         (dtype('uint8'), (16, 16, 1))
     """
-    return Store.open(Path(path))
-
-
-def inspect_store(store: Store | PathLike, out: PathLike) -> list[str]:
-    """Counts what a store holds and draws contact sheets of its images.
-
-    Args:
-        store: The store. The sheets show patients' images: keep them where it is kept.
-        out: Folder to make: `inspection.md`, `counts.json`, `sheet_*.png`.
-
-    Returns:
-        A sentence on each pair of images that two patients share.
-
-    Raises:
-        InputError: The folder exists, or the store cannot be read.
-
-    Example:
-        >>> gg.inspect_store("stores/phantom", "inspections/phantom")
-        []
-    """
-    from gastritis_gan.store.inspect import inspect_store as inspect
-
-    return inspect(_store(store), Path(out))
+    return Store.open(path)
 
 
 def fit(
@@ -311,55 +188,6 @@ def open_run(path: PathLike) -> Run:
     from gastritis_gan.training.run import Run
 
     return Run.open(Path(path))
-
-
-def list_runs(folder: PathLike = "runs") -> list[Run]:
-    """Returns the runs in a folder, by name.
-
-    Args:
-        folder: Where runs are.
-
-    Raises:
-        InputError: There is no such folder, or no run in it.
-
-    Example:
-        >>> [run.name for run in gg.list_runs("runs")][:2]
-        ['lc_negative', 'lc_positive']
-    """
-    from gastritis_gan.training.run import list_runs as list_them
-
-    return list_them(Path(folder))
-
-
-def open_model(
-    where: PathLike,
-    name: str | None = None,
-    *,
-    version: int | None = None,
-    label: str | None = None,
-) -> ExportedModel | RemoteModel:
-    """Opens an exported model; equal seeds give equal images wherever it is.
-
-    Args:
-        where: A folder, `exported/<name>` or `exported/<name>/<version>`, which needs
-            TensorFlow; or the address of a server's REST port, which does not.
-        name: Name of the model on the server.
-        version: Which version; the highest by default.
-        label: Which version on a server, by its label.
-
-    Raises:
-        InputError: The model is not there or is damaged, or the arguments do not fit
-            together.
-
-    Example:
-        >>> model = gg.open_model("exported/phantom_lc_positive")
-        >>> images = model.generate(seeds=range(16))  # values 0 to 255
-        >>> images.dtype, images.shape
-        (dtype('uint8'), (16, 16, 16, 1))
-    """
-    from gastritis_gan.serving.open_model import open_model as open_it
-
-    return open_it(where, name, version=version, label=label)
 
 
 def gan_train(
@@ -520,90 +348,6 @@ def audit(
     )
 
 
-def compare(first: PathLike, second: PathLike) -> str:
-    """Compares two results of `gan_train`, row by row, on the same test images.
-
-    Args:
-        first: Folder that `gan_train` wrote.
-        second: Another, of the same store.
-
-    Returns:
-        Markdown tables: HM in each, the difference (first - second) with its 95 %
-        interval on the same resamples of the patients, and McNemar's test by patient.
-
-    Raises:
-        InputError: One is not a result, or they have other test images.
-    """
-    from gastritis_gan.evaluation.compare import compare_results, read_result
-
-    return compare_results(read_result(Path(first)), read_result(Path(second)))
-
-
-def release(
-    models: PathLike | Sequence[PathLike],
-    out: PathLike,
-    *,
-    per_class: int = 100,
-    counts: Mapping[str, int] | None = None,
-    paper_mix: bool = False,
-    image_format: Literal["png", "tfrecord", "dicom"] = "png",
-    seed: int = 0,
-    truncation: float = 1.0,
-    audit: PathLike | None = None,
-    accept_risk: str | None = None,
-    results: PathLike | None = None,
-    title: str = "Synthetic gastric radiographs",
-    licence: str = "",
-) -> Path:
-    """Gathers samples of exported models into a folder that can be published.
-
-    Args:
-        models: Folders of exported models, or of one.
-        out: Folder to make: images, manifest, datasheet, checksums.
-        per_class: Images of each class, shared out evenly to the class's models.
-        counts: Images of each model by name, instead of `per_class`.
-        paper_mix: The paper's best mix: half LC-PGGAN, half PGGAN, for each class.
-        image_format: How images are written.
-        seed: Seed of the first image; every image has one of its own.
-        truncation: Variety: 1 as trained, 0 the same image for every seed.
-        audit: Folder of the audit of exactly these models; it must have passed.
-        accept_risk: Release without a passing audit; the datasheet quotes this reason.
-        results: Folder that `gan_train` wrote on these models, for the datasheet.
-        title: Title of the datasheet.
-        licence: Such as CC-BY-4.0; none by default.
-
-    Returns:
-        The folder.
-
-    Raises:
-        InputError: Models, audit and results do not belong together, there is neither
-            a passing audit nor a reason, or the folder exists.
-
-    Example:
-        >>> folder = gg.release("exported", "releases/tiny", per_class=4,
-        ...                     accept_risk="the cohort is artificial")
-        >>> (folder / "DATASHEET.md").is_file()
-        True
-    """
-    from gastritis_gan.releases.release import release as write_release
-
-    return write_release(
-        [Path(path) for path in _several(models)],
-        Path(out),
-        per_class=per_class,
-        counts=counts,
-        paper_mix=paper_mix,
-        image_format=image_format,
-        seed=seed,
-        truncation=truncation,
-        audit=None if audit is None else Path(audit),
-        accept_risk=accept_risk,
-        results=None if results is None else Path(results),
-        title=title,
-        licence=licence,
-    )
-
-
 def _read(config: Config) -> tuple[ExperimentConfig, str]:
     """Returns the experiment, and what messages call it."""
     if isinstance(config, ExperimentConfig):
@@ -612,7 +356,7 @@ def _read(config: Config) -> tuple[ExperimentConfig, str]:
 
 
 def _store(store: Store | PathLike) -> Store:
-    return store if isinstance(store, Store) else open_store(store)
+    return store if isinstance(store, Store) else Store.open(store)
 
 
 def _experiment(
