@@ -211,16 +211,16 @@ def _discriminators(
     """
     found = {}
     for path in run_paths:
-        from gastritis_gan.training.discriminator_of_run import load_discriminator
-        from gastritis_gan.training.trained_run import load_run
+        from gastritis_gan.training.run import Run
 
-        training = _training(load_run(path).facts)
+        run = Run.open(path)
+        training = _training(run.metadata)
         if training not in [_training(card) for card in cards]:
             raise InputError(
                 f"none of these generators was exported from {path}: model, class, "
                 "split, seed, size or duration differ; give their own runs."
             )
-        found[training] = load_discriminator(path)[1]
+        found[training] = run.discriminator()
     return found
 
 
