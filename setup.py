@@ -24,8 +24,6 @@ COMPUTE = [
     "threadpoolctl>=3.1",
     "waitress>=3.0",
 ]
-# Decodes JPEG Lossless, JPEG-LS and 12-bit JPEG. BSD; since 2025.3.30 any precision.
-DICOM = ["imagecodecs>=2025.3.30"]
 # NIfTI and NRRD masks; both MIT.
 OUTLINES = ["nibabel>=5.2", "pynrrd>=1.0"]
 CPU_BUILD = "sys_platform == 'linux' and platform_machine == 'x86_64'"
@@ -64,6 +62,8 @@ setup(
     },
     install_requires=[
         "click>=8.1",
+        # Decodes compressed DICOM. BSD; since 2025.3.30 any precision.
+        "imagecodecs>=2025.3.30",
         "numpy>=1.26",
         "pillow>=10.1",
         "pydicom>=3.0.2",
@@ -78,14 +78,12 @@ setup(
             *COMPUTE,
         ],
         "gpu": ["tensorflow[and-cuda]>=2.20", *COMPUTE],
-        "dicom": DICOM,
         "outlines": OUTLINES,
         "test": [
             "build>=1.2",
             f"dicom3tools>=20260927; {CPU_BUILD}",
             "hypothesis>=6.100",
             "pytest>=8.2",
-            *DICOM,
             *OUTLINES,
         ],
         "lint": [

@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from gastritis_gan import rng
-from gastritis_gan.layers import cpu_convolution
+from gastritis_gan.layers.backend import trains_on_cpu
 from gastritis_gan.losses import fade_real_images
-from gastritis_gan.models.weights import get_weights_by_name, set_weights_by_name
+from gastritis_gan.models.network import get_weights_by_name, set_weights_by_name
 from gastritis_gan.training.augmentation import (
     NUM_FACTORS,
     Augmentation,
@@ -517,9 +517,7 @@ def capture_state(gan: GAN, step: int) -> TrainingState:
 
 def _compiled_here(spec: StageSpec) -> Compiled:
     """Returns what XLA compiles on this machine and under this strategy."""
-    is_slower = tf.distribute.has_strategy() or not cpu_convolution.is_faster(
-        spec.precision
-    )
+    is_slower = tf.distribute.has_strategy() or not trains_on_cpu(spec.precision)
     return "nothing" if spec.compiled == "step" and is_slower else spec.compiled
 
 

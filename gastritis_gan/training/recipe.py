@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.models.flops import discriminator_flops, generator_flops
+from gastritis_gan.models.network_size import discriminator_flops, generator_flops
 from gastritis_gan.training.schedule import Schedule, Stage, at_resolution
 from gastritis_gan.training.settings import (
     ModelName,
@@ -99,7 +99,7 @@ class ProgressiveNetworks:
             resolution: In pixels.
             **common: `transition`, `seed`, `dtype` and `name`.
         """
-        from gastritis_gan.models.progressive_generator import ProgressiveGenerator
+        from gastritis_gan.models.pggan import ProgressiveGenerator
 
         return ProgressiveGenerator(
             resolution,
@@ -111,9 +111,7 @@ class ProgressiveNetworks:
 
     def discriminator(self, resolution: int, **common: Any) -> Network:
         """Returns a built discriminator; arguments as of `generator`."""
-        from gastritis_gan.models.progressive_discriminator import (
-            ProgressiveDiscriminator,
-        )
+        from gastritis_gan.models.pggan import ProgressiveDiscriminator
 
         return ProgressiveDiscriminator(
             resolution,
@@ -144,7 +142,7 @@ class DCGANNetworks:
 
     def generator(self, resolution: int, **common: Any) -> Network:
         """As of `ProgressiveNetworks`."""
-        from gastritis_gan.models.dcgan_generator import DCGANGenerator
+        from gastritis_gan.models.dcgan import DCGANGenerator
 
         common.pop("transition")  # a single stage has none
         return DCGANGenerator(
@@ -157,7 +155,7 @@ class DCGANNetworks:
 
     def discriminator(self, resolution: int, **common: Any) -> Network:
         """As of `ProgressiveNetworks`."""
-        from gastritis_gan.models.dcgan_discriminator import DCGANDiscriminator
+        from gastritis_gan.models.dcgan import DCGANDiscriminator
 
         common.pop("transition")
         return DCGANDiscriminator(

@@ -468,7 +468,7 @@ def list_runs(folder: str | os.PathLike[str]) -> list[Run]:
 
 
 def _set_own_weights(network: Network, weights: Arrays) -> None:
-    from gastritis_gan.models.weights import get_weights_by_name, set_weights_by_name
+    from gastritis_gan.models.network import get_weights_by_name, set_weights_by_name
 
     own = get_weights_by_name(network)  # not those of the layer that has faded out
     set_weights_by_name(network, {name: weights[name] for name in own})

@@ -12,7 +12,7 @@ from PIL import Image
 
 from gastritis_gan.cli.main import main
 from gastritis_gan.privacy.verdict import read_verdict
-from gastritis_gan.training.discriminator_of_run import load_discriminator
+from gastritis_gan.training.run import Run
 from tests.helpers.small_store import draw_image
 
 CONFIG = """
@@ -31,7 +31,7 @@ def invoke(*arguments):
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
-    from gastritis_gan.models.progressive_generator import ProgressiveGenerator
+    from gastritis_gan.models.pggan import ProgressiveGenerator
     from gastritis_gan.serving.export import export_generator
 
     path = tmp_path_factory.mktemp("workplace")
@@ -59,7 +59,7 @@ def workplace(tmp_path_factory):
         generator,
         exported_dir=path / "exported",
         name="ill",
-        facts={
+        metadata={
             "model": "pggan",
             "target": "positive",
             "class_name": "ill",
@@ -262,10 +262,11 @@ def trained(workplace):
 def test_the_discriminator_of_a_run_is_reported_and_decides_nothing(
     workplace, trained, tmp_path
 ):
-    facts, discriminate = load_discriminator(trained / "run")
+    run = Run.open(trained / "run")
+    discriminate = run.discriminator()
     patches = np.random.default_rng(0).normal(size=(10, 16, 16, 1)).astype(np.float32)
     scores = discriminate(patches)
-    assert facts["target"] == "positive"
+    assert run.metadata["target"] == "positive"
     assert scores.shape == (10,)
     np.testing.assert_allclose(discriminate(patches[:4]), scores[:4], atol=1e-5)
 

@@ -11,8 +11,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from gastritis_gan.cli.main import main
+from gastritis_gan.serving.export import export_generator
 from gastritis_gan.serving.exported_model import ExportedModel
-from gastritis_gan.training import trained_run
+from gastritis_gan.training.run import Run
 
 SAMPLE_WITHOUT_TRAINING_CODE = """
 import sys
@@ -127,9 +128,14 @@ def test_sample_keeps_an_existing_folder(exported, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
 
 
-def test_export(generator, facts, tmp_path, monkeypatch):
-    trained = types.SimpleNamespace(generator=generator, facts=facts)
-    monkeypatch.setattr(trained_run, "load_run", lambda _: trained)
+def test_export(generator, metadata, tmp_path, monkeypatch):
+    def export(exported_dir, *, name):
+        return export_generator(
+            generator, exported_dir=exported_dir, name=name, metadata=metadata
+        )
+
+    run = types.SimpleNamespace(export=export)
+    monkeypatch.setattr(Run, "open", lambda _: run)
     arguments = ("export", "a_run", "--exported-dir", tmp_path, "--name")
     result = invoke(*arguments, "b")
     assert result.exit_code == 0, result.output
