@@ -20,8 +20,7 @@ from gastritis_gan.errors import InputError
 from gastritis_gan.images import float_to_uint8, image_sheet
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.store.dataset import make_dataset
-from gastritis_gan.store.patch_reader import read_patches
-from gastritis_gan.store.store import Store
+from gastritis_gan.store.store import Store, read_patches
 from gastritis_gan.tensorflow_setup import is_set_up, tensorflow_settings
 from gastritis_gan.training.callbacks import Every, Interruption, StageProgress, Watch
 from gastritis_gan.training.checkpoint import TrainingState
