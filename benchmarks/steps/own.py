@@ -1,5 +1,6 @@
 """The training step of `gastritis-gan fit`."""
 
+import dataclasses
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -49,7 +50,8 @@ def build(case):
         for spec in recipe.stages
         if (spec.stage.resolution, spec.stage.phase) == (resolution, phase)
     ]
-    model = build_gan(spec)
+    stage = dataclasses.replace(spec.stage, num_images=10**9, first_step=0)
+    model = build_gan(dataclasses.replace(spec, stage=stage))
     shape = (NUM_BATCHES * size, resolution, resolution, 1)
     images = tf.random.stateless_uniform(shape, (0, 1), -1, 1)
     batches = tf.data.Dataset.from_tensor_slices((images,)).batch(size).repeat()
