@@ -47,15 +47,13 @@ SETTINGS = SvmSettings(kernel="linear", c=0.0001, scaling="standard")
 
 def make_extractor(name: str, resolution: int):
     """Returns an extractor; a network has random weights."""
-    from gastritis_gan.evaluation.features.registry import PRETRAINED_NETWORKS
+    from gastritis_gan.evaluation.features.extractors import PRETRAINED_NETWORKS
 
     if name in PRETRAINED_NETWORKS:
-        from gastritis_gan.evaluation.features.pretrained_network import (
-            PretrainedNetwork,
-        )
+        from gastritis_gan.evaluation.features.pretrained import PretrainedNetwork
 
         return PretrainedNetwork(name, resolution=resolution, random_seed=0)
-    from gastritis_gan.evaluation.features.registry import make_extractor as make
+    from gastritis_gan.evaluation.features.extractors import make_extractor as make
 
     return make(name, resolution=resolution)
 
@@ -63,7 +61,7 @@ def make_extractor(name: str, resolution: int):
 def make_blocks(num_patches: int, resolution: int, size: int = 128) -> list:
     """Returns blocks that cut windows out of one image, as a store's blocks do."""
     from gastritis_gan.area_resize import area_resize
-    from gastritis_gan.evaluation.patch_block import PatchBlock, content_key
+    from gastritis_gan.evaluation.patches import PatchBlock, content_key
 
     image = np.random.default_rng(0).integers(0, 256, (2048, 2048), np.uint8)
     across = (2048 - PATCH_SIZE) // STRIDE + 1
@@ -91,7 +89,7 @@ def make_blocks(num_patches: int, resolution: int, size: int = 128) -> list:
 
 def measure_features(name: str, num_patches: int, resolution: int) -> dict:
     """Returns patches/s one by one and as the evaluation computes them."""
-    from gastritis_gan.evaluation.compute_features import compute_features
+    from gastritis_gan.evaluation.feature_cache import compute_features
     from gastritis_gan.evaluation.feature_cache import FeatureCache
 
     extractor = make_extractor(name, resolution)
@@ -136,10 +134,10 @@ def measure_memory(num_images: int) -> dict:
     import tensorflow  # noqa: F401  a real run has it loaded
 
     from gastritis_gan.evaluation.gan_train import gan_train
-    from gastritis_gan.evaluation.labelled_image import LabelledImage
-    from gastritis_gan.evaluation.patch_block import PatchBlock
-    from gastritis_gan.evaluation.patch_sample import PatchSample
-    from gastritis_gan.evaluation.training_set import TrainingSet
+    from gastritis_gan.evaluation.patches import LabelledImage
+    from gastritis_gan.evaluation.patches import PatchBlock
+    from gastritis_gan.evaluation.patches import PatchSample
+    from gastritis_gan.evaluation.rows import TrainingSet
 
     dim = 4096
     with tempfile.TemporaryDirectory() as folder:

@@ -121,9 +121,9 @@ def fill_cache(
 ) -> None:
     """Writes random features of all blocks but a few of each kind."""
     from gastritis_gan.cli.feature_step import FeatureStep
-    from gastritis_gan.cli.gan_train_plan import GanTrainPlan
+    from gastritis_gan.evaluation.plan import GanTrainPlan
     from gastritis_gan.cli.generators import find_models
-    from gastritis_gan.cli.patch_sources import find_test_images
+    from gastritis_gan.evaluation.plan import find_test_images
     from gastritis_gan.config import load_config
     from gastritis_gan.evaluation.feature_cache import FeatureCache
     from gastritis_gan.store.store import Store

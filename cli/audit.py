@@ -19,7 +19,7 @@ from .generators import find_models
 from .options import PATH, config_option, store_option
 
 if TYPE_CHECKING:
-    from gastritis_gan.evaluation.features.feature_extractor import FeatureExtractor
+    from gastritis_gan.evaluation.features.extractors import FeatureExtractor
     from gastritis_gan.privacy.audit_generator import GeneratorFindings
     from gastritis_gan.privacy.audit_settings import AuditSettings
     from gastritis_gan.privacy.audit_subject import AuditSubject
@@ -158,7 +158,7 @@ def _extractors(
     """
     import numpy as np
 
-    from gastritis_gan.evaluation.features.registry import make_extractor
+    from gastritis_gan.evaluation.features.extractors import make_extractor
 
     extractors = {}
     for resolution in {subject.resolution for subject in subjects}:

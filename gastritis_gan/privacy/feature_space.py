@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.evaluation.features.feature_extractor import FeatureExtractor
+from gastritis_gan.evaluation.features.extractors import FeatureExtractor
 from gastritis_gan.privacy.audit_cohort import AuditCohort
 from gastritis_gan.privacy.dense_windows import read_dense_windows
 from gastritis_gan.privacy.feature_matcher import closeness, nearest_distances

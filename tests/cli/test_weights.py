@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from gastritis_gan.cli.main import main
 from gastritis_gan.evaluation.features import imagenet_weights
-from gastritis_gan.evaluation.features.imagenet_weights import IMAGENET_WEIGHTS
+from gastritis_gan.evaluation.features.weights import IMAGENET_WEIGHTS
 
 NAME = "resnet50_pool"
 FILE = IMAGENET_WEIGHTS[NAME].name

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gastritis_gan.evaluation.decisions import decide, decide_patients
+from gastritis_gan.evaluation.votes import decide, decide_patients
 from gastritis_gan.evaluation.figures import figures
 from gastritis_gan.evaluation.votes import Votes
 from gastritis_gan.stats import harmonic_mean

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.evaluation.gan_test import gan_test
+from gastritis_gan.evaluation.gan_train import gan_test
 from gastritis_gan.evaluation.gan_train import gan_train, num_steps
 from gastritis_gan.evaluation.rows import REAL_DATA_ROW
-from gastritis_gan.evaluation.summarizer import Summarizer
+from gastritis_gan.evaluation.summary import Summarizer
 from gastritis_gan.evaluation.svm_settings import SvmSettings
 
 from .toy import LINEAR, draw_patches, make_images, make_set, read_pixels

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gastritis_gan.evaluation.patch_sample import PatchSample, sample_features, whole
+from gastritis_gan.evaluation.patches import PatchSample, sample_features, whole
 
 from .toy import make_blocks
 

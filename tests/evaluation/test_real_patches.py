@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from gastritis_gan.evaluation.real_patches import real_blocks
+from gastritis_gan.evaluation.patches import real_blocks
 from gastritis_gan.store.patch_reader import read_patches
 from gastritis_gan.store.patches import PatchGeometry
 

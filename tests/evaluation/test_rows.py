@@ -5,8 +5,8 @@ import pytest
 
 from gastritis_gan.evaluation.array_folder import ArrayFolder
 from gastritis_gan.evaluation.generated_patches import GeneratedPatches
-from gastritis_gan.evaluation.patch_sample import sample_features
-from gastritis_gan.evaluation.random_draw import sample_seeds
+from gastritis_gan.evaluation.patches import sample_features
+from gastritis_gan.evaluation.rows import sample_seeds
 from gastritis_gan.evaluation.rows import (
     draw_real_patches,
     generated_rows,

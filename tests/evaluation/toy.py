@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from gastritis_gan.evaluation.labelled_image import LabelledImage
-from gastritis_gan.evaluation.patch_block import PatchBlock
-from gastritis_gan.evaluation.patch_sample import whole
+from gastritis_gan.evaluation.patches import LabelledImage
+from gastritis_gan.evaluation.patches import PatchBlock
+from gastritis_gan.evaluation.patches import whole
 from gastritis_gan.evaluation.svm_settings import SvmSettings
-from gastritis_gan.evaluation.training_set import TrainingSet
+from gastritis_gan.evaluation.rows import TrainingSet
 
 LINEAR = SvmSettings(kernel="linear", c=1.0, scaling="standard")
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gastritis_gan.evaluation.features.registry import make_extractor
+from gastritis_gan.evaluation.features.extractors import make_extractor
 
 
 def test_mean_and_deviation_worked_by_hand():

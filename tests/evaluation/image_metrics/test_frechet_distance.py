@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
-from gastritis_gan.evaluation.image_metrics.frechet_distance import frechet_distance
+from gastritis_gan.evaluation.image_metrics.distances import frechet_distance
 
 
 def exactly(mean, root, count=400):

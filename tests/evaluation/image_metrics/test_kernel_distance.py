@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics.pairwise import polynomial_kernel
 
-from gastritis_gan.evaluation.image_metrics.kernel_distance import kernel_distance
+from gastritis_gan.evaluation.image_metrics.distances import kernel_distance
 
 
 def test_small_sets_are_compared_whole_with_scikit_learns_kernel():

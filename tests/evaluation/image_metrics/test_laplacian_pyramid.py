@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gastritis_gan.evaluation.image_metrics.laplacian_pyramid import laplacian_pyramid
+from gastritis_gan.evaluation.image_metrics.swd import laplacian_pyramid
 
 KERNEL = np.array([1, 4, 6, 4, 1]) / 16
 

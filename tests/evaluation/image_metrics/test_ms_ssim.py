@@ -4,11 +4,7 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from gastritis_gan.evaluation.image_metrics.ms_ssim import (
-    ms_ssim,
-    ms_ssim_diversity,
-    num_scales,
-)
+from gastritis_gan.evaluation.image_metrics.diversity import ms_ssim, ms_ssim_diversity, num_scales
 
 
 def smooth_pairs(count, size):

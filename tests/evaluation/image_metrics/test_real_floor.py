@@ -4,12 +4,7 @@ import numpy as np
 import pytest
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.evaluation.image_metrics.real_floor import (
-    REAL,
-    feature_metrics,
-    halve_patients,
-    pixel_metrics,
-)
+from gastritis_gan.evaluation.image_metrics.class_metrics import REAL, feature_metrics, halve_patients, pixel_metrics
 
 PATIENTS = np.repeat(np.arange(9), np.arange(10, 19))
 

@@ -6,8 +6,9 @@ import io
 import pytest
 
 from gastritis_gan.evaluation.rows import REAL_DATA_ROW
-from gastritis_gan.evaluation.tables import csv_table, latex_tables, markdown_tables
-from gastritis_gan.evaluation.tables.latex import escape
+from gastritis_gan.evaluation.table_files import csv_table, latex_tables
+from gastritis_gan.evaluation.tables import markdown_tables
+from gastritis_gan.evaluation.table_files import escape
 
 
 def make_row(name, harmonic_mean, **fields):

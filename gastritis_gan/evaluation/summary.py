@@ -9,36 +9,31 @@ from typing import Any
 import numpy as np
 from scipy.stats import t
 
-from gastritis_gan.evaluation.comparison import (
+from gastritis_gan.evaluation.controls import worth_in_patients
+from gastritis_gan.evaluation.gan_train import RowVotes
+from gastritis_gan.evaluation.metrics import (
     difference,
     mcnemar,
     mean_harmonic_mean,
     mean_interval,
     mean_over_runs,
+    metrics,
     retention,
 )
-from gastritis_gan.evaluation.controls import worth_in_patients
-from gastritis_gan.evaluation.decisions import (
-    RULES,
-    Decisions,
-    decide,
-    decide_patients,
-)
-from gastritis_gan.evaluation.figures import figures
-from gastritis_gan.evaluation.labelled_image import LabelledImage
-from gastritis_gan.evaluation.row_votes import RowVotes
+from gastritis_gan.evaluation.patches import LabelledImage
 from gastritis_gan.evaluation.rows import REAL_DATA_ROW
+from gastritis_gan.evaluation.votes import RULES, Decisions, decide, decide_patients
 from gastritis_gan.stats import auc
 
 _UNITS = {"image": decide, "patient": decide_patients}
 
 
 class Summarizer:
-    """Turns the votes on the test images into JSON-able figures.
+    """Turns the votes on the test images into JSON-able metrics.
 
     Args:
         images: The test images, in the order of the votes.
-        voters: Whose votes decide the figures of the table: "all" or "inside".
+        voters: Whose votes decide the metrics of the table: "all" or "inside".
         seed: Of the bootstrap over patients.
     """
 
@@ -181,7 +176,7 @@ class Summarizer:
             "num_positive_patches": training_set.num_positive,
             "num_negative_patches": training_set.num_negative,
             "svm_converged": row.converged,
-            **figures(decisions, seed=self.seed),
+            **metrics(decisions, seed=self.seed),
             **retention([decisions], real, seed=self.seed),
             "variants": self._variants(row),
             "positive_votes": votes.positive.tolist(),
@@ -189,14 +184,14 @@ class Summarizer:
         }
 
     def _variants(self, row: RowVotes) -> list[dict[str, Any]]:
-        """Returns the figures of every other way to decide that has both classes."""
+        """Returns the metrics of every other way to decide that has both classes."""
         variants = []
         for voters, rule, unit in itertools.product(row.votes, RULES, _UNITS):
             if (voters, rule, unit) == (self.voters, RULES[0], "image"):
                 continue
             decisions = self._decide(row, voters=voters, rule=rule, unit=unit)
             if 0 < decisions.labels.sum() < len(decisions.labels):
-                found = figures(decisions, seed=self.seed)
+                found = metrics(decisions, seed=self.seed)
                 way = {"voters": voters, "rule": rule, "unit": unit}
                 variants.append({**way, **found})
         return variants

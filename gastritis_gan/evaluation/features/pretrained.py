@@ -14,9 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.evaluation.features.fetch_weights import download
-from gastritis_gan.evaluation.features.imagenet_weights import is_keras_file
-from gastritis_gan.evaluation.features.stored_weights import blank, load_weights
+from gastritis_gan.evaluation.features.weights import download, is_keras_file
 
 _BATCH_SIZE = 4  # images; bounds the memory, not the result
 _HASHED_ROWS = 1_024  # at once: 17 MB of VGG-16's largest array
@@ -32,7 +30,7 @@ class _Architecture:
     dim: int
     input_size: int  # pixels; the default of keras.applications
     min_input_size: int  # smaller patches get less than `input_size`, down to this
-    fc_layers: tuple[str, ...] = ()  # none: a global average pool of the convolutions
+    layer: str | None = None  # None: a global average pool of the convolutions
 
 
 # The paper's "flatten layer" of ResNet-50 is the global average pool: Keras' ResNet-50
@@ -51,7 +49,7 @@ _ARCHITECTURES = {
         dim=4096,
         input_size=224,
         min_input_size=224,
-        fc_layers=("fc1", "fc2"),
+        layer="fc2",
     ),
     "inception_v3_pool": _Architecture(
         build=keras.applications.InceptionV3,
@@ -163,32 +161,25 @@ class PretrainedNetwork:
             path = download(self.name)
         network = architecture.build(
             weights=None,
-            include_top=False,
-            pooling=None if architecture.fc_layers else "avg",
+            include_top=architecture.layer is not None,
+            pooling="avg" if architecture.layer is None else None,
             input_shape=(self.input_size, self.input_size, 3),
         )
-        if architecture.fc_layers:
-            output = keras.layers.Flatten()(network.output)
-            for name in architecture.fc_layers:
-                output = keras.layers.Dense(
-                    self.dim,
-                    activation="relu",
-                    name=name,
-                    kernel_initializer="glorot_uniform" if path is None else blank,
-                )(output)
-            network = keras.Model(network.input, output)
         if path is not None:
             self._load(network, path)
+        if architecture.layer is not None:
+            output = network.get_layer(architecture.layer).output
+            network = keras.Model(network.input, output)
         return network
 
     def _load(self, network: Any, path: Path) -> None:
         if not path.is_file():
             raise InputError(
-                f"{path}: no such file; --weights {self.name}=FILE must name ImageNet "
+                f"{path} does not exist; --weights {self.name}=FILE must name ImageNet "
                 f"weights of {self.name}."
             )
         try:
-            load_weights(network, path)
+            network.load_weights(str(path))
         except (OSError, ValueError, KeyError) as error:
             raise InputError(
                 f"{path}: these are not the weights of {self.name}, or the file is "

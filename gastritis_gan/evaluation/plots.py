@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from gastritis_gan.evaluation.tables.cells import extractor_title, row_name
+from gastritis_gan.evaluation.tables import extractor_title, row_name
+from gastritis_gan.rng import stream
 from gastritis_gan.stats import roc
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444")
@@ -21,7 +22,7 @@ _STYLE = {
 }
 
 
-def write_figures(results: dict[str, Any], folder: Path) -> None:
+def write_plots(results: dict[str, Any], folder: Path) -> None:
     """Writes `confusion_NAME`, `roc_NAME` and `votes_NAME` for each extractor.
 
     Args:
@@ -118,7 +119,7 @@ def _draw_votes(results: dict[str, Any], evaluation: dict[str, Any]) -> Figure:
     rows, labels = evaluation["rows"], _labels(results)
     figure = Figure(figsize=(6.4, 1.1 * len(rows) + 1.0), layout="constrained")
     axis = figure.subplots()
-    generator = np.random.Generator(np.random.Philox(key=0))
+    generator = stream(0, "evaluation.jitter")
     for number, row in enumerate(rows):
         shares = np.array(row["positive_votes"]) / _totals(results)
         for positive, offset, colour in (

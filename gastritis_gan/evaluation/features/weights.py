@@ -1,15 +1,17 @@
-"""Where the ImageNet weights of the pretrained networks are, and whether they are."""
+"""ImageNet weights of the pretrained networks: where they are, and whether they are."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import os
+import shutil
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gastritis_gan.errors import InputError
+from gastritis_gan.files import new_file
 
-_CHUNK_BYTES = 1 << 20
 _PUBLISHED_IN = "https://storage.googleapis.com/tensorflow/keras-applications"
 
 
@@ -82,11 +84,9 @@ def state_of(network: str, path: Path) -> str:
 
 
 def is_keras_file(network: str, path: Path) -> bool:
-    """Tells whether a file is, bit for bit, what Keras downloads for a network."""
-    digest = hashlib.md5(usedforsecurity=False)
+    """Whether a file is, bit for bit, what Keras downloads for a network."""
     with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            digest.update(chunk)
+        digest = hashlib.file_digest(stream, _md5)
     return digest.hexdigest() == IMAGENET_WEIGHTS[network].md5
 
 
@@ -110,3 +110,87 @@ def require_weights(network: str, folder: Path) -> Path:
             f"or give weights of your own with --weights {network}=FILE."
         )
     return path
+
+
+def find_weights(
+    options: Iterable[str], folder: Path | None, extractors: Sequence[str]
+) -> dict[str, Path]:
+    """Returns the weights file of each extractor that was given one.
+
+    Args:
+        options: `NAME=FILE`, as after `--weights`.
+        folder: A `--weights-dir` with the files of the others; None leaves them to
+            Keras, which downloads them.
+        extractors: Names of those in use.
+
+    Raises:
+        InputError: An option names no pretrained extractor in use, or a file in the
+            folder is missing or not Keras'.
+    """
+    usable = [name for name in extractors if name in IMAGENET_WEIGHTS]
+    files = {}
+    for option in options:
+        name, _, file = option.partition("=")
+        if name not in usable or not file:
+            raise InputError(
+                f"--weights {option}: give NAME=FILE, where NAME is a pretrained "
+                "network among the extractors that the config names for this command: "
+                f"{', '.join(usable) or 'it has none'}."
+            )
+        files[name] = Path(file)
+    if folder is not None:
+        for name in usable:
+            if name not in files:
+                files[name] = require_weights(name, folder)
+    return files
+
+
+def download(network: str) -> Path:
+    """Returns a network's weights in Keras' cache; Keras downloads what is not there.
+
+    Args:
+        network: Name of the extractor, a key of `IMAGENET_WEIGHTS`.
+
+    Raises:
+        InputError: The download fails, or what came is not what Keras publishes.
+    """
+    import keras  # so that files are listed and verified without TensorFlow
+
+    file, folder = IMAGENET_WEIGHTS[network], keras_folder()
+    try:
+        path = keras.utils.get_file(
+            file.name,
+            file.url,
+            cache_dir=str(folder.parent),
+            cache_subdir=folder.name,
+            file_hash=file.md5,
+        )
+    except Exception as error:  # what keras.utils.get_file raises itself
+        reason = str(error).partition("\n")[0].rstrip(" .")
+        raise InputError(
+            f"the ImageNet weights of {network} could not be downloaded ({reason}); "
+            f"give a file with --weights {network}=FILE or a folder with --weights-dir "
+            "(see `gastritis-gan weights`)."
+        ) from error
+    return Path(path)
+
+
+def fetch_weights(network: str, path: Path) -> None:
+    """Downloads a network's weights into Keras' cache, and copies them to `path`.
+
+    Args:
+        network: Name of the extractor, a key of `IMAGENET_WEIGHTS`.
+        path: Where the weights go; nothing is copied when that is Keras' own cache.
+
+    Raises:
+        InputError: As `download`.
+    """
+    cached = download(network)
+    if path != cached:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with new_file(path) as partial:
+            shutil.copyfile(cached, partial)
+
+
+def _md5() -> hashlib._Hash:
+    return hashlib.md5(usedforsecurity=False)  # Keras' own check
