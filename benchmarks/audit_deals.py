@@ -19,10 +19,9 @@ import numpy as np
 import threadpoolctl
 from audit_windows import draw_copies, draw_windows, images_of_patients
 
-from gastritis_gan.privacy.audit_generator import MIN_DEVIATION
-from gastritis_gan.privacy.exposure import find_exposed
-from gastritis_gan.privacy.pixel_matcher import PixelMatcher
-from gastritis_gan.privacy.standardized import fisher_transform, stand_out
+from gastritis_gan.privacy.exposure import find_exposed, fisher_transform, stand_out
+from gastritis_gan.privacy.generator_audit import MIN_DEVIATION
+from gastritis_gan.privacy.matching import PixelMatcher
 from gastritis_gan.store.store import Store
 
 ALPHAS = (0.05, 0.0125, 0.005)

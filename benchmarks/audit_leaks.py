@@ -20,9 +20,9 @@ from audit_windows import draw_copies, draw_windows, images_of_patients
 
 from gastritis_gan.config import load_config
 from gastritis_gan.evaluation.features.extractors import make_extractor
-from gastritis_gan.privacy.audit_generator import GeneratorFindings, audit_generator
-from gastritis_gan.privacy.audit_subject import AuditSubject
 from gastritis_gan.privacy.decision import overall
+from gastritis_gan.privacy.generator_audit import GeneratorFindings, audit_generator
+from gastritis_gan.privacy.subjects import AuditSubject
 from gastritis_gan.privacy.verdict import AuditedModel
 from gastritis_gan.store.store import Store
 

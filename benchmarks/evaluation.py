@@ -60,8 +60,8 @@ def make_extractor(name: str, resolution: int):
 
 def make_blocks(num_patches: int, resolution: int, size: int = 128) -> list:
     """Returns blocks that cut windows out of one image, as a store's blocks do."""
-    from gastritis_gan.area_resize import area_resize
     from gastritis_gan.evaluation.patches import PatchBlock, content_key
+    from gastritis_gan.images import area_resize
 
     image = np.random.default_rng(0).integers(0, 256, (2048, 2048), np.uint8)
     across = (2048 - PATCH_SIZE) // STRIDE + 1
@@ -89,8 +89,7 @@ def make_blocks(num_patches: int, resolution: int, size: int = 128) -> list:
 
 def measure_features(name: str, num_patches: int, resolution: int) -> dict:
     """Returns patches/s one by one and as the evaluation computes them."""
-    from gastritis_gan.evaluation.feature_cache import compute_features
-    from gastritis_gan.evaluation.feature_cache import FeatureCache
+    from gastritis_gan.evaluation.feature_cache import FeatureCache, compute_features
 
     extractor = make_extractor(name, resolution)
     blocks = make_blocks(num_patches, resolution)
@@ -134,9 +133,7 @@ def measure_memory(num_images: int) -> dict:
     import tensorflow  # noqa: F401  a real run has it loaded
 
     from gastritis_gan.evaluation.gan_train import gan_train
-    from gastritis_gan.evaluation.patches import LabelledImage
-    from gastritis_gan.evaluation.patches import PatchBlock
-    from gastritis_gan.evaluation.patches import PatchSample
+    from gastritis_gan.evaluation.patches import LabelledImage, PatchBlock, PatchSample
     from gastritis_gan.evaluation.rows import TrainingSet
 
     dim = 4096

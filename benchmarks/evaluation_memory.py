@@ -75,7 +75,7 @@ def make_generators(store_path: Path, folder: Path) -> None:
     """Exports two generators of the paper's width that have not been trained."""
     from gastritis_gan.config import load_config
     from gastritis_gan.models.progressive_generator import ProgressiveGenerator
-    from gastritis_gan.serving.saved_model import export_generator
+    from gastritis_gan.serving.export import export_generator
     from gastritis_gan.store.store import Store
 
     store, networks = Store.open(store_path), load_config(CONFIG).networks
@@ -121,11 +121,10 @@ def fill_cache(
 ) -> None:
     """Writes random features of all blocks but a few of each kind."""
     from gastritis_gan.cli.feature_step import FeatureStep
-    from gastritis_gan.evaluation.plan import GanTrainPlan
     from gastritis_gan.cli.generators import find_models
-    from gastritis_gan.evaluation.plan import find_test_images
     from gastritis_gan.config import load_config
     from gastritis_gan.evaluation.feature_cache import FeatureCache
+    from gastritis_gan.evaluation.plan import GanTrainPlan, find_test_images
     from gastritis_gan.store.store import Store
 
     settings = load_config(work / "config.yaml").evaluation

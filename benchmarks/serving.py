@@ -26,10 +26,10 @@ from typing import Any
 
 import numpy as np
 
+from gastritis_gan.serving.export import export_generator
 from gastritis_gan.serving.layout import find_version
 from gastritis_gan.serving.model_card import read_model_card
-from gastritis_gan.serving.saved_model import export_generator
-from gastritis_gan.serving.tf_session import TfSession
+from gastritis_gan.serving.verify import TfSession
 
 BATCH_SIZES = (1, 8, 16, 64)
 SIGNATURES = ("serving_default", "generate", "generate_png")

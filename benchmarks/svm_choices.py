@@ -20,16 +20,14 @@ from pathlib import Path
 import numpy as np
 
 from gastritis_gan.cli.feature_step import FeatureStep
-from gastritis_gan.evaluation.plan import patients_of, training_pools
 from gastritis_gan.config import load_config
-from gastritis_gan.evaluation.votes import decide
 from gastritis_gan.evaluation.patch_classifier import fit_classifier
-from gastritis_gan.evaluation.patches import sample_features, whole
+from gastritis_gan.evaluation.patches import real_blocks, sample_features, whole
+from gastritis_gan.evaluation.plan import patients_of, training_pools
 from gastritis_gan.evaluation.random_draw import choose
-from gastritis_gan.rng import stream
-from gastritis_gan.evaluation.patches import real_blocks
 from gastritis_gan.evaluation.svm_settings import SvmSettings
-from gastritis_gan.evaluation.votes import Votes
+from gastritis_gan.evaluation.votes import Votes, decide
+from gastritis_gan.rng import stream
 from gastritis_gan.stats import (
     auc,
     harmonic_mean,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,15 +15,15 @@ from gastritis_gan.errors import InputError
 
 from .audit_plan import check_plan, start_work
 from .experiment import open_experiment
-from .extractor_options import find_weights, weights_dir_option, weights_option
+from .extractor_options import weights_dir_option, weights_option
 from .generators import find_models
 from .options import PATH, config_option, store_option
 
 if TYPE_CHECKING:
     from gastritis_gan.evaluation.features.extractors import FeatureExtractor
-    from gastritis_gan.privacy.audit_generator import GeneratorFindings
     from gastritis_gan.privacy.audit_settings import AuditSettings
-    from gastritis_gan.privacy.audit_subject import AuditSubject
+    from gastritis_gan.privacy.generator_audit import GeneratorFindings
+    from gastritis_gan.privacy.subjects import AuditSubject
     from gastritis_gan.store.store import Store
 
 
@@ -82,12 +83,12 @@ def audit(
     import importlib.metadata
 
     from gastritis_gan.config import config_to_dict
-    from gastritis_gan.files import new_folder, refuse_existing
-    from gastritis_gan.privacy.audit_generator import (
+    from gastritis_gan.evaluation.features.weights import find_weights
+    from gastritis_gan.privacy.generator_audit import (
         audit_generator,
         num_deciding_tests,
     )
-    from gastritis_gan.work_folder import work_folder
+    from gastritis_gan.storage import new_folder, refuse_existing, work_folder
 
     refuse_existing(out)
     started = time.monotonic()
@@ -178,16 +179,11 @@ def _subject(
     discriminators: dict[tuple[Any, ...], Callable[..., Any]],
     with_latents: bool,
 ) -> AuditSubject:
-    from gastritis_gan.privacy.audit_subject import AuditSubject
+    from gastritis_gan.privacy.latent_search import open_gradient
+    from gastritis_gan.privacy.subjects import AuditSubject
     from gastritis_gan.privacy.verdict import AuditedModel
     from gastritis_gan.serving.exported_model import ExportedModel
     from gastritis_gan.serving.model_card import model_hash
-
-    def open_gradient() -> Any:
-        from gastritis_gan.privacy.generator_gradient import GeneratorGradient
-
-        gradient = GeneratorGradient(folder)
-        return gradient.correlate, gradient.generate
 
     return AuditSubject(
         model=AuditedModel(
@@ -199,7 +195,9 @@ def _subject(
         resolution=int(card["resolution"]),
         latent_dim=int(card["latent_dim"]),
         sample=ExportedModel.open(folder).generate,
-        open_gradient=open_gradient if with_latents else None,
+        open_gradient=(
+            functools.partial(open_gradient, folder) if with_latents else None
+        ),
         discriminate=discriminators.get(_training(card)),
     )
 

@@ -14,8 +14,7 @@ def start_work(out: Path, plan: dict[str, Any]) -> None:
     `work_folder` removes one that it has made when an error ends its block, and leaves
     one that it has found: from here on an error costs nothing.
     """
-    from gastritis_gan.files import new_folder, write_json
-    from gastritis_gan.work_folder import PLAN_FILE, work_folder_of
+    from gastritis_gan.storage import PLAN_FILE, new_folder, work_folder_of, write_json
 
     work = work_folder_of(out)
     if not work.exists():
@@ -25,8 +24,7 @@ def start_work(out: Path, plan: dict[str, Any]) -> None:
 
 def check_plan(work: Path, plan: dict[str, Any]) -> None:
     """Refuses to go on with the audit of something else."""
-    from gastritis_gan.files import read_json
-    from gastritis_gan.work_folder import PLAN_FILE
+    from gastritis_gan.storage import PLAN_FILE, read_json
 
     path = work / PLAN_FILE
     before = read_json(path) if path.exists() else {}

@@ -40,8 +40,8 @@ def export(run: Path, name: str, exported_dir: Path) -> None:
 
     check_model_name(name)  # before the seconds that TensorFlow takes
 
+    from gastritis_gan.serving.export import export_generator
     from gastritis_gan.serving.model_card import read_model_card
-    from gastritis_gan.serving.saved_model import export_generator
     from gastritis_gan.training.trained_run import load_run
 
     trained = load_run(run)

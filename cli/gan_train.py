@@ -60,8 +60,8 @@ def gan_train(
     """
     from gastritis_gan.evaluation import protocol
     from gastritis_gan.evaluation.features.weights import find_weights
-    from gastritis_gan.files import refuse_existing
-    from gastritis_gan.cli.generators import find_models
+    from gastritis_gan.serving.exported_model import find_models
+    from gastritis_gan.storage import refuse_existing
 
     config, store = open_experiment(config_path, store_path)
     files = find_weights(weights, weights_dir, config.evaluation.extractors)

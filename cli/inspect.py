@@ -30,7 +30,7 @@ def inspect(store_path: Path, folder: Path) -> None:
     Example:
       gastritis-gan inspect stores/phantom --out inspections/phantom
     """
-    from gastritis_gan.files import refuse_existing
+    from gastritis_gan.storage import refuse_existing
     from gastritis_gan.store.inspection import (
         TABLES_FILE,
         inspect_store,

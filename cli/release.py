@@ -110,8 +110,8 @@ def release(
       gastritis-gan release exported/lc_positive exported/lc_negative \\
         --format dicom --accept-risk "artificial cohort" --out releases/phantom_dicom
     """
-    from gastritis_gan.files import refuse_existing
     from gastritis_gan.releases.release_facts import ReleaseFacts
+    from gastritis_gan.storage import refuse_existing
 
     refuse_existing(out)
     parts = _parts(models, per_class, counts, paper_mix=paper_mix, seed=seed)
@@ -255,7 +255,7 @@ def _read_table(results_dir: Path, parts: Sequence[ReleasePart]) -> str:
     Raises:
         InputError: There is none, or it is about other models.
     """
-    from gastritis_gan.files import read_json
+    from gastritis_gan.storage import read_json
 
     results = read_json(results_dir / "results.json")
     try:

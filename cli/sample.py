@@ -12,7 +12,7 @@ from gastritis_gan.errors import InputError
 from .options import PATH
 
 if TYPE_CHECKING:
-    from gastritis_gan.serving.sample_source import SampleSource
+    from gastritis_gan.serving.open_model import SampleSource
 
 
 @click.command()
@@ -99,19 +99,19 @@ def sample(
       gastritis-gan sample --server http://127.0.0.1:8501 --model phantom_lc \\
         --count 1000 --out samples/lc
     """
-    from gastritis_gan.files import refuse_existing
     from gastritis_gan.serving.sample_folder import (
         check_seeds,
         unfinished_folder,
         write_sample_folder,
     )
+    from gastritis_gan.storage import refuse_existing
 
     _check_options(folder, server, name, label)
     refuse_existing(out)
     check_seeds(count=count, seed=seed)
     source: SampleSource
     if server is not None and name is not None:
-        from gastritis_gan.serving.remote_model import RemoteModel
+        from gastritis_gan.serving.remote import RemoteModel
 
         source = RemoteModel.open(
             server,

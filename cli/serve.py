@@ -17,7 +17,7 @@ from gastritis_gan.errors import InputError
 from .options import PATH
 
 if TYPE_CHECKING:
-    from gastritis_gan.serving.served_model import ServedModel
+    from gastritis_gan.serving.tf_serving import ServedModel
 
 
 @click.command()
@@ -93,9 +93,8 @@ def serve(
       gastritis-gan serve --local --port 0 --url-file server.url
       gastritis-gan sample --server http://127.0.0.1:8501 --model NAME --out DIR
     """
-    from gastritis_gan.serving import server_command
-    from gastritis_gan.serving.served_model import find_served_models
-    from gastritis_gan.serving.server_files import write_server_files
+    from gastritis_gan.serving import tf_serving as server_command
+    from gastritis_gan.serving.tf_serving import find_served_models, write_server_files
 
     models = find_served_models(exported_dir, _parse_labels(labels))
     exported_dir = exported_dir.resolve()
@@ -155,7 +154,7 @@ def _serve_locally(
 
 @contextlib.contextmanager
 def _file_with(path: Path, text: str) -> Iterator[None]:
-    from gastritis_gan.files import write_bytes
+    from gastritis_gan.storage import write_bytes
 
     write_bytes(path, text.encode())
     try:

@@ -32,7 +32,7 @@ def verify(model: Path, version: int | None) -> None:
 
     folder = find_version(model, version)  # before the seconds that TensorFlow takes
 
-    from gastritis_gan.serving.verification import verify_version
+    from gastritis_gan.serving.verify import verify_version
 
     for sentence in verify_version(folder):
         click.echo(sentence)

@@ -53,19 +53,9 @@ def wasserstein_generator_loss(fake_scores: Any) -> tf.Tensor:
     return -_mean(fake_scores)
 
 
-def least_squares_discriminator_loss(real_scores: Any, fake_scores: Any) -> tf.Tensor:
-    """Returns (E[(D(x) - 1)^2] + E[D(G(z))^2]) / 2 (Mao et al. 2017, Eq. 9)."""
-    return 0.5 * (_mean_square(real_scores, 1.0) + _mean_square(fake_scores, 0.0))
-
-
-def least_squares_generator_loss(fake_scores: Any) -> tf.Tensor:
-    """Returns E[(D(G(z)) - 1)^2] / 2 (Mao et al. 2017, Eq. 9)."""
-    return 0.5 * _mean_square(fake_scores, 1.0)
-
-
 def drift_penalty(real_scores: Any) -> tf.Tensor:
     """Returns E[D(x)^2] (Karras et al. 2018, appendix A.1; weight there 0.001)."""
-    return _mean_square(real_scores, 0.0)
+    return _mean(tf.square(tf.cast(real_scores, tf.float32)))
 
 
 def gradient_penalty(
@@ -136,10 +126,6 @@ def _squared_gradient_norms(
 
 def _mean(values: Any) -> tf.Tensor:
     return tf.reduce_mean(tf.cast(values, tf.float32))
-
-
-def _mean_square(scores: Any, target: float) -> tf.Tensor:
-    return _mean(tf.square(tf.cast(scores, tf.float32) - target))
 
 
 def _mean_softplus(scores: Any) -> tf.Tensor:

@@ -167,7 +167,7 @@ def test_an_empty_file_is_the_default_experiment(tmp_path):
         ("schedule: {batch_size: 6}", "multiple of `networks.mbstd_group_size` (4)"),
         (
             "objective: {adversarial_loss: logistics}",
-            "must be one of logistic, wgan_gp, lsgan. Received: 'logistics'. Did you "
+            "must be one of logistic, wgan_gp. Received: 'logistics'. Did you "
             "mean `logistic`?",
         ),
         (

@@ -88,14 +88,6 @@ def test_extreme_and_half_precision_scores_stay_finite():
         assert np.isfinite(loss)
 
 
-def test_least_squares_losses_by_hand():
-    d_loss = losses.least_squares_discriminator_loss(REAL_SCORES, FAKE_SCORES)
-    # Real: 0.25, 9 and 841, squares of the distance to 1; fake: 1, 9 and 0.0625.
-    assert float(d_loss) == pytest.approx((850.25 / 3 + 10.0625 / 3) / 2)
-    g_loss = losses.least_squares_generator_loss(FAKE_SCORES)
-    assert float(g_loss) == pytest.approx((4 + 4 + 0.5625) / 3 / 2)
-
-
 def test_drift_penalty_is_the_mean_square():
     assert float(losses.drift_penalty(OTHER_SCORES)) == (4 + 0.25) / 2
 

@@ -16,8 +16,8 @@ from pydicom.uid import SegmentationStorage
 
 from gastritis_gan.cohort.cohort import quiet, split_number
 from gastritis_gan.errors import InputError
-from gastritis_gan.files import refuse_existing, write_bytes
 from gastritis_gan.progress import progress_bar
+from gastritis_gan.storage import refuse_existing, write_bytes
 
 _PREAMBLE_BYTES = 128
 _MOST_FRAMES = 10_000  # a row of the draft each; beyond it the number is damage

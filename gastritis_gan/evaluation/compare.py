@@ -20,7 +20,7 @@ from gastritis_gan.evaluation.tables import (
     metric_cell,
 )
 from gastritis_gan.evaluation.votes import Decisions, Votes, decide, decide_patients
-from gastritis_gan.files import new_folder, write_bytes, write_json
+from gastritis_gan.storage import new_folder, write_bytes, write_json
 
 _COMPARISON_FORMAT = 1
 _COLUMNS = (

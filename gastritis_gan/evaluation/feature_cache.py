@@ -16,14 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.evaluation.array_folder import ArrayFolder
 from gastritis_gan.evaluation.features.extractors import (
     FeatureExtractor,
     make_extractor,
 )
 from gastritis_gan.evaluation.patches import PatchBlock
-from gastritis_gan.files import write_json
 from gastritis_gan.progress import progress_bar
+from gastritis_gan.storage import ArrayFolder, write_json
 
 _READERS = 2
 _BLOCKS_AHEAD = 2  # read and waiting; bounds the memory

@@ -184,7 +184,7 @@ def gan_test(
 
 
 def _balanced_permutation(sizes: tuple[int, int], seed: int) -> NDArray[np.bool_]:
-    """Returns labels that half of each class carries, so that they say nothing about the class."""
+    """Returns labels that half of each class carries: they do not tell them apart."""
     generator = stream(seed, "evaluation.permutation")
     return np.concatenate(
         [generator.permutation(np.arange(size) < size / 2) for size in sizes]

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.evaluation.array_folder import ArrayFolder
+from gastritis_gan.storage import ArrayFolder
 from gastritis_gan.store.patch_reader import read_patches
 from gastritis_gan.store.store import Store
 

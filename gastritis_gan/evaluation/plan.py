@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.evaluation.array_folder import ArrayFolder
 from gastritis_gan.evaluation.controls import (
     NUM_PATIENT_DRAWS,
     draw_patients,
@@ -36,6 +35,7 @@ from gastritis_gan.evaluation.rows import (
     sample_seeds,
 )
 from gastritis_gan.evaluation.settings import EvaluationConfig
+from gastritis_gan.storage import ArrayFolder
 from gastritis_gan.store.store import Store
 
 Generators = Mapping[Place, Generator]
@@ -243,7 +243,7 @@ def missing_rows(places: Iterable[Place]) -> list[str]:
                     f"There is no {model} generator of the {target} class; its rows "
                     "are left out."
                 )
-            elif other_seeds and lonely and len(seeds | other_seeds) > 2:
+            elif other_seeds and lonely and max(len(seeds), len(other_seeds)) > 1:
                 notes.append(
                     f"The {model} generators of the {target} class with the training "
                     f"seeds {', '.join(map(str, lonely))} are left out: the {other} "

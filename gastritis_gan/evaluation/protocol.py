@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.evaluation.array_folder import ArrayFolder
 from gastritis_gan.evaluation.feature_cache import FeatureCache, Features
 from gastritis_gan.evaluation.features.extractors import CONTROL
 from gastritis_gan.evaluation.gan_train import (
@@ -47,8 +46,8 @@ from gastritis_gan.evaluation.results import (
 from gastritis_gan.evaluation.rows import TARGETS, draw_real_patches
 from gastritis_gan.evaluation.settings import EvaluationConfig
 from gastritis_gan.evaluation.summary import Summarizer
-from gastritis_gan.files import sha256_of_file
 from gastritis_gan.progress import progress_bar
+from gastritis_gan.storage import ArrayFolder, sha256_of_file
 from gastritis_gan.store.store import FACTS_FILE, Store
 
 _logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ import gastritis_gan
 from gastritis_gan.errors import InputError
 from gastritis_gan.evaluation.table_files import csv_table, latex_tables
 from gastritis_gan.evaluation.tables import markdown_metrics, markdown_tables
-from gastritis_gan.files import new_folder, read_json, write_bytes, write_json
+from gastritis_gan.storage import new_folder, read_json, write_bytes, write_json
 
 RESULT_FORMAT = 3  # of results.json
 METRICS_FORMAT = 1  # of metrics.json

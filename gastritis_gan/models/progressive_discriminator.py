@@ -12,7 +12,6 @@ from gastritis_gan.layers.equalized_conv2d import EqualizedConv2D
 from gastritis_gan.layers.equalized_dense import EqualizedDense
 from gastritis_gan.layers.fade_in import FadeIn
 from gastritis_gan.layers.minibatch_std_dev import MinibatchStdDev
-from gastritis_gan.layers.multiplicative_noise import multiplicative_noise
 from gastritis_gan.layers.resampling import downsample_mean
 from gastritis_gan.models.progressive_network import ProgressiveNetwork
 
@@ -46,10 +45,6 @@ class ProgressiveDiscriminator(ProgressiveNetwork):
     With the argument `num_sets`, the batch is that many sets of equal size, one after
     the other, and no group of the minibatch deviation crosses their borders: the scores
     are those of one call for each set.
-
-    With the argument `noise`, two tensors for a strength (a scalar) and a seed (two
-    integers), the input of every convolution is multiplied by 1 + strength * N(0, 1)
-    (appendix B; the last convolution of 4 x 4 is `4x4_dense0` here).
 
     Input shape: images `(batch, resolution, resolution, num_channels)` in [-1, 1]; the
     batch, or each of its sets, is smaller than `mbstd_group_size` or a multiple of it.
@@ -125,25 +120,20 @@ class ProgressiveDiscriminator(ProgressiveNetwork):
             half = self.resolution // 2
             self.fade_in.build([(None, half, half, self._filters(half))] * 2)
 
-    def call(
-        self, images: Any, alpha: Any = None, noise: Any = None, num_sets: int = 1
-    ) -> Any:
+    def call(self, images: Any, alpha: Any = None, num_sets: int = 1) -> Any:
         self._check_alpha(alpha)
-        noisy = _Noise(noise)
         x = self.from_rgb(images)  # [N, R, R, C]
         for i, (conv0, conv1) in enumerate(
             zip(self.conv0_layers, self.conv1_layers, strict=True)
         ):
-            x = conv1(noisy(conv0(noisy(x))))
+            x = conv1(conv0(x))
             if not self.fused_scale:
                 x = downsample_mean(x)  # [N, H/2, W/2, C]
             if i == 0 and self.transition:
                 old = self.old_from_rgb(downsample_mean(images))
                 x = self.fade_in([old, x], alpha=alpha)
-        x = self.conv(
-            noisy(self.minibatch_std_dev(x, num_sets=num_sets))
-        )  # [N, 4, 4, C]
-        x = ops.reshape(noisy(x), (-1, 4 * 4 * self._filters(4)))
+        x = self.conv(self.minibatch_std_dev(x, num_sets=num_sets))  # [N, 4, 4, C]
+        x = ops.reshape(x, (-1, 4 * 4 * self._filters(4)))
         return self.dense1(self.dense0(x))  # [N, 1]
 
     def _from_rgb(self, resolution: int) -> EqualizedConv2D:
@@ -156,18 +146,3 @@ class ProgressiveDiscriminator(ProgressiveNetwork):
             "mbstd_group_size": self.mbstd_group_size,
             "fused_scale": self.fused_scale,
         }
-
-
-class _Noise:
-    """Multiplies one input after the other by noise of its own; None: by nothing."""
-
-    def __init__(self, noise: Any) -> None:
-        self._noise = noise
-        self._num_inputs = 0
-
-    def __call__(self, x: Any) -> Any:
-        if self._noise is None:
-            return x
-        strength, seed = self._noise
-        self._num_inputs += 1
-        return multiplicative_noise(x, strength, seed=seed, index=self._num_inputs)

@@ -21,12 +21,12 @@ from pydicom.uid import (
 )
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.files import new_folder, write_bytes
 from gastritis_gan.phantom.patient import Patient, draw_patient
 from gastritis_gan.phantom.radiograph import MAX_VALUE, expose
 from gastritis_gan.phantom.stomach import draw_mucosa, draw_stomach
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.rng import stream
+from gastritis_gan.storage import new_folder, write_bytes
 
 MIN_IMAGE_SIZE = 256
 MAX_IMAGE_SIZE = 4096

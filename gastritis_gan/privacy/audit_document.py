@@ -9,16 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from gastritis_gan.privacy.audit_generator import GeneratorFindings
 from gastritis_gan.privacy.closest_pairs import closest_pairs
-from gastritis_gan.privacy.decision import overall
-from gastritis_gan.privacy.membership import FALSE_POSITIVE_RATES, Membership
-from gastritis_gan.privacy.membership_attacks import Attack
-from gastritis_gan.privacy.similarity_space import (
+from gastritis_gan.privacy.copies import (
     SpaceFindings,
     joint_copy_rate_bound,
     joint_power,
 )
+from gastritis_gan.privacy.decision import overall
+from gastritis_gan.privacy.generator_audit import GeneratorFindings
+from gastritis_gan.privacy.membership import FALSE_POSITIVE_RATES, Attack, Membership
 from gastritis_gan.store.store import Store
 
 

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gastritis_gan.privacy.audit_generator import GeneratorFindings
-from gastritis_gan.privacy.patch_match import FLIPS, flip_patches
-from gastritis_gan.privacy.scaled_image import scale_image
-from gastritis_gan.sheets import image_sheet
+from gastritis_gan.images import image_sheet
+from gastritis_gan.privacy.generator_audit import GeneratorFindings
+from gastritis_gan.privacy.windows import FLIPS, flip_patches, scale_image
 from gastritis_gan.store.store import Store
 
 NUM_PAIRS = 8

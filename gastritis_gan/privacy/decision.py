@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from gastritis_gan.privacy.copies import samples_needed
-from gastritis_gan.privacy.membership import Membership, membership_patients_needed
-from gastritis_gan.privacy.similarity_space import (
+from gastritis_gan.privacy.copies import (
     SpaceFindings,
     joint_copy_rate_bound,
     joint_power,
+    samples_needed,
 )
+from gastritis_gan.privacy.membership import Membership, membership_patients_needed
 from gastritis_gan.privacy.verdict import Verdict
 
 _ORDER: tuple[Verdict, ...] = ("pass", "undecided", "fail")

@@ -1,4 +1,4 @@
-"""Samples and real patches in the space of one extractor."""
+"""Samples and real windows in the space of one feature extractor."""
 
 from __future__ import annotations
 
@@ -9,13 +9,73 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gastritis_gan.evaluation.features.extractors import FeatureExtractor
-from gastritis_gan.privacy.audit_cohort import AuditCohort
-from gastritis_gan.privacy.dense_windows import read_dense_windows
-from gastritis_gan.privacy.feature_matcher import closeness, nearest_distances
-from gastritis_gan.privacy.kept_array import kept_array, kept_rows
-from gastritis_gan.privacy.patch_match import FLIPS, flip_patches
+from gastritis_gan.images import AreaResize
+from gastritis_gan.privacy.subjects import AuditCohort
+from gastritis_gan.privacy.windows import FLIPS, flip_patches
 from gastritis_gan.progress import progress_bar
+from gastritis_gan.storage import kept_array, kept_rows
 from gastritis_gan.store.store import Store
+
+_BATCH = 512  # samples: bounds the memory of a table of distances
+_EPSILON = 1e-6  # the distance of a perfect copy has a logarithm
+
+
+def nearest_distances(
+    samples: NDArray[np.floating], patches: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Returns the Euclidean distance of each sample's nearest patch.
+
+    Args:
+        samples: Shape `(n, features)`.
+        patches: Shape `(m, features)`; without a patch the distance is infinite.
+    """
+    if not len(patches):
+        return np.full(len(samples), np.inf)
+    b = patches.astype(np.float64)
+    b_squared = (b**2).sum(axis=1)
+    nearest = []
+    for start in range(0, len(samples), _BATCH):
+        a = samples[start : start + _BATCH].astype(np.float64)
+        squared = (a**2).sum(axis=1)[:, None] - 2 * a @ b.T + b_squared
+        nearest.append(np.sqrt(np.maximum(squared.min(axis=1), 0)))
+    return np.concatenate(nearest)
+
+
+def closeness(distances: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns minus the logarithm of distances, so that higher is more alike."""
+    return -np.log(distances + _EPSILON)
+
+
+def read_dense_windows(
+    store: Store, image: int, resolution: int
+) -> NDArray[np.float32]:
+    """Reads the patches inside the organ, and between them.
+
+    Args:
+        store: The store.
+        image: Position in its `images`.
+        resolution: Side in pixels to which windows are averaged.
+
+    Returns:
+        Shape `(n, resolution, resolution)`, in [0, 1]: each patch and those half a
+        stride below and to the right of it, as far as they lie in the image.
+    """
+    pixels = store.image(image)
+    inside = store.patches_of_image(image, inside_only=True)
+    size, half = store.geometry.patch_size, max(1, store.geometry.stride // 2)
+    starts = np.stack([store.patch_row[inside], store.patch_column[inside]], axis=1)
+    starts = np.concatenate(
+        [starts + half * np.array(offset) for offset in np.ndindex(2, 2)]
+    )
+    starts = np.unique(starts, axis=0)
+    fits = (starts + size <= pixels.shape).all(axis=1)
+    windows = np.empty((fits.sum(), resolution, resolution), np.float32)
+    resize = AreaResize(size, resolution)
+    for (row, column), window in zip(starts[fits], windows, strict=True):
+        resize(pixels[row : row + size, column : column + size], window)
+    windows /= np.float32(2**store.bits - 1)
+    return np.clip(windows, 0, 1, out=windows)
+
 
 _FLIP_INVARIANT = ("texture",)  # no flip changes its features
 _MEAN, _DEVIATION = 0.5, 0.15  # every patch gets them

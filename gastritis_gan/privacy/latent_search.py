@@ -4,31 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.privacy.kept_array import kept_rows
-from gastritis_gan.privacy.standardized import fisher_transform
+from gastritis_gan.privacy.exposure import fisher_transform
+from gastritis_gan.storage import kept_rows
 
-Descend = Callable[
+Correlate = Callable[
     [NDArray[np.float32], NDArray[np.float32]],
     tuple[NDArray[np.float32], NDArray[np.float32]],
 ]
 """From latents `(n, latent_dim)` and targets `(n, r, r)` to the correlations `(n,)` of
-the generated images with their targets, and its gradient `(n, latent_dim)`."""
+the generated images with their targets, and their gradients `(n, latent_dim)`."""
+
+Generate = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""From latents `(n, latent_dim)` to images `(n, r, r)`."""
 
 _NUM_STARTS = 256  # random latents; each target starts from the best of them
 _BATCH = 16  # targets
 _LEARNING_RATE = 0.05
 _DECAY_1, _DECAY_2 = 0.9, 0.999  # Adam's defaults
 _EPSILON = 1e-8
+_MIN_SQUARED_NORM = 1e-6  # of an image without its mean
 _LATENT_STREAM = 5
 
 
 def search_latents(
-    descend: Descend,
-    generate: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    correlate: Correlate,
+    generate: Generate,
     targets: NDArray[np.float32],
     *,
     latent_dim: int,
@@ -41,7 +46,7 @@ def search_latents(
     Adam climbs from the best of 256 random latents.
 
     Args:
-        descend: Correlations and their gradients.
+        correlate: Correlations and their gradients.
         generate: Images `(n, r, r)` of latents `(n, latent_dim)`.
         targets: Real patches, float32 of shape (n, r, r).
         latent_dim: Length of a latent.
@@ -61,7 +66,7 @@ def search_latents(
     best = kept_rows(
         folder,
         len(targets),
-        lambda part: _climb(descend, start[part], targets[part], num_steps),
+        lambda part: _climb(correlate, start[part], targets[part], num_steps),
         rows_per_file=_BATCH,
         description="audit, latents",
     )
@@ -76,7 +81,7 @@ def _unit(images: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _climb(
-    descend: Descend,
+    correlate: Correlate,
     latents: NDArray[np.float32],
     targets: NDArray[np.float32],
     num_steps: int,
@@ -86,7 +91,7 @@ def _climb(
     mean = np.zeros_like(latents)
     square = np.zeros_like(latents)
     for step in range(1, num_steps + 1):
-        correlation, gradient = descend(latents, targets)
+        correlation, gradient = correlate(latents, targets)
         best = np.maximum(best, correlation)
         mean = _DECAY_1 * mean + (1 - _DECAY_1) * gradient
         square = _DECAY_2 * square + (1 - _DECAY_2) * gradient**2
@@ -94,3 +99,47 @@ def _climb(
         update /= np.sqrt(square / (1 - _DECAY_2**step)) + _EPSILON
         latents = latents + np.float32(_LEARNING_RATE) * update
     return best
+
+
+def open_gradient(
+    version_folder: Path,
+) -> tuple[Correlate, Generate]:
+    """Opens an exported generator as an attacker does, who has its weights.
+
+    The signature `serving_default` maps float latents to float images without rounding,
+    and TensorFlow differentiates a restored signature.
+
+    Args:
+        version_folder: `exported/<name>/<version>`.
+
+    Returns:
+        `correlate` and `generate`.
+    """
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(version_folder))
+
+    def images_of(latents: Any) -> Any:  # keeps `loaded`, which owns the weights
+        return loaded.signatures["serving_default"](latents=latents)["images"][..., 0]
+
+    def unit(images: Any) -> Any:
+        centered = images - tf.reduce_mean(images, axis=(1, 2), keepdims=True)
+        square = tf.reduce_sum(centered**2, axis=(1, 2), keepdims=True)
+        return centered * tf.math.rsqrt(square + _MIN_SQUARED_NORM)
+
+    def correlate(
+        latents: NDArray[np.float32], targets: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        latents_tensor = tf.constant(latents)
+        with tf.GradientTape() as tape:
+            tape.watch(latents_tensor)
+            product = tf.reduce_sum(
+                unit(images_of(latents_tensor)) * unit(tf.constant(targets)),
+                axis=(1, 2),
+            )
+        return np.asarray(product), np.asarray(tape.gradient(product, latents_tensor))
+
+    def generate(latents: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(images_of(tf.constant(latents)))
+
+    return correlate, generate

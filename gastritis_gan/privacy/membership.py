@@ -1,14 +1,23 @@
-"""How well a score tells training patients from held-out ones."""
+"""Membership: who was in the training, attack by attack and patient by patient."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+
+from gastritis_gan.privacy.audit_settings import AuditSettings
+from gastritis_gan.privacy.feature_space import closeness, nearest_distances
+from gastritis_gan.privacy.latent_search import search_latents
+from gastritis_gan.privacy.subjects import AuditCohort, AuditSubject
+from gastritis_gan.store.patch_reader import read_patches
+from gastritis_gan.store.store import Store
 
 _CONFIDENCE = 0.95  # of two-sided intervals
 _BOUND_CONFIDENCE = 0.95  # of the one-sided bound
@@ -140,3 +149,150 @@ def membership_patients_needed(max_auc: float, auc: float = 0.5) -> int:
     normal = NormalDist()
     quantiles = normal.inv_cdf(_BOUND_CONFIDENCE) + normal.inv_cdf(_POWER)
     return math.ceil((quantiles / (max_auc - auc)) ** 2 / 6)
+
+
+def nearest_sample_scores(
+    patches: Sequence[NDArray[np.floating]], samples: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Scores every patient by the distances of the patches' nearest samples.
+
+    A plain patch lies near everything, so each distance is calibrated: minus the
+    logarithm of the distance to the nearest sample, plus that of the distance to the
+    nearest patch of any other patient, of both groups alike.
+
+    Args:
+        patches: Standardised features of each patient's patches, `(m, features)`; at
+            least one patch each, and at least two patients.
+        samples: Standardised features of the samples, `(n, features)`.
+
+    Returns:
+        Shape `(patients,)`: the mean over the patient's patches, higher for "member".
+
+    Reference: L. Watson et al., On the importance of difficulty calibration in
+        membership inference attacks, ICLR 2022.
+    """
+    scores = []
+    for patient, own in enumerate(patches):
+        others = np.concatenate([p for i, p in enumerate(patches) if i != patient])
+        to_sample = closeness(nearest_distances(own, samples))
+        to_other = closeness(nearest_distances(own, others))
+        scores.append((to_sample - to_other).mean())
+    return np.array(scores)
+
+
+def closest_samples_scores(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores every patient by the mean of the closest 1 % of the samples.
+
+    Args:
+        scores: From `standardize_rows`, of shape `(samples, patients)`.
+    """
+    number = max(1, len(scores) // 100)
+    return np.asarray(np.sort(scores, axis=0)[-number:].mean(axis=0))
+
+
+_WHITE_BOX_PATCHES = 16  # per patient
+_PATCH_STREAM = 7
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Attack:
+    """A membership attack: scores per patient, and what they give away.
+
+    Attributes:
+        name: Of the attack.
+        decides: False for the upper bound of an attacker who has more than is released.
+        scores: Shape `(patients,)`.
+        found: Training against held-out patients.
+        control: Held-out against held-out patients; None with too few.
+    """
+
+    name: str
+    decides: bool
+    scores: NDArray[np.float64]
+    found: Membership
+    control: Membership | None
+
+
+def attack(
+    store: Store,
+    subject: AuditSubject,
+    cohort: AuditCohort,
+    black_box: Mapping[str, NDArray[np.float64]],
+    settings: AuditSettings,
+    folder: Path,
+) -> list[Attack]:
+    """Carries out the attacks that the subject allows.
+
+    Args:
+        store: The store.
+        subject: The generator.
+        cohort: The patients, each with a patch inside the organ.
+        black_box: Scores `(patients,)` of the attacks on the samples alone, by name.
+        settings: Effort and seed.
+        folder: Keeps what the search for latents has found.
+    """
+
+    def measure(name: str, scores: NDArray[np.float64], *, decides: bool) -> Attack:
+        held_out = scores[~cohort.is_training]
+        return Attack(
+            name=name,
+            decides=decides,
+            scores=scores,
+            found=measure_membership(
+                scores[cohort.is_training], held_out, seed=settings.seed
+            ),
+            control=measure_control(held_out, seed=settings.seed),
+        )
+
+    def draw_patches(number: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        return _draw_patches(
+            store, cohort, subject.resolution, number=number, seed=settings.seed
+        )
+
+    attacks = [measure(name, s, decides=True) for name, s in black_box.items()]
+    if subject.open_gradient is not None:
+        correlate, generate = subject.open_gradient()
+        targets, owner = draw_patches(settings.latent_patches_per_patient)
+        correlations = search_latents(
+            correlate,
+            generate,
+            targets[..., 0],
+            latent_dim=subject.latent_dim,
+            num_steps=settings.latent_steps,
+            seed=settings.seed,
+            folder=folder / "latents",
+        )
+        name = "latents of the exported generator"
+        attacks.append(measure(name, _means(correlations, owner), decides=True))
+    if subject.discriminate is not None:
+        targets, owner = draw_patches(_WHITE_BOX_PATCHES)
+        realness = [
+            np.ravel(subject.discriminate(targets[owner == patient]))
+            for patient in range(len(cohort.patients))
+        ]
+        name = "discriminator (not released)"
+        scores = _means(np.concatenate(realness), owner)
+        attacks.append(measure(name, scores, decides=False))
+    return attacks
+
+
+def _draw_patches(
+    store: Store, cohort: AuditCohort, resolution: int, *, number: int, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Draws patches inside the organ: `(n, r, r, 1)` in [-1, 1], and their patients."""
+    generator = np.random.Generator(np.random.Philox(key=[seed, _PATCH_STREAM]))
+    chosen, owner = [], []
+    for patient in range(len(cohort.patients)):
+        pool = cohort.patches_of(store, patient)
+        drawn = generator.choice(pool, min(number, len(pool)), replace=False)
+        chosen.append(np.sort(drawn))
+        owner += [patient] * len(drawn)
+    patches = read_patches(store, np.concatenate(chosen), resolution)
+    return patches, np.array(owner)
+
+
+def _means(
+    values: NDArray[np.floating], owner: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    means: NDArray[np.float64] = np.bincount(owner, weights=values) / np.bincount(owner)
+    return means

@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.area_resize import area_resize
-from gastritis_gan.privacy.audit_cohort import AuditCohort
-from gastritis_gan.privacy.patch_match import flip_patches
+from gastritis_gan.images import area_resize
+from gastritis_gan.privacy.subjects import AuditCohort
+from gastritis_gan.privacy.windows import flip_patches
 from gastritis_gan.store.store import Store
 
 NOISE_DB = 20.0  # signal to noise: the noise has a tenth of the patch's deviation

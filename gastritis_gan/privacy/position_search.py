@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.privacy.patch_match import FLIPS
+from gastritis_gan.privacy.windows import FLIPS
 
 _PATCHES = 256  # at once ...
 _WINDOWS = 320  # ... with so many: what is compared stays in the processor's cache

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gastritis_gan.files import write_bytes
-from gastritis_gan.privacy.audit_generator import GeneratorFindings
+from gastritis_gan.privacy.generator_audit import GeneratorFindings
 from gastritis_gan.privacy.html_parts import bullets, heading, paragraph, table
 from gastritis_gan.privacy.report_sections import (
     linkage_section,
@@ -16,6 +15,7 @@ from gastritis_gan.privacy.report_sections import (
     memorisation_section,
     pairs_section,
 )
+from gastritis_gan.storage import write_bytes
 from gastritis_gan.store.store import Store
 
 REPORT_FILE = "report.html"

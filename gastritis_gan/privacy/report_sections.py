@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from gastritis_gan.privacy.audit_generator import GeneratorFindings
 from gastritis_gan.privacy.charts import exposure_chart, roc_chart
 from gastritis_gan.privacy.closest_pairs import closest_pairs, draw_pairs
+from gastritis_gan.privacy.generator_audit import GeneratorFindings
 from gastritis_gan.privacy.html_parts import (
     heading,
     interval,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.files import read_json, sha256_of_file, write_json
+from gastritis_gan.storage import read_json, sha256_of_file, write_json
 
 AUDIT_FILE = "audit.json"
 FORMAT = "gastritis-gan audit"

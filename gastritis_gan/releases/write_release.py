@@ -12,7 +12,7 @@ import numpy as np
 
 from gastritis_gan import __version__
 from gastritis_gan.errors import InputError
-from gastritis_gan.files import new_folder, sha256_of_file, write_bytes, write_json
+from gastritis_gan.images import image_sheet
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.releases.datasheet import datasheet
 from gastritis_gan.releases.dicom_format import write_dicom
@@ -23,7 +23,7 @@ from gastritis_gan.releases.released_image import ReleasedImage
 from gastritis_gan.releases.tfrecord_format import write_tfrecord
 from gastritis_gan.serving.exported_model import ExportedModel
 from gastritis_gan.serving.layout import is_safe_name
-from gastritis_gan.sheets import image_sheet
+from gastritis_gan.storage import new_folder, sha256_of_file, write_bytes, write_json
 
 FORMATS = {"png": write_png, "tfrecord": write_tfrecord, "dicom": write_dicom}
 

@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
+import functools
+import gc
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.serving.layout import find_version
-from gastritis_gan.serving.model_card import read_model_card
+from gastritis_gan.serving.layout import find_version, highest_versions
+from gastritis_gan.serving.model_card import model_hash, read_model_card
 
 _BATCH_SIZE = 16
 _PIXELS_AT_ONCE = 16 * 128**2  # four images of 256 pixels: 64 maps of them are 67 MB
 
 
 class ExportedModel:
-    """A generator read back from `exported/<name>/<version>`.
+    """A generator in `exported/<name>/<version>`; its weights load when they are used.
 
-    Needs TensorFlow, but neither the code nor the checkpoints that trained the
-    generator.
+    `open` reads the model card and checks every file against it. TensorFlow and the
+    weights are loaded by the first `generate`. Neither the code nor the checkpoints
+    that trained the generator are needed.
+
+    Attributes:
+        path: Folder of the version.
+        card: The model card: what the model was trained on, how, and its hashes.
 
     Example:
-        >>> model = ExportedModel.open(Path("exported/gastritis"))
-        >>> images = model.generate(np.arange(100))
+        >>> model = ExportedModel.open("exported/gastritis")  # doctest: +SKIP
+        >>> images = model.generate(range(100))  # doctest: +SKIP
     """
 
-    def __init__(self, *, card: dict[str, Any], loaded: Any) -> None:
+    def __init__(self, path: Path, card: dict[str, Any]) -> None:
         """Use `open`."""
-        self._card = card
-        self._loaded = (
-            loaded  # owns the weights; the function below only refers to them
-        )
-        self._generate = loaded.signatures["generate"]
+        self.path = path
+        self.card = card
+        self._loaded: Any = None  # owns the weights; its signatures only refer to them
 
     @classmethod
-    def open(cls, path: Path, version: int | None = None) -> ExportedModel:
-        """Loads a model after checking its files against the model card.
+    def open(
+        cls, path: str | os.PathLike[str], version: int | None = None
+    ) -> ExportedModel:
+        """Opens a model after checking its files against the model card.
 
         Args:
             path: `exported/<name>`, or the folder of one version in it.
@@ -45,43 +54,41 @@ class ExportedModel:
         Raises:
             InputError: There is no such model or version, or it is damaged.
         """
-        folder = find_version(path, version)
-        card = read_model_card(folder)
-        import tensorflow as tf  # seconds; a wrong path is refused before
-
-        try:
-            loaded = tf.saved_model.load(str(folder))
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            raise InputError(
-                f"{folder} cannot be loaded by TensorFlow {tf.__version__}; it was "
-                f"exported with {card.get('tensorflow')} ({error})."
-            ) from error
-        return cls(card=card, loaded=loaded)
-
-    @property
-    def card(self) -> dict[str, Any]:
-        """The model card: what the model was trained on, how, and its hashes."""
-        return self._card
+        folder = find_version(Path(path), version)
+        return cls(folder, read_model_card(folder))
 
     @property
     def name(self) -> str:
         """Name of the model."""
-        return str(self._card["name"])
-
-    @property
-    def class_name(self) -> str:
-        """Class of the images."""
-        return str(self._card["class_name"])
+        return str(self.card["name"])
 
     @property
     def version(self) -> int:
         """The version's number."""
-        return int(self._card["version"])
+        return int(self.card["version"])
 
-    def generate(self, seeds: np.ndarray, truncation: float = 1.0) -> np.ndarray:
+    @property
+    def class_name(self) -> str:
+        """Class of the images."""
+        return str(self.card["class_name"])
+
+    @property
+    def resolution(self) -> int:
+        """Height and width of the images in pixels."""
+        return int(self.card["resolution"])
+
+    @functools.cached_property
+    def model_hash(self) -> str:
+        """Identity of graph and weights, 64 hexadecimal digits."""
+        return model_hash(self.path)
+
+    def generate(
+        self, seeds: Sequence[int] | np.ndarray, truncation: float = 1.0
+    ) -> np.ndarray:
         """Makes one image per seed, in batches that bound the memory.
 
-        The same seed gives the same image in any batch, within one grey level.
+        The same seed gives the same image in any batch, within one grey level. The
+        first call loads TensorFlow and the weights, which takes seconds.
 
         Args:
             seeds: Integers of shape (n,), n at least 1, within int64.
@@ -92,22 +99,107 @@ class ExportedModel:
 
         Raises:
             ValueError: `seeds` is empty or not of shape (n,).
+            InputError: This TensorFlow cannot load the model.
         """
-        import tensorflow as tf
-
         seeds = np.asarray(seeds, np.int64)
         if seeds.ndim != 1 or not seeds.size:
             raise ValueError(
                 f"`seeds` must have the shape (n,) with n >= 1. Received: {seeds.shape}"
             )
-        size = int(self._card["resolution"])
-        batch_size = min(_BATCH_SIZE, max(1, _PIXELS_AT_ONCE // size**2))
-        batches = []
-        for start in range(0, len(seeds), batch_size):
-            batch = seeds[start : start + batch_size]
-            outputs = self._generate(
-                seeds=tf.constant(batch),
-                truncation=tf.fill(batch.shape, tf.constant(truncation, tf.float32)),
+        if self._loaded is None:
+            self._loaded = _load(self.path, self.card)
+        size = batch_size(self.resolution)
+        return np.concatenate(
+            [
+                _run(self._loaded, seeds[start : start + size], truncation)
+                for start in range(0, len(seeds), size)
+            ]
+        )
+
+    def close(self) -> None:
+        """Frees the memory of the weights; another `generate` would load them again."""
+        self._loaded = None
+        gc.collect()  # TensorFlow's functions refer to themselves
+
+    def __repr__(self) -> str:
+        return (
+            f"<ExportedModel {self.name}, version {self.version}: "
+            f"class '{self.class_name}', {self.resolution} x {self.resolution} pixels>"
+        )
+
+
+def batch_size(resolution: int) -> int:
+    """Returns how many images of `resolution` pixels are made at a time."""
+    return min(_BATCH_SIZE, max(1, _PIXELS_AT_ONCE // resolution**2))
+
+
+def find_models(
+    paths: Sequence[str | os.PathLike[str]], *, split_hash: str
+) -> tuple[list[ExportedModel], list[str]]:
+    """Opens the models of one split.
+
+    Args:
+        paths: Versions, models (the highest version of each) or folders of models (the
+            highest version of each model).
+        split_hash: The split that the models must have been trained on, of a store.
+
+    Returns:
+        The models in the order of `paths`, and a sentence on each path or model that
+        was left out.
+
+    Raises:
+        InputError: A path does not exist, a model is damaged, or two models are of the
+            same kind, class and training seed.
+    """
+    models: dict[tuple[str, str, int], ExportedModel] = {}
+    notes = []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            raise InputError(
+                f"{path} does not exist; give a folder of exported models."
             )
-            batches.append(outputs["images"].numpy())
-        return np.concatenate(batches)
+        folders = highest_versions(path)
+        if not folders:
+            notes.append(f"{path.name} holds no exported model.")
+        for folder in folders:
+            model = ExportedModel.open(folder)
+            card = model.card
+            if card.get("split_hash") != split_hash:
+                notes.append(
+                    f"{model.name}, version {model.version}, was skipped: it was "
+                    "trained on another split than this store's."
+                )
+                continue
+            key = (card["model"], card["target"], card["seed"])
+            other = models.get(key)
+            if other and other.path.resolve() != folder.resolve():
+                raise InputError(
+                    f"{other.path} and {folder} are both {key[0]} models of the "
+                    f"{key[1]} class with the training seed {key[2]}, and exactly one "
+                    "is needed: give the wanted models one by one."
+                )
+            models[key] = model
+    return list(models.values()), notes
+
+
+def _load(folder: Path, card: dict[str, Any]) -> Any:
+    import tensorflow as tf
+
+    try:
+        return tf.saved_model.load(str(folder))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise InputError(
+            f"{folder} cannot be loaded by TensorFlow {tf.__version__}; it was "
+            f"exported with {card.get('tensorflow')} ({error})."
+        ) from error
+
+
+def _run(loaded: Any, seeds: np.ndarray, truncation: float) -> np.ndarray:
+    import tensorflow as tf
+
+    outputs = loaded.signatures["generate"](
+        seeds=tf.constant(seeds),
+        truncation=tf.fill(seeds.shape, tf.constant(truncation, tf.float32)),
+    )
+    images: np.ndarray = outputs["images"].numpy()
+    return images

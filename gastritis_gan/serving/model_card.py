@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.files import read_json, sha256_of_file, write_json
+from gastritis_gan.storage import read_json, sha256_of_file, write_json
 
 CARD_FORMAT = 1
 

@@ -3,10 +3,38 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import Protocol
+
+import numpy as np
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.serving.sample_source import SampleSource
+
+
+class SampleSource(Protocol):
+    """One version of a model that turns seeds into images."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+
+    @property
+    def version(self) -> int:
+        """The version's number."""
+
+    @property
+    def class_name(self) -> str:
+        """Class of the images; empty where the source does not say."""
+
+    def generate(self, seeds: np.ndarray, truncation: float = 1.0) -> np.ndarray:
+        """Makes one image per seed.
+
+        Args:
+            seeds: Integers of shape (n,), n at least 1, within int64.
+            truncation: 0 (one image for every seed) to 1 (as trained).
+
+        Returns:
+            uint8 (n, r, r, 1).
+        """
 
 
 def open_model(
@@ -34,7 +62,7 @@ def open_model(
         InputError: The model is not there, or the arguments do not fit together.
     """
     if str(where).startswith(("http://", "https://")):
-        from gastritis_gan.serving.remote_model import RemoteModel
+        from gastritis_gan.serving.remote import RemoteModel
 
         if name is None:
             raise InputError(f"{where} may serve many models; name one.")
@@ -45,4 +73,4 @@ def open_model(
         )
     from gastritis_gan.serving.exported_model import ExportedModel
 
-    return ExportedModel.open(Path(where), version)
+    return ExportedModel.open(where, version)

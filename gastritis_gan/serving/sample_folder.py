@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.files import read_json, refuse_existing, write_bytes, write_json
+from gastritis_gan.images import image_sheet
 from gastritis_gan.progress import progress_bar
-from gastritis_gan.serving.sample_source import SampleSource
-from gastritis_gan.sheets import image_sheet
+from gastritis_gan.serving.open_model import SampleSource
+from gastritis_gan.storage import read_json, refuse_existing, write_bytes, write_json
 
 _CHUNK_SIZE = 16
 _SHEET_COLUMNS = 8

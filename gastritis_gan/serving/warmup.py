@@ -1,23 +1,136 @@
-"""Requests that a server replays before a version becomes available.
-
-TensorFlow Serving reads `assets.extra/tf_serving_warmup_requests`. A record that cannot
-be read or answered fails the load, so the file is also a self-test: a partly copied
-version is never served.
-"""
+"""Requests that a server replays before a version becomes available."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
+from tensorflow.core.framework import tensor_pb2
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.serving.batching import BATCH_SIZES
-from gastritis_gan.serving.messages import PredictionLog
-from gastritis_gan.serving.tensor_bytes import from_entries, to_entries
+from gastritis_gan.serving.tf_serving import BATCH_SIZES
+
+_PACKAGE = "gastritis_gan.serving"  # apart from the real one, which may be loaded too
+_Field = descriptor_pb2.FieldDescriptorProto
+_INT, _TEXT, _BYTES = _Field.TYPE_INT64, _Field.TYPE_STRING, _Field.TYPE_BYTES
+
+# Message to (field, number, type); a list is repeated. A map is a list of its entries,
+# an enumeration an integer, a wrapped integer a message: equal in bytes.
+_MESSAGES: dict[str, list[tuple[str, int, Any]]] = {
+    "Int64Value": [("value", 1, _INT)],
+    "Entry": [("key", 1, _TEXT), ("value", 2, _BYTES)],
+    "ModelSpec": [
+        ("name", 1, _TEXT),
+        ("version", 2, "Int64Value"),
+        ("signature_name", 3, _TEXT),
+        ("version_label", 4, _TEXT),
+    ],
+    "PredictRequest": [
+        ("model_spec", 1, "ModelSpec"),
+        ("inputs", 2, ["Entry"]),
+        ("output_filter", 3, [_TEXT]),
+    ],
+    "PredictResponse": [("outputs", 1, ["Entry"]), ("model_spec", 2, "ModelSpec")],
+    "PredictLog": [("request", 1, "PredictRequest")],
+    "PredictionLog": [("predict_log", 6, "PredictLog")],
+    "SignatureDefMap": [("signature_def", 1, ["Entry"])],
+    "Any": [("type_url", 1, _TEXT), ("value", 2, _BYTES)],
+    "AnyEntry": [("key", 1, _TEXT), ("value", 2, "Any")],
+    "GetModelMetadataRequest": [
+        ("model_spec", 1, "ModelSpec"),
+        ("metadata_field", 2, [_TEXT]),
+    ],
+    "GetModelMetadataResponse": [
+        ("model_spec", 1, "ModelSpec"),
+        ("metadata", 2, ["AnyEntry"]),
+    ],
+    "GetModelStatusRequest": [("model_spec", 1, "ModelSpec")],
+    "StatusProto": [("error_code", 1, _INT), ("error_message", 2, _TEXT)],
+    "ModelVersionStatus": [
+        ("version", 1, _INT),
+        ("state", 2, _INT),
+        ("status", 3, "StatusProto"),
+    ],
+    "GetModelStatusResponse": [("model_version_status", 1, ["ModelVersionStatus"])],
+}
+
+
+def _describe() -> descriptor_pb2.FileDescriptorProto:
+    file = descriptor_pb2.FileDescriptorProto(
+        name=f"{_PACKAGE}.proto", package=_PACKAGE, syntax="proto3"
+    )
+    for message, fields in _MESSAGES.items():
+        described = file.message_type.add(name=message)
+        for name, number, kind in fields:
+            field = described.field.add(name=name, number=number)
+            field.label = _Field.LABEL_OPTIONAL
+            if isinstance(kind, list):
+                field.label = _Field.LABEL_REPEATED
+                (kind,) = kind
+            if isinstance(kind, str):
+                field.type = _Field.TYPE_MESSAGE
+                field.type_name = f".{_PACKAGE}.{kind}"
+            else:
+                field.type = kind
+    return file
+
+
+_POOL = descriptor_pool.DescriptorPool()
+_POOL.Add(_describe())
+
+
+def _message(name: str) -> Any:
+    return message_factory.GetMessageClass(
+        _POOL.FindMessageTypeByName(f"{_PACKAGE}.{name}")
+    )
+
+
+GetModelMetadataRequest = _message("GetModelMetadataRequest")
+GetModelMetadataResponse = _message("GetModelMetadataResponse")
+GetModelStatusRequest = _message("GetModelStatusRequest")
+GetModelStatusResponse = _message("GetModelStatusResponse")
+PredictRequest = _message("PredictRequest")
+PredictResponse = _message("PredictResponse")
+PredictionLog = _message("PredictionLog")
+SignatureDefMap = _message("SignatureDefMap")
+
+
+_MAX_ELEMENTS = 1 << 20  # 64 latents of 512 numbers are 1 << 15
+
+
+def to_entries(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Returns a message's map from names to tensors."""
+    return [
+        {"key": name, "value": tf.make_tensor_proto(array).SerializeToString()}
+        for name, array in arrays.items()
+    ]
+
+
+def from_entries(entries: Iterable[Any]) -> dict[str, np.ndarray]:
+    """Returns the arrays of a message's map.
+
+    Raises:
+        ValueError: A tensor has an impossible shape, or more elements than any request
+            needs.
+    """
+    return {entry.key: _to_array(entry.value) for entry in entries}
+
+
+def _to_array(content: bytes) -> np.ndarray:
+    proto = tensor_pb2.TensorProto.FromString(content)
+    sizes = [dim.size for dim in proto.tensor_shape.dim]
+    # A few bytes can claim any shape, for equal values are sent once.
+    if min(sizes, default=0) < 0 or math.prod(sizes) > _MAX_ELEMENTS:
+        raise ValueError(f"a tensor of the shape {sizes} is not accepted")
+    array: np.ndarray = tf.make_ndarray(proto)
+    return array
+
 
 _PATH = Path("assets.extra") / "tf_serving_warmup_requests"
 

@@ -17,10 +17,15 @@ from gastritis_gan.cohort.image_file import read_image, read_metadata
 from gastritis_gan.cohort.outlines import read_outline
 from gastritis_gan.cohort.size_rule import SizeChange
 from gastritis_gan.errors import InputError
-from gastritis_gan.files import read_json, write_bytes
+from gastritis_gan.storage import read_json, write_bytes
 from gastritis_gan.store.border_text import touches_text
 from gastritis_gan.store.input_hashes import hash_inputs, refuse_changed_files
-from gastritis_gan.store.store import IMAGES_FOLDER, OUTLINES_FOLDER
+from gastritis_gan.store.store import (
+    FINISHED_FOLDER,
+    IMAGES_FOLDER,
+    OUTLINES_FOLDER,
+    STORE_FOLDER,
+)
 from gastritis_gan.store.store_settings import StoreSettings
 from gastritis_gan.store.stored_pixels import (
     PNG_SUFFIX,
@@ -28,7 +33,6 @@ from gastritis_gan.store.stored_pixels import (
     hash_pixels,
     read_pixels,
 )
-from gastritis_gan.work_folder import FINISHED_FOLDER, STORE_FOLDER
 
 _NO_OUTLINE = -1
 

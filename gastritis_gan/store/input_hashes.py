@@ -17,7 +17,7 @@ from gastritis_gan.cohort.cohort import (
     naming_row,
     split_number,
 )
-from gastritis_gan.files import sha256_of_file
+from gastritis_gan.storage import sha256_of_file
 from gastritis_gan.store.pseudonym import pseudonym
 
 

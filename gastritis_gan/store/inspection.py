@@ -6,8 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from gastritis_gan.files import new_folder, write_bytes, write_json
 from gastritis_gan.progress import progress_bar
+from gastritis_gan.storage import new_folder, write_bytes, write_json
 from gastritis_gan.store.contact_sheets import contact_sheets
 from gastritis_gan.store.duplicates import Duplicate, find_duplicates
 from gastritis_gan.store.patch_counts import (

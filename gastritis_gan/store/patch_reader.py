@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from gastritis_gan.area_resize import AreaResize
+from gastritis_gan.images import AreaResize
 from gastritis_gan.store.store import Store
 
 _TENSOR_ALIGNMENT = 64  # bytes

@@ -11,7 +11,14 @@ import numpy as np
 
 from gastritis_gan.cohort.cohort import Cohort, CohortImage, file_error, naming_row
 from gastritis_gan.errors import InputError
-from gastritis_gan.files import read_json, refuse_existing, write_json
+from gastritis_gan.storage import (
+    PLAN_FILE,
+    read_json,
+    refuse_existing,
+    work_folder,
+    work_folder_of,
+    write_json,
+)
 from gastritis_gan.store.image_conversion import ImageConversion
 from gastritis_gan.store.input_hashes import (
     hash_cohort,
@@ -28,22 +35,17 @@ from gastritis_gan.store.pseudonym import (
 )
 from gastritis_gan.store.store import (
     FACTS_FILE,
+    FINISHED_FOLDER,
     FORMAT,
     FORMAT_VERSION,
     IMAGES_FOLDER,
     OUTLINES_FOLDER,
+    STORE_FOLDER,
     Store,
     StoredImage,
 )
 from gastritis_gan.store.store_settings import StoreSettings
 from gastritis_gan.store.store_writer import write_facts, write_patches
-from gastritis_gan.work_folder import (
-    FINISHED_FOLDER,
-    PLAN_FILE,
-    STORE_FOLDER,
-    work_folder,
-    work_folder_of,
-)
 
 _logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.files import read_json
+from gastritis_gan.storage import read_json
 from gastritis_gan.store.patches import PatchGeometry
 from gastritis_gan.store.split import hash_keyed_split, hash_split
 from gastritis_gan.store.stored_pixels import (
@@ -28,6 +28,8 @@ FACTS_FILE = "store.json"
 PATCHES_FILE = "patches.npz"
 IMAGES_FOLDER = "images"
 OUTLINES_FOLDER = "outlines"
+FINISHED_FOLDER = "finished"  # of the work folder: a record per finished image
+STORE_FOLDER = "store"  # of the work folder: what is renamed in the end
 PATCH_SETS = ("positive", "negative", "outside")
 SPLITS = ("train", "validation", "test")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gastritis_gan.files import write_bytes, write_json
+from gastritis_gan.storage import write_bytes, write_json
 from gastritis_gan.store.patches import PatchGeometry
 from gastritis_gan.store.split import hash_split
 from gastritis_gan.store.store import FACTS_FILE, PATCHES_FILE, StoredImage

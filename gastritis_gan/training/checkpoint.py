@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.files import new_file
+from gastritis_gan.storage import new_file
 from gastritis_gan.training.state import NETWORKS, OPTIMIZERS, Arrays, TrainingState
 
 _FORMAT = 2

@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from gastritis_gan import losses
 
-_NOISE_WEIGHT, _NOISE_THRESHOLD = 0.2, 0.5  # Karras et al. 2018, appendix B
 _R1_WEIGHT_PER_PIXEL = 0.0002  # heuristic of stylegan2-ada: times resolution^2 / batch
 
 
@@ -19,9 +18,7 @@ class Objective:
     """The losses of a stage (paper, Eq. 2-7).
 
     Attributes:
-        adversarial_loss: `"logistic"` (Eq. 2-4), `"wgan_gp"` (Gulrajani et al. 2017),
-            or `"lsgan"` (Mao et al. 2017) with the noise of Karras et al. 2018,
-            appendix B.
+        adversarial_loss: `"logistic"` (Eq. 2-4) or `"wgan_gp"` (Gulrajani et al. 2017).
         generator_loss: `"non_saturating"`, or the paper's `"minimax"`; logistic only.
         lc_weight: Weight lambda of the loss-conditional terms (Eq. 5); 0 below the
             resolution where they begin.
@@ -32,7 +29,7 @@ class Objective:
         drift_penalty_weight: WGAN-GP only.
     """
 
-    adversarial_loss: Literal["logistic", "wgan_gp", "lsgan"]
+    adversarial_loss: Literal["logistic", "wgan_gp"]
     generator_loss: Literal["non_saturating", "minimax"]
     lc_weight: float
     r1_weight: float
@@ -49,11 +46,6 @@ class Objective:
     def uses_mixed_images(self) -> bool:
         """Whether there is a penalty at mixtures of real and fake images."""
         return self.adversarial_loss == "wgan_gp"
-
-    @property
-    def uses_noise(self) -> bool:
-        """Whether the discriminator gets noise whose strength follows its scores."""
-        return self.adversarial_loss == "lsgan"
 
     def discriminator_loss(
         self,
@@ -83,9 +75,6 @@ class Objective:
             )
             loss += self.drift_penalty_weight * losses.drift_penalty(real_scores)
             return loss, real_scores, fake_scores
-        if self.adversarial_loss == "lsgan":
-            loss = losses.least_squares_discriminator_loss(real_scores, fake_scores)
-            return loss, real_scores, fake_scores
         loss = losses.logistic_discriminator_loss(real_scores, fake_scores)
         if judged:
             loss += self.lc_weight * losses.loss_conditional_term(*judged)
@@ -105,8 +94,6 @@ class Objective:
         """Returns the scalar generator loss of scores `(batch, 1)`."""
         if self.adversarial_loss == "wgan_gp":
             return losses.wasserstein_generator_loss(fake_scores)
-        if self.adversarial_loss == "lsgan":
-            return losses.least_squares_generator_loss(fake_scores)
         if self.generator_loss == "minimax":
             return losses.minimax_generator_loss(fake_scores)
         return losses.non_saturating_generator_loss(fake_scores)
@@ -133,8 +120,3 @@ class DiscriminatorBatch:
 def default_r1_weight(resolution: int, batch_size: int) -> float:
     """Returns gamma = 0.0002 * resolution^2 / batch_size."""
     return _R1_WEIGHT_PER_PIXEL * resolution**2 / batch_size
-
-
-def noise_strength(mean_score: Any) -> tf.Tensor:
-    """Returns 0.2 * max(0, d - 0.5)^2 for the moving average d of the scores."""
-    return _NOISE_WEIGHT * tf.square(tf.nn.relu(mean_score - _NOISE_THRESHOLD))

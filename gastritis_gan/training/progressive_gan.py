@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -21,7 +20,6 @@ from gastritis_gan.training.micro_batches import (
 from gastritis_gan.training.objective import (
     DiscriminatorBatch,
     Objective,
-    noise_strength,
 )
 from gastritis_gan.training.replicated_adam import ReplicatedAdam
 from gastritis_gan.training.running_means import RunningMeans
@@ -32,8 +30,6 @@ from gastritis_gan.training.step_options import StepOptions
 _Gradients = tuple[list[tf.Tensor], list[tf.Tensor]]  # and what else was computed
 _Draws = dict[int, tf.Tensor]  # all random numbers of a step, by stream
 
-_SCORE_DECAY = 0.9  # of the scores that LSGAN's noise follows; Karras et al. 2018, B
-
 
 class ProgressiveGAN(keras.Model):
     """Trains a generator and a discriminator of one stage.
@@ -43,8 +39,7 @@ class ProgressiveGAN(keras.Model):
 
     A step draws everything from (seed, global step), so that a run can be continued at
     any step. Under a strategy each replica takes its rows of the global draw; two
-    replicas see the latents that one device would have seen. (Noise in the
-    discriminator is the exception: each replica and micro-batch draws its own.)
+    replicas see the latents that one device would have seen.
 
     A step whose loss or gradient is not finite is skipped: no weight, average or
     optimizer slot changes, only `step` goes on. If the discriminator's is at fault, the
@@ -90,11 +85,6 @@ class ProgressiveGAN(keras.Model):
         self.consecutive_skips = _counter("consecutive_skips", 0)
         self.running_means = RunningMeans()
         self.loss_scale = LossScale() if options.scales_loss else None
-        self.mean_real_score = None
-        if objective.uses_noise:
-            self.mean_real_score = keras.Variable(
-                0.0, trainable=False, dtype="float32", name="mean_real_score"
-            )
         self.built = True  # there is no call(): fit() would not know
 
     def compile(
@@ -135,8 +125,6 @@ class ProgressiveGAN(keras.Model):
         counters = [self.consecutive_skips]
         if self.loss_scale is not None:
             counters += self.loss_scale.variables
-        if self.mean_real_score is not None:
-            counters.append(self.mean_real_score)
         return counters
 
     def train_step(self, data: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
@@ -189,7 +177,7 @@ class ProgressiveGAN(keras.Model):
         for variable, value in zip(statistics, before, strict=True):
             variable.assign(tf.where(finite, variable, value))
         d_loss, *scores = d_results
-        self._count(finite, real_score=scores[0], context=context)
+        self._count(finite, context)
         values = tf.stack([d_loss, *g_results, *scores, d_norm, g_norm])  # as MEANS
         self.running_means.update_state(values, finite)
         return self._results()
@@ -214,14 +202,10 @@ class ProgressiveGAN(keras.Model):
         if self.stage.transition:
             images = (step - self.stage.first_step) * self.stage.batch_size
             alpha = tf.cast(images / self.stage.num_images, tf.float32)
-        noise = None
-        if self.mean_real_score is not None:
-            noise = noise_strength(tf.identity(self.mean_real_score))
         return _Context(
             step=step,
             alpha=alpha,
             draws=self._draws(step, data),
-            noise=noise,
             loss_scale=1.0 if self.loss_scale is None else self.loss_scale.value,
         )
 
@@ -246,9 +230,6 @@ class ProgressiveGAN(keras.Model):
             stream: source.uniform(stream, *shape) for stream, shape in shapes.items()
         }
         draws[Stream.LATENTS] = source.normal(Stream.LATENTS, self.generator.latent_dim)
-        if self.objective.uses_noise:
-            for stream in (Stream.D_NOISE, Stream.G_NOISE):
-                draws[stream] = source.replica_seed(stream)
         return draws
 
     def _discriminator_sets(
@@ -308,7 +289,7 @@ class ProgressiveGAN(keras.Model):
             )
             with tf.GradientTape() as tape:
                 loss, real_scores, fake_scores = self.objective.discriminator_loss(
-                    self._noisy_discriminator_at(context, Stream.D_NOISE, number),
+                    self._discriminator_at(context),
                     batch,
                     context.loss_scale,
                 )
@@ -358,10 +339,7 @@ class ProgressiveGAN(keras.Model):
         weights = self.generator.trainable_variables
 
         def loss_of(fake: tf.Tensor, factors: Any, number: tf.Tensor) -> tf.Tensor:
-            discriminator = self._noisy_discriminator_at(
-                context, Stream.G_NOISE, number
-            )
-            scores = discriminator(self._augmented(fake, factors))
+            scores = self._discriminator_at(context)(self._augmented(fake, factors))
             return self.objective.generator_loss_of(scores)
 
         factors = context.draws.get(Stream.AUGMENT_G_FAKE)
@@ -400,31 +378,6 @@ class ProgressiveGAN(keras.Model):
             images, alpha=context.alpha, training=True, num_sets=num_sets
         )
 
-    def _noisy_discriminator_at(
-        self, context: _Context, stream: Stream, number: tf.Tensor
-    ) -> Callable[..., Any]:
-        """Returns the same, but with new noise, if any, at every call."""
-        if context.noise is None:
-            return self._discriminator_at(context)
-        seed = tf.random.experimental.stateless_fold_in(
-            context.draws[stream], number, alg="philox"
-        )
-        calls = itertools.count()
-
-        def discriminator(images: Any, num_sets: int = 1) -> Any:
-            own_seed = tf.random.experimental.stateless_fold_in(
-                seed, next(calls), alg="philox"
-            )
-            return self.discriminator(
-                images,
-                alpha=context.alpha,
-                noise=(context.noise, own_seed),
-                training=True,
-                num_sets=num_sets,
-            )
-
-        return discriminator
-
     def _over_parts(self, compute: Callable[..., Any], rows: Any, like: Any) -> Any:
         return mean_over_micro_batches(
             self._compiled(compute),
@@ -461,19 +414,13 @@ class ProgressiveGAN(keras.Model):
             *self.discriminator.non_trainable_variables,
         ]
 
-    def _count(
-        self, finite: tf.Tensor, *, real_score: tf.Tensor, context: _Context
-    ) -> None:
+    def _count(self, finite: tf.Tensor, context: _Context) -> None:
         skips = tf.identity(self.consecutive_skips)
         more = tf.where(context.loss_scale > 1.0, skips, skips + 1)
         fewer = tf.where(skips > self.options.max_skipped_steps, skips, 0)
         self.consecutive_skips.assign(tf.where(finite, fewer, more))
         if self.loss_scale is not None:
             self.loss_scale.update(finite)
-        if self.mean_real_score is not None:
-            mean = tf.identity(self.mean_real_score)
-            moved = _SCORE_DECAY * mean + (1 - _SCORE_DECAY) * real_score
-            self.mean_real_score.assign(tf.where(finite, moved, mean))
 
 
 class _Generated(NamedTuple):
@@ -490,7 +437,6 @@ class _Context(NamedTuple):
     step: tf.Tensor
     alpha: tf.Tensor | None
     draws: _Draws
-    noise: tf.Tensor | None  # strength of the discriminator's
     loss_scale: Any
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from gastritis_gan.images import image_sheet
 from gastritis_gan.serving.signatures import to_uint8
-from gastritis_gan.sheets import image_sheet
 from gastritis_gan.training.checkpoint import save_checkpoint
 from gastritis_gan.training.health import HealthCheck
 from gastritis_gan.training.metrics_log import MetricsLog

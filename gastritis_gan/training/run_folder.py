@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.files import (
+from gastritis_gan.storage import (
     new_file,
     new_folder,
     read_json,

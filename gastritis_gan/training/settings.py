@@ -103,7 +103,7 @@ class ScheduleConfig:
 class ObjectiveConfig:
     """What the two networks minimise (paper, Eq. 2-7)."""
 
-    adversarial_loss: Literal["logistic", "wgan_gp", "lsgan"] = "logistic"
+    adversarial_loss: Literal["logistic", "wgan_gp"] = "logistic"
     generator_loss: Literal["non_saturating", "minimax"] = "non_saturating"
     lc_resolution: int = 256  # Eq. 5 applies from this resolution on
     lc_weight: float = 0.5  # lambda in Eq. 5

@@ -16,8 +16,6 @@ class Stream(enum.IntEnum):
 
     LATENTS = 0
     MIXING_FACTORS = 2
-    D_NOISE = 3
-    G_NOISE = 4
     AUGMENT_D_FAKE = 5
     AUGMENT_G_FAKE = 6
     FLIPS = 8  # and one above for each further set of images
@@ -52,12 +50,6 @@ class StepDraws:
     def uniform(self, stream: int, *shape: int) -> tf.Tensor:
         """Returns uniform numbers in [0, 1) of shape `(num_rows, *shape)`."""
         return self._own(tf.random.stateless_uniform, stream, shape)
-
-    def replica_seed(self, stream: int) -> tf.Tensor:
-        """Returns a seed, two integers, that differs between replicas."""
-        return tf.random.experimental.stateless_fold_in(
-            self._key(stream), self._replica, alg="philox"
-        )
 
     def _own(
         self, draw: Callable[..., tf.Tensor], stream: int, shape: tuple[int, ...]

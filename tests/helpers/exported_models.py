@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gastritis_gan.models.progressive_generator import ProgressiveGenerator
-from gastritis_gan.serving.saved_model import export_generator
+from gastritis_gan.serving.export import export_generator
 
 FACTS = {
     "model": "lc_pggan",

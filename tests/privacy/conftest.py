@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from gastritis_gan.privacy.audit_cohort import choose_cohort
-
-from .small_store import SmallStore
+from gastritis_gan.privacy.subjects import choose_cohort
+from tests.helpers.small_store import SmallStore
 
 
 @pytest.fixture(scope="session")

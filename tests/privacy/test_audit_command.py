@@ -13,8 +13,7 @@ from PIL import Image
 from gastritis_gan.cli.main import main
 from gastritis_gan.privacy.verdict import read_verdict
 from gastritis_gan.training.discriminator_of_run import load_discriminator
-
-from .small_store import draw_image
+from tests.helpers.small_store import draw_image
 
 CONFIG = """
 cohort: {positive: ill, negative: well}
@@ -33,7 +32,7 @@ def invoke(*arguments):
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
     from gastritis_gan.models.progressive_generator import ProgressiveGenerator
-    from gastritis_gan.serving.saved_model import export_generator
+    from gastritis_gan.serving.export import export_generator
 
     path = tmp_path_factory.mktemp("workplace")
     (path / "config.yaml").write_text(CONFIG)
@@ -177,8 +176,8 @@ def test_an_error_at_the_very_end_loses_nothing(workplace, tmp_path, monkeypatch
     assert len(kept) == 1 + 16 + 17 + 2
 
     for expensive in (
-        "audit_samples.draw_samples",
-        "match_table._match",
+        "subjects.draw_samples",
+        "matching._match",
         "feature_space._extract",
         "latent_search._climb",
     ):

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 
 from gastritis_gan.evaluation.features.texture import Texture
-from gastritis_gan.privacy.audit_cohort import choose_cohort
-from gastritis_gan.privacy.audit_generator import audit_generator
 from gastritis_gan.privacy.audit_settings import AuditSettings
 from gastritis_gan.privacy.decision import overall
-
-from .leaks import disguise, overfitted_network, subject_of, warped
-from .small_store import SmallStore
+from gastritis_gan.privacy.generator_audit import audit_generator
+from gastritis_gan.privacy.subjects import choose_cohort
+from tests.helpers.leaks import disguise, overfitted_network, subject_of, warped
+from tests.helpers.small_store import SmallStore
 
 SETTINGS = AuditSettings(
     samples_per_generator=300,

@@ -3,29 +3,25 @@
 import numpy as np
 import pytest
 
-from gastritis_gan.area_resize import area_resize
 from gastritis_gan.evaluation.features.texture import Texture
+from gastritis_gan.images import area_resize
 from gastritis_gan.phantom.patient import draw_patient
 from gastritis_gan.phantom.radiograph import MAX_VALUE, expose
 from gastritis_gan.phantom.stomach import draw_mucosa, draw_stomach
+from gastritis_gan.privacy.copies import ScoreTable, examine_space
 from gastritis_gan.privacy.decision import (
     decide_membership,
     decide_memorisation,
     overall,
 )
-from gastritis_gan.privacy.feature_matcher import closeness, nearest_distances
-from gastritis_gan.privacy.feature_space import level
-from gastritis_gan.privacy.membership import measure_control, measure_membership
-from gastritis_gan.privacy.nearest_sample import (
+from gastritis_gan.privacy.exposure import fisher_transform, stand_out, standardize_rows
+from gastritis_gan.privacy.feature_space import closeness, level, nearest_distances
+from gastritis_gan.privacy.matching import PixelMatcher
+from gastritis_gan.privacy.membership import (
     closest_samples_scores,
+    measure_control,
+    measure_membership,
     nearest_sample_scores,
-)
-from gastritis_gan.privacy.pixel_matcher import PixelMatcher
-from gastritis_gan.privacy.similarity_space import ScoreTable, examine_space
-from gastritis_gan.privacy.standardized import (
-    fisher_transform,
-    stand_out,
-    standardize_rows,
 )
 
 WINDOW, RESOLUTION, STRIDE = 48, 16, 24

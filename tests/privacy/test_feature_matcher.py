@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from gastritis_gan.privacy.feature_matcher import nearest_distances
-from gastritis_gan.privacy.nearest_sample import (
+from gastritis_gan.privacy.feature_space import nearest_distances
+from gastritis_gan.privacy.membership import (
     closest_samples_scores,
     nearest_sample_scores,
 )

@@ -3,13 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gastritis_gan.area_resize import area_resize
 from gastritis_gan.evaluation.features.texture import Texture
-from gastritis_gan.privacy.dense_windows import read_dense_windows
-from gastritis_gan.privacy.feature_space import FeatureSpace, level
-from gastritis_gan.privacy.patch_match import FLIPS
-
-from .small_store import SIDE
+from gastritis_gan.images import area_resize
+from gastritis_gan.privacy.feature_space import FeatureSpace, level, read_dense_windows
+from gastritis_gan.privacy.windows import FLIPS
+from tests.helpers.small_store import SIDE
 
 
 class Pixels:

@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gastritis_gan.privacy.generator_gradient import GeneratorGradient
-from gastritis_gan.privacy.latent_search import search_latents
+from gastritis_gan.privacy.latent_search import open_gradient, search_latents
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +15,7 @@ def generator():
 
 @pytest.fixture(scope="module")
 def gradient(generator, tmp_path_factory):
-    from gastritis_gan.serving.saved_model import export_generator
+    from gastritis_gan.serving.export import export_generator
 
     folder = export_generator(
         generator,
@@ -34,7 +33,7 @@ def gradient(generator, tmp_path_factory):
             "config": {},
         },
     )
-    return GeneratorGradient(folder)
+    return open_gradient(folder)
 
 
 def test_gradient_of_a_saved_model_is_that_of_the_keras_generator(gradient, generator):
@@ -43,7 +42,8 @@ def test_gradient_of_a_saved_model_is_that_of_the_keras_generator(gradient, gene
     rng = np.random.default_rng(0)
     latents = rng.normal(size=(3, 8)).astype(np.float32)
     targets = rng.normal(size=(3, 16, 16)).astype(np.float32)
-    correlation, actual = gradient.correlate(latents, targets)
+    correlate, _ = gradient
+    correlation, actual = correlate(latents, targets)
 
     variable = tf.Variable(latents)
     with tf.GradientTape() as tape:
@@ -61,11 +61,12 @@ def test_gradient_of_a_saved_model_is_that_of_the_keras_generator(gradient, gene
 
 def test_an_image_of_the_generator_is_found_and_noise_is_not(gradient, tmp_path):
     rng = np.random.default_rng(1)
-    own = gradient.generate(rng.normal(size=(4, 8)).astype(np.float32))
+    correlate, generate = gradient
+    own = generate(rng.normal(size=(4, 8)).astype(np.float32))
     noise = rng.normal(size=(4, 16, 16)).astype(np.float32)
     scores = search_latents(
-        gradient.correlate,
-        gradient.generate,
+        correlate,
+        generate,
         np.concatenate([own, noise]),
         latent_dim=8,
         num_steps=60,
@@ -79,13 +80,13 @@ def test_an_image_of_the_generator_is_found_and_noise_is_not(gradient, tmp_path)
 def test_a_quadratic_is_climbed_to_its_top(tmp_path):
     """Adam on a closed form: 1 - |latents - targets|^2, where targets are 1 x n."""
 
-    def descend(latents, targets):
+    def correlate(latents, targets):
         error = latents - targets[:, 0]
         return 1 - (error**2).sum(axis=1), -2 * error
 
     targets = np.array([[[0.5, -0.3]]], np.float32)
     scores = search_latents(
-        descend,
+        correlate,
         lambda latents: latents[:, None],
         targets,
         latent_dim=2,

@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 from skimage.feature import match_template
 
-from gastritis_gan.privacy.patch_match import FLIPS, flip_patches
-from gastritis_gan.privacy.pixel_matcher import PixelMatcher
-
-from .small_store import SIDE, draw_image
+from gastritis_gan.privacy.matching import PixelMatcher
+from gastritis_gan.privacy.windows import FLIPS, flip_patches
+from tests.helpers.small_store import SIDE, draw_image
 
 
 def texture(seed, side=SIDE):
@@ -95,7 +94,7 @@ def test_disguised_windows_at_any_position_are_found(side, patch_size, resolutio
     rng = np.random.default_rng(1)
     number = 60
     places = rng.integers(0, side - patch_size + 1, (number, 2))
-    from gastritis_gan.area_resize import area_resize
+    from gastritis_gan.images import area_resize
 
     windows = np.stack(
         [

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from gastritis_gan.privacy.planted import plant_copies
-
-from .small_store import RESOLUTION
+from tests.helpers.small_store import RESOLUTION
 
 
 @pytest.fixture(scope="module")

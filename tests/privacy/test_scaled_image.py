@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from gastritis_gan.area_resize import area_resize
-from gastritis_gan.privacy.scaled_image import scale_image
+from gastritis_gan.images import area_resize
+from gastritis_gan.privacy.windows import scale_image
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (45, 61)).astype(np.uint8)
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from gastritis_gan.privacy.copies import ScoreTable, examine_space
 from gastritis_gan.privacy.decision import decide_memorisation
-from gastritis_gan.privacy.similarity_space import ScoreTable, examine_space
 
 IS_TRAINING = np.arange(40) < 20
 

@@ -1,11 +1,7 @@
 import numpy as np
 import pytest
 
-from gastritis_gan.privacy.standardized import (
-    fisher_transform,
-    stand_out,
-    standardize_rows,
-)
+from gastritis_gan.privacy.exposure import fisher_transform, stand_out, standardize_rows
 
 
 def test_fisher_transform_is_artanh_and_stays_finite():

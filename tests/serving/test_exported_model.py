@@ -1,11 +1,20 @@
+import gc
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.serving.exported_model import ExportedModel
+from gastritis_gan.serving.exported_model import (
+    ExportedModel,
+    batch_size,
+    find_models,
+)
+from gastritis_gan.serving.model_card import model_hash
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +35,43 @@ def test_images(model, generator):
     assert model.card["class_name"] == "gastritis"
 
 
+def test_metadata_needs_no_tensorflow(exported):
+    script = (
+        "import sys; sys.modules['tensorflow'] = None\n"
+        "from gastritis_gan.serving.exported_model import ExportedModel\n"
+        "model = ExportedModel.open(sys.argv[1])\n"
+        "print(model, model.model_hash, model.resolution, model.class_name)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, exported.parent],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == (
+        "<ExportedModel small, version 1: class 'gastritis', 16 x 16 pixels> "
+        f"{model_hash(exported)} 16 gastritis\n"
+    )
+
+
+def test_closing_frees_the_weights(exported):
+    def num_weights():
+        gc.collect()
+        return sum(
+            tf.is_tensor(value) and value.shape == (8, 256)  # of the first layer
+            for value in gc.get_objects()
+            if isinstance(value, tf.Variable)
+        )
+
+    before = num_weights()
+    model = ExportedModel.open(exported)
+    images = model.generate([5])
+    assert num_weights() == before + 1
+    model.close()
+    assert num_weights() == before
+    np.testing.assert_array_equal(model.generate([5]), images)
+
+
 def test_a_seed_gives_the_same_image_in_any_batch(model):
     seeds = np.arange(37)  # two full batches and a short one
     together = model.generate(seeds).astype(int)
@@ -35,19 +81,10 @@ def test_a_seed_gives_the_same_image_in_any_batch(model):
 
 
 @pytest.mark.parametrize(
-    ("resolution", "sizes"), [(128, [16, 3]), (256, [4, 4, 4, 4, 3]), (1024, [1] * 19)]
+    ("resolution", "size"), [(16, 16), (128, 16), (256, 4), (1024, 1)]
 )
-def test_batches_of_large_images_are_small(model, resolution, sizes, monkeypatch):
-    seen = []
-
-    def generate(seeds, truncation):
-        seen.append(len(seeds))
-        return {"images": seeds}
-
-    monkeypatch.setattr(model, "_generate", generate)
-    monkeypatch.setitem(model.card, "resolution", resolution)
-    model.generate(np.arange(19))
-    assert seen == sizes
+def test_batches_of_large_images_are_small(resolution, size):
+    assert batch_size(resolution) == size
 
 
 def test_truncation(model):
@@ -124,3 +161,49 @@ def test_a_damaged_card_is_refused(copy, text, message):
     (copy / "1" / "assets.extra" / "model_card.json").write_text(text)
     with pytest.raises(InputError, match=message):
         ExportedModel.open(copy)
+
+
+def change_card(folder, **changes):
+    path = folder / "assets.extra" / "model_card.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+@pytest.fixture
+def several(exported, tmp_path):
+    """Two versions of one model and one of another, of the split `0...`."""
+    folder = tmp_path / "exported"
+    for name, version, target in (
+        ("a", 1, "positive"),
+        ("a", 2, "positive"),
+        ("b", 1, "negative"),
+    ):
+        copy = shutil.copytree(exported, folder / name / str(version))
+        change_card(copy, name=name, version=version, target=target)
+    return folder
+
+
+def test_the_models_of_a_split(several):
+    models, notes = find_models([several], split_hash="0" * 64)
+    assert [(model.name, model.version) for model in models] == [("a", 2), ("b", 1)]
+    assert notes == []
+    again, _ = find_models([several / "a", several / "a" / "2"], split_hash="0" * 64)
+    assert [model.path for model in again] == [several / "a" / "2"]
+
+
+def test_models_of_another_split_are_left_out(several, tmp_path):
+    change_card(several / "b" / "1", split_hash="1" * 64)
+    (tmp_path / "empty").mkdir()
+    models, notes = find_models([tmp_path / "empty", several], split_hash="0" * 64)
+    assert [model.name for model in models] == ["a"]
+    assert notes == [
+        "empty holds no exported model.",
+        "b, version 1, was skipped: it was trained on another split than this store's.",
+    ]
+
+
+def test_two_models_of_one_kind_are_refused(several, tmp_path):
+    change_card(several / "b" / "1", target="positive")
+    with pytest.raises(InputError, match=r"both lc_pggan models of the positive class"):
+        find_models([several], split_hash="0" * 64)
+    with pytest.raises(InputError, match="absent does not exist"):
+        find_models([tmp_path / "absent"], split_hash="0" * 64)

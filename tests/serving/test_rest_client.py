@@ -4,7 +4,7 @@ import threading
 import pytest
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.serving.rest_client import RestClient, ServerError
+from gastritis_gan.serving.remote import RestClient, ServerError
 
 from .fake_server import fake_server
 

@@ -1,7 +1,7 @@
 import pytest
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.serving.served_model import find_served_models
+from gastritis_gan.serving.tf_serving import find_served_models
 
 
 @pytest.fixture

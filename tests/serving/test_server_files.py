@@ -2,9 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from gastritis_gan.serving.batching import model_parameters
-from gastritis_gan.serving.served_model import ServedModel
-from gastritis_gan.serving.server_files import models_config, write_server_files
+from gastritis_gan.serving.tf_serving import (
+    ServedModel,
+    model_parameters,
+    models_config,
+    write_server_files,
+)
 
 EXPECTED = """\
 model_config_list {

@@ -10,7 +10,6 @@ from gastritis_gan.training.objective import (
     DiscriminatorBatch,
     Objective,
     default_r1_weight,
-    noise_strength,
 )
 
 LOGISTIC = Objective(
@@ -81,24 +80,6 @@ def test_wgan_gp_has_its_penalty_and_drift():
     assert loss_of(objective) == pytest.approx(expected, rel=1e-5)
 
 
-def test_lsgan_pulls_scores_to_one_and_zero():
-    objective = dataclasses.replace(LOGISTIC, adversarial_loss="lsgan", r1_weight=1.0)
-    expected = np.mean((scores(REAL) - 1) ** 2) / 2 + np.mean(scores(FAKE) ** 2) / 2
-    assert loss_of(objective) == pytest.approx(expected, rel=1e-5)
-    assert objective.uses_noise
-    assert not objective.uses_r1
-
-
-@pytest.mark.parametrize(
-    ("mean_score", "strength"), [(-3, 0), (0.5, 0), (1.0, 0.05), (2.5, 0.8)]
-)
-def test_noise_of_karras_appendix_b(mean_score, strength):
-    """0.2 * max(0, d - 0.5)^2, worked by hand."""
-    assert float(noise_strength(tf.constant(float(mean_score)))) == pytest.approx(
-        strength
-    )
-
-
 def test_the_scale_of_scores_cancels_in_both_penalties():
     for adversarial_loss in ("logistic", "wgan_gp"):
         objective = dataclasses.replace(
@@ -126,7 +107,6 @@ def test_the_scale_of_scores_cancels_in_both_penalties():
         ({}, softplus(-scores(FAKE)).mean()),
         ({"generator_loss": "minimax"}, -softplus(scores(FAKE)).mean()),
         ({"adversarial_loss": "wgan_gp"}, -scores(FAKE).mean()),
-        ({"adversarial_loss": "lsgan"}, np.mean((scores(FAKE) - 1) ** 2) / 2),
     ],
 )
 def test_generator_losses(changes, expected):

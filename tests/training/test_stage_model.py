@@ -64,11 +64,6 @@ BFLOAT16 = {"precision": "mixed_bfloat16", "mbstd_group_size": 2}
         ("dcgan", {}),
         pytest.param(
             "pggan",
-            {"objective": {"adversarial_loss": "lsgan"}},
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            "pggan",
             {"networks": {"precision": "mixed_float16"}},
             marks=pytest.mark.slow,
         ),
@@ -94,7 +89,6 @@ BFLOAT16 = {"precision": "mixed_bfloat16", "mbstd_group_size": 2}
     ],
     ids=[
         "dcgan",
-        "lsgan",
         "float16",
         "bfloat16 in parts, augmented",
         "xla",

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.files import new_file
+from gastritis_gan.storage import new_file
 
 _PUBLISHED_IN = "https://storage.googleapis.com/tensorflow/keras-applications"
 

@@ -15,7 +15,7 @@ from gastritis_gan.serving.local_server.model_spec import ModelSpec
 from gastritis_gan.serving.local_server.request_error import Code, RequestError
 from gastritis_gan.serving.local_server.servable import Servable, State
 from gastritis_gan.serving.local_server.servables import Servables
-from gastritis_gan.serving.messages import (
+from gastritis_gan.serving.warmup import (
     GetModelMetadataRequest,
     GetModelMetadataResponse,
     GetModelStatusRequest,
@@ -23,8 +23,9 @@ from gastritis_gan.serving.messages import (
     PredictRequest,
     PredictResponse,
     SignatureDefMap,
+    from_entries,
+    to_entries,
 )
-from gastritis_gan.serving.tensor_bytes import from_entries, to_entries
 
 _NUM_THREADS = 8
 _MAX_CALLS = 64  # running or waiting; further ones get RESOURCE_EXHAUSTED

@@ -24,7 +24,7 @@ from gastritis_gan.serving.local_server.request_error import (
 )
 from gastritis_gan.serving.local_server.servable import State
 from gastritis_gan.serving.local_server.servables import Servables
-from gastritis_gan.serving.tf_session import TfSession
+from gastritis_gan.serving.verify import TfSession
 
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"

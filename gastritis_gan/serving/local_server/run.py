@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from gastritis_gan.errors import InputError
 from gastritis_gan.serving.local_server.http_server import HttpServer
 from gastritis_gan.serving.local_server.servables import Servables
-from gastritis_gan.serving.served_model import ServedModel
+from gastritis_gan.serving.tf_serving import ServedModel
 
 
 def run_local_server(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 
-from gastritis_gan.serving.tf_session import TfSession
+from gastritis_gan.serving.verify import TfSession
 
 
 class State(enum.IntEnum):

@@ -11,15 +11,17 @@ import numpy as np
 import tensorflow as tf
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.serving.batching import BATCH_SIZES, MAX_REQUEST_ROWS
 from gastritis_gan.serving.local_server.model_spec import ModelSpec
 from gastritis_gan.serving.local_server.request_error import Code, RequestError
 from gastritis_gan.serving.local_server.servable import Servable, State
 from gastritis_gan.serving.model_card import read_model_card
-from gastritis_gan.serving.served_model import ServedModel
-from gastritis_gan.serving.server_files import REQUEST_TIMEOUT_SECONDS
-from gastritis_gan.serving.tf_session import TfSession
-from gastritis_gan.serving.verification import replay_warmup
+from gastritis_gan.serving.tf_serving import (
+    BATCH_SIZES,
+    MAX_REQUEST_ROWS,
+    REQUEST_TIMEOUT_SECONDS,
+    ServedModel,
+)
+from gastritis_gan.serving.verify import TfSession, replay_warmup
 
 
 class Servables:

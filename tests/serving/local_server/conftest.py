@@ -6,7 +6,7 @@ import pytest
 
 from gastritis_gan.serving.local_server.http_server import HttpServer
 from gastritis_gan.serving.local_server.servables import Servables
-from gastritis_gan.serving.served_model import ServedModel
+from gastritis_gan.serving.tf_serving import ServedModel
 
 
 @pytest.fixture(scope="session")

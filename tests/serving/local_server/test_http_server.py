@@ -16,7 +16,7 @@ from gastritis_gan.serving.local_server.http_server import (
     MAX_REQUEST_BYTES,
     HttpServer,
 )
-from gastritis_gan.serving.remote_model import RemoteModel
+from gastritis_gan.serving.remote import RemoteModel
 
 PREDICT = "/v1/models/small:predict"
 GOOD = b'{"signature_name":"generate_png","instances":[{"seeds":1,"truncation":1}]}'

@@ -180,7 +180,7 @@ def test_a_version_that_cannot_be_loaded_says_so(exported, tmp_path):
 
     from gastritis_gan.serving.local_server.rest_api import answer
     from gastritis_gan.serving.local_server.servables import Servables
-    from gastritis_gan.serving.served_model import ServedModel
+    from gastritis_gan.serving.tf_serving import ServedModel
 
     shutil.copytree(exported, tmp_path / "small" / "1")
     (tmp_path / "small" / "1" / "variables" / "variables.index").unlink()

@@ -1,0 +1,249 @@
+"""Checks that a copy of an exported model answers as the original did."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from gastritis_gan.errors import InputError
+from gastritis_gan.serving.graph_lint import find_faults
+from gastritis_gan.serving.model_card import model_hash, read_model_card
+from gastritis_gan.serving.signatures import latents_from_seeds, to_uint8
+from gastritis_gan.serving.warmup import read_warmup_requests
+
+
+class TfSession:
+    """A loaded SavedModel; `run` may be called from several threads at once.
+
+    This is TensorFlow 1's Session, which loads and runs as the server does. Loading by
+    `tf.saved_model.load` proves less: it also loads exports that no server can run.
+
+    Args:
+        version_folder: Folder with `saved_model.pb`.
+
+    Raises:
+        OSError: There is no SavedModel.
+        tf.errors.OpError: It cannot be loaded.
+    """
+
+    def __init__(self, version_folder: Path) -> None:
+        graph = tf.Graph()
+        self._session = tf.compat.v1.Session(graph=graph)
+        try:
+            with graph.as_default(), _deprecation_unsaid():
+                meta_graph = tf.compat.v1.saved_model.load(
+                    self._session, ["serve"], str(version_folder)
+                )
+        except BaseException:
+            self._session.close()
+            raise
+        self.signatures: dict[str, Any] = dict(meta_graph.signature_def)
+
+    def run(
+        self, signature: str, inputs: dict[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """Returns the outputs of a signature by name.
+
+        Raises:
+            KeyError: There is no such signature or input.
+            ValueError: An input has an impossible rank or type.
+            tf.errors.OpError: The graph refuses the inputs.
+        """
+        definition = self.signatures[signature]
+        outputs = {key: info.name for key, info in definition.outputs.items()}
+        feed = {definition.inputs[key].name: value for key, value in inputs.items()}
+        result: dict[str, np.ndarray] = self._session.run(outputs, feed)
+        return result
+
+    def close(self) -> None:
+        """Frees the weights."""
+        self._session.close()
+
+    def __enter__(self) -> TfSession:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@contextlib.contextmanager
+def _deprecation_unsaid() -> Iterator[None]:
+    """The old loader is the point here; its advice to avoid it is not for the user."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+Run = Callable[[str, dict[str, np.ndarray]], dict[str, np.ndarray]]
+"""From a signature's name and inputs to its outputs."""
+
+_PATH = Path("assets.extra") / "samples.npz"
+_SEEDS = (0, 1, 2, 3)
+_TRUNCATION = (1.0, 1.0, 0.5, 0.0)
+
+# Kernels differ in the last bit, which can move a value over a rounding boundary.
+_TOLERANCE_LEVELS = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordedSamples:
+    """Inputs, and the images that Keras made of them."""
+
+    seeds: np.ndarray  # int64 (n,)
+    truncation: np.ndarray  # float32 (n,)
+    latents: np.ndarray  # float32 (n, latent_dim)
+    images: np.ndarray  # uint8 (n, r, r, 1)
+
+    @classmethod
+    def of(cls, generator: Any) -> RecordedSamples:
+        """Draws samples from a built generator with the attribute `latent_dim`.
+
+        Raises:
+            InputError: The images are not finite.
+        """
+        seeds = np.array(_SEEDS, np.int64)
+        truncation = np.array(_TRUNCATION, np.float32)
+        latents = latents_from_seeds(
+            tf.constant(seeds), tf.constant(truncation), latent_dim=generator.latent_dim
+        )
+        images = tf.cast(generator(latents), tf.float32)
+        if not np.isfinite(images).all():
+            raise InputError(
+                "the generator's images hold NaN or infinite values: its training "
+                "diverged. Nothing was exported; choose another run."
+            )
+        return cls(seeds, truncation, latents.numpy(), to_uint8(images).numpy())
+
+    @classmethod
+    def read(cls, version_folder: Path) -> RecordedSamples:
+        """Reads the samples of a version.
+
+        Raises:
+            InputError: They are missing or cannot be read.
+        """
+        path = version_folder / _PATH
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return cls(**file)
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(
+                f"{path} cannot be read, so the version cannot be verified "
+                f"({error}). Export the model again with this gastritis-gan."
+            ) from error
+
+    def write(self, version_folder: Path) -> None:
+        """Writes the samples into a version."""
+        path = version_folder / _PATH
+        path.parent.mkdir(exist_ok=True)
+        np.savez_compressed(path, **dataclasses.asdict(self))
+
+    def find_faults(self, run: Run) -> list[str]:
+        """Lists the signatures whose images differ; an empty list is a pass."""
+        seeds = {"seeds": self.seeds, "truncation": self.truncation}
+        pngs = run("generate_png", seeds)["png_bytes"]
+        floats = run("serving_default", {"latents": self.latents})["images"]
+        answers = {
+            "serving_default": to_uint8(tf.constant(floats)).numpy(),
+            "generate": run("generate", seeds)["images"],
+            "generate_png": np.stack([_decode(png) for png in pngs])[..., None],
+        }
+        differences = {
+            signature: int(np.abs(images.astype(int) - self.images).max())
+            for signature, images in answers.items()
+        }
+        return [
+            f"the signature {signature} differs from Keras by {levels} grey levels; "
+            f"{_TOLERANCE_LEVELS} is allowed"
+            for signature, levels in differences.items()
+            if levels > _TOLERANCE_LEVELS
+        ]
+
+
+def _decode(png: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(png)) as image:
+        return np.asarray(image)
+
+
+def verify_version(version_folder: Path) -> list[str]:
+    """Checks files, graph, warm-up requests and samples of a version.
+
+    Args:
+        version_folder: Folder of one version.
+
+    Returns:
+        A sentence on each check that passed.
+
+    Raises:
+        InputError: A check failed.
+    """
+    card = read_model_card(version_folder)
+    done = [f"Files: {len(card['files'])} as exported."]
+    identity = model_hash(version_folder)
+    if identity != card.get("model_hash"):
+        raise InputError(
+            f"{version_folder}: the model hash is {identity}, not the card's "
+            f"{card.get('model_hash')}. Export the model again."
+        )
+    done.append(f"Model hash: {identity}.")
+    faults = find_faults(version_folder, num_parameters=card["num_parameters"])
+    if faults:
+        raise InputError(f"{version_folder} cannot be served: {'; '.join(faults)}.")
+    done.append("Graph: nothing that a server refuses.")
+    samples = RecordedSamples.read(version_folder)
+    try:
+        with TfSession(version_folder) as session:
+            num_requests = replay_warmup(version_folder, session.run)
+            done.append(f"Warm-up: {num_requests} requests answered.")
+            faults = samples.find_faults(session.run)
+    except (OSError, tf.errors.OpError) as error:
+        raise InputError(
+            f"{version_folder} cannot be run by TensorFlow {tf.__version__}; it was "
+            f"exported with {card.get('tensorflow')} ({error})."
+        ) from error
+    if faults:
+        raise InputError(
+            f"{version_folder} gives other images than when it was exported: "
+            f"{'; '.join(faults)}."
+        )
+    done.append(
+        f"Samples: {len(samples.seeds)} images by three signatures equal the recorded "
+        "ones within one grey level."
+    )
+    return done
+
+
+def replay_warmup(version_folder: Path, run: Run) -> int:
+    """Runs a version's warm-up requests as a server does; returns their number.
+
+    Raises:
+        InputError: The requests cannot be read or are none.
+        tf.errors.OpError: A request fails.
+    """
+    num_requests = 0
+    for signature, inputs in read_warmup_requests(version_folder):
+        run(signature, inputs)
+        num_requests += 1
+    if not num_requests:
+        raise InputError(
+            f"{version_folder} has no warm-up requests; export the model again."
+        )
+    return num_requests

@@ -1,0 +1,335 @@
+"""Files that are either complete or absent, whoever is interrupted while writing them.
+
+Everything is written beside its place and then renamed: single files (`new_file`,
+`write_bytes`, `write_json`), whole folders (`new_folder`) and arrays (`ArrayFolder`,
+`kept_array`). Work of hours grows in a `work_folder`, which outlives a kill; a
+`file_lock` keeps a second process out of it. A `DocumentFormat` refuses a JSON file of
+another kind or version with the way out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import functools
+import hashlib
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from gastritis_gan.errors import InputError
+from gastritis_gan.progress import progress_bar
+
+PLAN_FILE = "plan.json"  # of a work folder: what is being made
+
+_LOCK_FILE = "lock"
+_NPY_HEADER_BYTES = 128  # of any array of up to four dimensions that np.save writes
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yields a temporary sibling folder that becomes `path` when the block succeeds.
+
+    A failing block leaves nothing behind. The temporary name starts with a dot and is
+    not an integer, so TensorFlow Serving does not take it for a version.
+
+    Args:
+        path: The folder to publish. Missing parents are made.
+
+    Raises:
+        InputError: `path` exists already.
+    """
+    refuse_existing(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.parent))
+    try:
+        yield partial
+        partial.chmod(0o755)  # mkdtemp makes 0700; another user may have to serve this
+        refuse_existing(path)
+        partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def refuse_existing(path: Path) -> None:
+    """Raises InputError when `path` exists: nothing is ever overwritten."""
+    if path.exists():
+        raise InputError(
+            f"{path} exists already; nothing was changed. Give another path or remove "
+            "it."
+        )
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Yields a sibling path; its file replaces `path` when the block succeeds."""
+    descriptor, name = tempfile.mkstemp(
+        prefix=f".{path.name}.partial-", dir=path.parent
+    )
+    os.close(descriptor)
+    partial = Path(name)
+    try:
+        yield partial
+        with partial.open("rb") as stream:
+            os.fsync(stream.fileno())
+        partial.chmod(0o644)  # mkstemp makes 0600
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replaces the file `path` by `content` in one step, or leaves it as it was."""
+    with new_file(path) as partial:
+        partial.write_bytes(content)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes `value` as indented UTF-8 JSON in one step."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, (text + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+        InputError: The file is absent or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist.") from None
+    except ValueError as error:
+        raise InputError(
+            f"{path} is not valid JSON ({error}); it may be damaged."
+        ) from None
+
+
+def sha256_of_file(path: Path) -> str:
+    """Returns the SHA-256 of a file's content as 64 hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class DocumentFormat:
+    """A kind of JSON file, in the one version that this program writes and reads.
+
+    Attributes:
+        name: What the file describes, as in "gastritis-gan store".
+        version: Number of the version.
+        way_out: A sentence for whoever has a file of another version.
+    """
+
+    name: str
+    version: int
+    way_out: str
+
+    def head(self) -> dict[str, Any]:
+        """Returns the keys with which every document of this format begins."""
+        return {"format": self.name, "format_version": self.version}
+
+    def write(self, path: Path, content: Mapping[str, Any]) -> None:
+        """Writes a document in one step.
+
+        Args:
+            path: The file.
+            content: What JSON can hold, without `format` and `format_version`.
+        """
+        write_json(path, {**self.head(), **content})
+
+    def read(self, path: Path) -> dict[str, Any]:
+        """Returns the content of a document, with `format` and `format_version`.
+
+        Raises:
+            InputError: The file is absent, is not JSON, or is of another kind or
+                version.
+        """
+        document = read_json(path)
+        if not isinstance(document, dict) or document.get("format") != self.name:
+            raise InputError(f"{path} does not describe a {self.name}.")
+        version = document.get("format_version")
+        if version != self.version:
+            raise InputError(
+                f"{path} has format version {version}; this program reads version "
+                f"{self.version}. {self.way_out}"
+            )
+        return document
+
+
+@contextlib.contextmanager
+def file_lock(path: Path, *, refusal: str) -> Iterator[None]:
+    """Holds the lock file `path`, which keeps every other process out of the block.
+
+    The system releases it when the process ends, in whatever way.
+
+    Args:
+        path: The file; made when it is absent, and left there.
+        refusal: The message for whoever finds it held.
+
+    Raises:
+        InputError: Another process holds it.
+    """
+    with path.open("w") as stream:
+        if not _take(stream.fileno()):
+            raise InputError(refusal)
+        yield
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock file `path` now."""
+    try:
+        with path.open("r") as stream:
+            return not _take(stream.fileno())
+    except FileNotFoundError:
+        return False
+
+
+def _take(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def work_folder_of(path: Path) -> Path:
+    """Returns the visible folder beside `path` in which it is made."""
+    return path.with_name(f"{path.name}.partial")
+
+
+@contextlib.contextmanager
+def work_folder(path: Path) -> Iterator[Path]:
+    """Yields the work folder of `path`, made or found, and removes it in the end.
+
+    A block that raises an exception leaves a folder that it found and removes one that
+    it made; a block that is interrupted (Ctrl-C, a kill) leaves it in any case, so that
+    the next one resumes there.
+
+    Args:
+        path: What is to be made; its parent exists.
+
+    Raises:
+        InputError: Another process works in the folder, or it holds something else.
+    """
+    folder = work_folder_of(path)
+    is_new = not folder.exists()
+    if not is_new:
+        _refuse_other_content(folder)
+    folder.mkdir(exist_ok=True)
+    refusal = f"another process is working in {folder}; wait until it has finished."
+    with file_lock(folder / _LOCK_FILE, refusal=refusal):
+        try:
+            yield folder
+        except Exception:
+            if is_new:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+        shutil.rmtree(folder)
+
+
+def _refuse_other_content(path: Path) -> None:
+    """Raises InputError for a folder that holds anything but unfinished work."""
+    names = {p.name for p in path.iterdir()} if path.is_dir() else {path.name}
+    is_ours = PLAN_FILE in names or all(n.startswith((".", _LOCK_FILE)) for n in names)
+    if not is_ours:
+        raise InputError(
+            f"{path} exists and does not hold unfinished work of gastritis-gan; move "
+            "it away or give another path."
+        )
+
+
+class ArrayFolder:
+    """Arrays as `.npy` files named after the hash of what is in them.
+
+    Args:
+        path: The folder; made when the first array is written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def holds(self, key: str, shape: tuple[int, ...], dtype: DTypeLike) -> bool:
+        """Whether there is a file as long as such an array is; it is not read.
+
+        Args:
+            key: 64 hexadecimal digits.
+            shape: Of the array.
+            dtype: Of the array.
+        """
+        path = self._path(key)
+        num_bytes = _NPY_HEADER_BYTES + math.prod(shape) * np.dtype(dtype).itemsize
+        return path.is_file() and path.stat().st_size == num_bytes
+
+    def read(self, key: str) -> NDArray[Any]:
+        """Returns an array that the folder holds."""
+        array: NDArray[Any] = np.load(self._path(key), allow_pickle=False)
+        return array
+
+    def write(self, key: str, array: NDArray[Any]) -> None:
+        """Writes an array in one step."""
+        _write_array(self._path(key), array)
+
+    def _path(self, key: str) -> Path:
+        return self.path / key[:2] / f"{key[2:]}.npy"
+
+
+def kept_array(path: Path, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+    """Returns the array that `path` holds; without one, computes and writes it.
+
+    Args:
+        path: A `.npy` file, in a folder that belongs to one plan; missing parents are
+            made. A damaged file is computed again.
+        compute: Makes the array.
+    """
+    try:
+        with path.open("rb") as stream:
+            kept: NDArray[Any] = np.load(stream, allow_pickle=False)
+        return kept
+    except (OSError, ValueError, EOFError):
+        array = compute()
+    _write_array(path, array)
+    return array
+
+
+def kept_rows(
+    folder: Path,
+    number: int,
+    compute: Callable[[slice], NDArray[Any]],
+    *,
+    rows_per_file: int,
+    description: str,
+) -> NDArray[Any]:
+    """Returns an array that is computed and kept some rows at a time.
+
+    Args:
+        folder: Gets a file for every `rows_per_file` rows.
+        number: Of all rows, at least 1.
+        compute: Makes the rows of a slice.
+        rows_per_file: What an interruption may cost.
+        description: Of the progress bar.
+    """
+    parts = []
+    with progress_bar(total=number, description=description, unit="image") as bar:
+        for start in range(0, number, rows_per_file):
+            part = slice(start, min(start + rows_per_file, number))
+            path = folder / f"{start:06d}.npy"
+            parts.append(kept_array(path, functools.partial(compute, part)))
+            bar.update(len(parts[-1]))
+    return np.concatenate(parts)
+
+
+def _write_array(path: Path, array: NDArray[Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with new_file(path) as partial, partial.open("wb") as stream:
+        np.save(stream, np.ascontiguousarray(array))

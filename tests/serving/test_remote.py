@@ -1,0 +1,190 @@
+import base64
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gastritis_gan.errors import InputError
+from gastritis_gan.serving.open_model import open_model
+from gastritis_gan.serving.remote import RemoteModel, ServerError
+
+from .fake_server import fake_server
+
+NO_TENSORFLOW = """
+import sys
+sys.modules["tensorflow"] = sys.modules["keras"] = None
+from gastritis_gan.cli.main import main
+main(sys.argv[1:])
+"""
+
+
+def png(seed):
+    content = io.BytesIO()
+    Image.fromarray(np.full((2, 2), seed % 256, np.uint8)).save(content, "PNG")
+    return base64.b64encode(content.getvalue()).decode()
+
+
+def status(**states):
+    versions = [
+        {"version": version.removeprefix("v"), "state": state}
+        for version, state in states.items()
+    ]
+    return 200, json.dumps({"model_version_status": versions}).encode()
+
+
+class Server:
+    """Answers like TensorFlow Serving; `limit` is its largest batch."""
+
+    def __init__(self, *, limit=64, slow_above=64, statuses=None):
+        self.limit = limit
+        self.slow_above = slow_above
+        self.statuses = statuses or [status(v1="AVAILABLE")]
+        self.batches = []
+        self.paths = []
+
+    def __call__(self, method, path, body):
+        self.paths.append(path)
+        if method == "GET":
+            if path.endswith("/metadata"):
+                return 200, b'{"model_spec": {"name": "m", "version": "3"}}'
+            return self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        rows = json.loads(body)["instances"]
+        self.batches.append(len(rows))
+        if len(rows) > self.limit:
+            message = (
+                f"Task size {len(rows)} is larger than maximum input batch size "
+                f"{self.limit}"
+            )
+            return 400, json.dumps({"error": message}).encode()
+        if len(rows) > self.slow_above:
+            return 504, b'{"error": "Timed out waiting for notification"}'
+        predictions = [{"b64": png(row["seeds"])} for row in rows]
+        return 200, json.dumps({"predictions": predictions}).encode()
+
+
+def generate(server, count, **options):
+    with fake_server(server) as address:
+        model = RemoteModel.open(address, "m", sleep=lambda _: None, **options)
+        return model.generate(np.arange(count))
+
+
+def test_chunks_and_order():
+    server = Server()
+    images = generate(server, 37)
+    assert server.batches == [16, 16, 5]
+    assert images.shape == (37, 2, 2, 1)
+    np.testing.assert_array_equal(images[:, 0, 0, 0], np.arange(37))
+
+
+def test_a_server_with_smaller_batches():
+    server = Server(limit=3)
+    images = generate(server, 9)
+    np.testing.assert_array_equal(images[:, 0, 0, 0], np.arange(9))
+    assert server.batches == [9, 2, 2, 2, 2, 1]
+
+
+def test_a_slow_server_gets_smaller_requests_not_the_same_again():
+    server = Server(slow_above=1)
+    images = generate(server, 5)
+    np.testing.assert_array_equal(images[:, 0, 0, 0], np.arange(5))
+    assert server.batches == [5, 1, 1, 1, 1, 1]
+
+
+def test_one_version_for_all_images():
+    server = Server(statuses=[status(v1="AVAILABLE", v12="AVAILABLE", v13="LOADING")])
+    generate(server, 20)
+    assert server.paths[1:] == ["/v1/models/m/versions/12:predict"] * 2
+
+
+def test_a_label_is_looked_up_once():
+    server = Server()
+    generate(server, 20, label="sta ble")
+    assert server.paths == [
+        "/v1/models/m/labels/sta%20ble/metadata",
+        "/v1/models/m/versions/3:predict",
+        "/v1/models/m/versions/3:predict",
+    ]
+
+
+def test_waiting_until_it_is_available():
+    states = [
+        (404, b'{"error": "Could not find any versions of model m"}'),
+        status(v1="LOADING"),
+        status(v1="AVAILABLE"),
+    ]
+    with pytest.raises(ServerError, match="Could not find any versions"):
+        generate(Server(statuses=list(states)), 1)
+    with pytest.raises(InputError, match=r"version 1: LOADING"):
+        generate(Server(statuses=states[1:]), 1)
+    assert len(generate(Server(statuses=states), 1, wait_seconds=60)) == 1
+
+
+@pytest.mark.parametrize("seeds", [[], [[1]], 1])
+def test_seeds_that_a_server_might_never_answer(seeds):
+    server = Server()
+    with fake_server(server) as address:
+        model = RemoteModel.open(address, "m")
+        with pytest.raises(ValueError, match="seeds"):
+            model.generate(seeds)
+    assert server.batches == []
+
+
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        (b'{"predictions": [{"b64": "AAAA"}]}', "holds no PNG images"),
+        (b'{"predictions": [1]}', "holds no PNG images"),
+        (b"[]", "holds no PNG images"),
+        (b'{"predictions": []}', "answered 0 images for 1 seeds"),
+    ],
+)
+def test_other_models_are_named(reply, message):
+    def answer(method, path, body):
+        return status(v1="AVAILABLE") if method == "GET" else (200, reply)
+
+    with pytest.raises(InputError, match=message):
+        generate(answer, 1)
+
+
+@pytest.mark.parametrize("reply", [b"[]", b'{"model_version_status": [{}]}', b"7"])
+def test_other_servers_are_named(reply):
+    with pytest.raises(InputError, match="not that of TensorFlow Serving"):
+        generate(lambda *_: (200, reply), 1)
+
+
+def test_a_version_or_a_label():
+    with pytest.raises(InputError, match="not both"):
+        RemoteModel.open("http://127.0.0.1:1", "m", version=1, label="x")
+
+
+def test_three_lines(exported):
+    local = open_model(exported.parent).generate(range(3))
+    assert local.shape == (3, 16, 16, 1)
+    with fake_server(Server()) as address:
+        model = open_model(address, "m")
+        np.testing.assert_array_equal(model.generate([7])[0, ..., 0], [[7, 7], [7, 7]])
+        with pytest.raises(InputError, match="name one"):
+            open_model(address)
+    with pytest.raises(InputError, match="is a folder"):
+        open_model(exported.parent, "small")
+
+
+def test_the_command_needs_no_tensorflow(tmp_path):
+    out = tmp_path / "out"
+    with fake_server(Server()) as address:
+        subprocess.run(
+            [
+                *(sys.executable, "-c", NO_TENSORFLOW, "sample", "--server", address),
+                *("--model", "m", "--count", "20", "--seed", "5", "--out", out),
+            ],
+            check=True,
+            capture_output=True,
+        )
+    lines = (out / "manifest.csv").read_text().splitlines()
+    assert lines[20] == "000019.png,24,1.0,,m,1"
+    with Image.open(out / "000019.png") as image:
+        np.testing.assert_array_equal(image, np.full((2, 2), 24))
