@@ -25,7 +25,7 @@ demo: $(READY)
 	  --model lc_pggan --target negative --run demo/runs/lc_negative
 	gastritis-gan export demo/runs/lc_positive --name lc_positive --exported-dir demo/exported
 	gastritis-gan export demo/runs/lc_negative --name lc_negative --exported-dir demo/exported
-	gastritis-gan serve --exported-dir demo/exported --local --port 0 --grpc-port 0 \
+	gastritis-gan serve --exported-dir demo/exported --local --port 0 \
 	  --url-file demo/server.url & server=$$!; \
 	  trap 'kill $$server; wait $$server' EXIT; \
 	  for try in $$(seq 600); do \

@@ -15,6 +15,7 @@ VERSION = re.search(
 # What training, evaluation and the local server need beside TensorFlow itself.
 COMPUTE = [
     "h5py>=3.11",
+    "jinja2>=3.1",
     "keras>=3.10",
     "matplotlib>=3.9",
     "scikit-image>=0.24",
@@ -24,8 +25,6 @@ COMPUTE = [
     "threadpoolctl>=3.1",
     "waitress>=3.0",
 ]
-# Decodes JPEG Lossless, JPEG-LS and 12-bit JPEG. BSD; since 2025.3.30 any precision.
-DICOM = ["imagecodecs>=2025.3.30"]
 # NIfTI and NRRD masks; both MIT.
 OUTLINES = ["nibabel>=5.2", "pynrrd>=1.0"]
 CPU_BUILD = "sys_platform == 'linux' and platform_machine == 'x86_64'"
@@ -59,11 +58,14 @@ setup(
         "gastritis_gan.cli",
     ],
     package_dir={"gastritis_gan.cli": "cli"},
+    package_data={"gastritis_gan.privacy": ["*.j2"]},
     entry_points={
         "console_scripts": ["gastritis-gan = gastritis_gan.cli.main:main"],
     },
     install_requires=[
         "click>=8.1",
+        # Decodes compressed DICOM. BSD; since 2025.3.30 any precision.
+        "imagecodecs>=2025.3.30",
         "numpy>=1.26",
         "pillow>=10.1",
         "pydicom>=3.0.2",
@@ -78,14 +80,12 @@ setup(
             *COMPUTE,
         ],
         "gpu": ["tensorflow[and-cuda]>=2.20", *COMPUTE],
-        "dicom": DICOM,
         "outlines": OUTLINES,
         "test": [
             "build>=1.2",
             f"dicom3tools>=20260927; {CPU_BUILD}",
             "hypothesis>=6.100",
             "pytest>=8.2",
-            *DICOM,
             *OUTLINES,
         ],
         "lint": [

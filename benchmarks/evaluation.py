@@ -27,10 +27,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gastritis_gan.evaluation.svm_settings import SvmSettings
-
 EXTRACTORS = (
-    "mean_and_deviation",
+    "mean_and_std",
     "texture",
     "vgg16_block5",
     "vgg16_fc2",
@@ -42,7 +40,7 @@ ROW_PATCHES = 5_000  # of each class
 VOTES_PER_IMAGE = 1_225
 NUM_SINGLES = 16  # patches of the plain loop
 
-SETTINGS = SvmSettings(kernel="linear", c=0.0001, scaling="standard")
+C = 0.0001  # of the SVM
 
 
 def make_extractor(name: str, resolution: int):
@@ -119,11 +117,11 @@ def measure_features(name: str, num_patches: int, resolution: int) -> dict:
 
 def measure_svm(dim: int) -> dict:
     """Returns the CPU-seconds that one row's SVM takes."""
-    from gastritis_gan.evaluation.patch_classifier import fit_classifier
+    from gastritis_gan.evaluation.classifier import Classifier
 
     features, labels = make_features(dim)
     start = time.process_time()
-    classifier = fit_classifier(features, labels, SETTINGS)
+    classifier = Classifier.fit(features, labels, c=C)
     seconds = time.process_time() - start
     return {"dim": dim, "seconds": seconds, "converged": classifier.converged, **peak()}
 
@@ -132,7 +130,7 @@ def measure_memory(num_images: int) -> dict:
     """Returns CPU-seconds and peak memory of one row: fit, then vote on images."""
     import tensorflow  # noqa: F401  a real run has it loaded
 
-    from gastritis_gan.evaluation.gan_train import gan_train
+    from gastritis_gan.evaluation.gan_train import compute_votes
     from gastritis_gan.evaluation.patches import LabelledImage, PatchBlock, PatchSample
     from gastritis_gan.evaluation.rows import TrainingSet
 
@@ -170,7 +168,7 @@ def measure_memory(num_images: int) -> dict:
             name="row", positive=sample(0), negative=sample(ROW_PATCHES), sample_seed=0
         )
         start = time.process_time()
-        gan_train([row], images, read_features, SETTINGS, voters=("all",))
+        compute_votes([row], images, read_features, c=C, voters=("all",))
         seconds = time.process_time() - start
     return {"images": num_images, "seconds": seconds, **peak()}
 

@@ -45,15 +45,18 @@ ExportedModel.open(Path(sys.argv[1])).generate([0])
 
 def export_random_model(folder: Path, *, resolution: int, fmap_base: int) -> Path:
     """Exports a generator with random weights and returns its version's folder."""
-    from gastritis_gan.models.progressive_generator import ProgressiveGenerator
+    from gastritis_gan.models.pggan import ProgressiveGenerator
 
     generator = ProgressiveGenerator(
         resolution, latent_dim=512, fmap_base=fmap_base, fmap_max=512
     )
     facts = {"class_name": "random", "resolution": resolution, "latent_dim": 512}
     return export_generator(
-        generator, exported_dir=folder, name="random", facts={**facts, "model": "pggan"}
-    )
+        generator,
+        exported_dir=folder,
+        name="random",
+        metadata={**facts, "model": "pggan"},
+    ).path
 
 
 def make_inputs(signature: str, count: int, latent_dim: int) -> dict[str, np.ndarray]:
@@ -83,8 +86,6 @@ def local_server(exported_dir: Path) -> Iterator[tuple[str, float]]:
         options = (
             "--local",
             "--port",
-            "0",
-            "--grpc-port",
             "0",
             "--config-dir",
             scratch,

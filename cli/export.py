@@ -41,28 +41,26 @@ def export(run: Path, name: str, exported_dir: Path) -> None:
     check_model_name(name)  # before the seconds that TensorFlow takes
 
     from gastritis_gan.serving.export import export_generator
-    from gastritis_gan.serving.model_card import read_model_card
     from gastritis_gan.training.trained_run import load_run
 
     trained = load_run(run)
-    folder = export_generator(
+    model = export_generator(
         trained.generator,
         exported_dir=exported_dir,
         name=name,
-        facts={**trained.facts, "metrics": _last_metrics(run)},
+        metadata={**trained.facts, "metrics": _last_metrics(run)},
     )
-    graph = read_model_card(folder)["graph"]
+    graph = model.card["graph"]
     click.echo(
-        f"Exported {name}, version {folder.name}: images of the class "
-        f"'{trained.facts['class_name']}', {trained.facts['resolution']} x "
-        f"{trained.facts['resolution']} pixels.\n"
+        f"Exported {model.name}, version {model.version}: images of the class "
+        f"'{model.class_name}', {model.resolution} x {model.resolution} pixels.\n"
         f"Checked:     {graph['num_operations']} operations of "
         f"{len(graph['operations'])} kinds, none that a server refuses; "
         f"{graph['num_variables']} arrays of weights, each stored once; a server's "
         "session gives Keras' images.\n"
-        f"SavedModel:  {folder}\n"
-        f"Model card:  {folder / 'assets.extra' / 'model_card.json'}\n"
-        f"Sample it:   gastritis-gan sample {folder.parent} --out samples/{name}\n"
+        f"SavedModel:  {model.path}\n"
+        f"Model card:  {model.path / 'assets.extra' / 'model_card.json'}\n"
+        f"Sample it:   gastritis-gan sample {model.path.parent} --out samples/{name}\n"
         f"Serve it:    gastritis-gan serve --exported-dir {exported_dir}"
     )
 

@@ -1,23 +1,16 @@
-"""`gastritis-gan serve`: exported models answer over the network."""
+"""`gastritis-gan serve`: serves exported models over the network."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from gastritis_gan.errors import InputError
-
 from .options import PATH
-
-if TYPE_CHECKING:
-    from gastritis_gan.serving.tf_serving import ServedModel
 
 
 @click.command()
@@ -41,9 +34,6 @@ if TYPE_CHECKING:
     help="Serve that version too, under a label that can move later. Repeatable.",
 )
 @click.option("--port", default=8501, show_default=True, type=click.IntRange(0, 65535))
-@click.option(
-    "--grpc-port", default=8500, show_default=True, type=click.IntRange(0, 65535)
-)
 @click.option(
     "--local",
     is_flag=True,
@@ -73,18 +63,17 @@ def serve(
     config_dir: Path | None,
     labels: Sequence[str],
     port: int,
-    grpc_port: int,
     local: bool,
     host: str,
     url_file: Path | None,
     printed: str | None,
 ) -> None:
-    """Serve every exported model by REST and gRPC, as TensorFlow Serving does.
+    """Serve every exported model as TensorFlow Serving does.
 
     Writes models.config, batching.config and monitoring.config and starts
     tensorflow_model_server where it is on the PATH. Where it is not, a small local
-    server stands in: it answers the same requests and is meant for development. For a
-    container use --print docker. The highest version of each model is served.
+    server for development answers the same REST requests. For a container use --print
+    docker. The highest version of each model is served.
 
     \b
     Examples:
@@ -93,87 +82,34 @@ def serve(
       gastritis-gan serve --local --port 0 --url-file server.url
       gastritis-gan sample --server http://127.0.0.1:8501 --model NAME --out DIR
     """
-    from gastritis_gan.serving import tf_serving as server_command
-    from gastritis_gan.serving.tf_serving import find_served_models, write_server_files
+    from gastritis_gan.serving import tf_serving
 
-    models = find_served_models(exported_dir, _parse_labels(labels))
+    models = tf_serving.find_served_models(
+        exported_dir, tf_serving.parse_labels(labels)
+    )
     exported_dir = exported_dir.resolve()
     config_dir = exported_dir if config_dir is None else config_dir.resolve()
-    write_server_files(config_dir, models)
+    tf_serving.write_server_files(config_dir, models)
     if printed == "docker":
-        ports = {"port": port, "grpc_port": grpc_port}
-        command = server_command.docker_command(exported_dir, config_dir, **ports)
-        compose = server_command.compose_file(exported_dir, config_dir, **ports)
+        command = tf_serving.docker_command(exported_dir, config_dir, port=port)
+        compose = tf_serving.compose_file(exported_dir, config_dir, port=port)
         click.echo(f"{command}\n\n# compose.yaml\n{compose}", nl=False)
         return
-    flags = server_command.server_flags(config_dir, port=port, grpc_port=grpc_port)
+    flags = tf_serving.server_flags(config_dir, port=port)
     if printed == "command":
-        click.echo(shlex.join([server_command.PROGRAM, *flags]))
+        click.echo(shlex.join([tf_serving.PROGRAM, *flags]))
         return
-    program = shutil.which(server_command.PROGRAM)
+    program = shutil.which(tf_serving.PROGRAM)
     if program and not local:
         click.echo(
             f"Starting {program}; its REST port listens on every network interface."
         )
         os.execv(program, [program, *flags])
-    _serve_locally(models, host=host, port=port, grpc_port=grpc_port, url_file=url_file)
-
-
-def _serve_locally(
-    models: Sequence[ServedModel],
-    *,
-    host: str,
-    port: int,
-    grpc_port: int,
-    url_file: Path | None,
-) -> None:
-    from gastritis_gan.serving.local_server.run import run_local_server
-
     click.echo(
         "Local server, for development: it stands in for TensorFlow Serving, without "
-        "its batching between requests, hot reload and monitoring."
+        "gRPC, batching between requests, hot reload and monitoring."
     )
-    if url_file is not None:
-        url_file.unlink(missing_ok=True)  # of a server that was killed
-    with contextlib.ExitStack() as stack:
 
-        def on_ready(address: str) -> None:
-            if url_file is not None:
-                stack.enter_context(_file_with(url_file, address))
-            click.echo("Ready; Ctrl-C or SIGTERM ends it.")
+    from gastritis_gan.serving.local_server import run_local_server
 
-        run_local_server(
-            models,
-            host=host,
-            port=port,
-            grpc_port=grpc_port,
-            report=click.echo,
-            on_ready=on_ready,
-        )
-
-
-@contextlib.contextmanager
-def _file_with(path: Path, text: str) -> Iterator[None]:
-    from gastritis_gan.storage import write_bytes
-
-    write_bytes(path, text.encode())
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _parse_labels(options: Sequence[str]) -> dict[str, dict[str, int]]:
-    labels: dict[str, dict[str, int]] = {}
-    for option in options:
-        model, colon, rest = option.partition(":")
-        label, equals, version = rest.partition("=")
-        if not (model and colon and label and equals and version.isdecimal()):
-            raise InputError(
-                f"--label {option!r} cannot be read; write MODEL:LABEL=VERSION, as in "
-                "lc_positive:stable=3."
-            )
-        if {"/", ":"} & set(label):
-            raise InputError(f"--label {option!r}: a label holds neither '/' nor ':'.")
-        labels.setdefault(model, {})[label] = int(version)
-    return labels
+    run_local_server(models, host=host, port=port, report=click.echo, url_file=url_file)

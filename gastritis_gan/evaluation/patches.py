@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gastritis_gan.storage import ArrayFolder
-from gastritis_gan.store.patch_reader import read_patches
-from gastritis_gan.store.store import Store
+from gastritis_gan.store.store import Store, read_patches
 
 PATCHES_PER_BLOCK = 128  # 33 MB at 256 pixels
 _CONTENT_VERSION = 2  # another one makes every cached feature stale

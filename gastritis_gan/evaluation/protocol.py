@@ -48,7 +48,7 @@ from gastritis_gan.evaluation.settings import EvaluationConfig
 from gastritis_gan.evaluation.summary import Summarizer
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.storage import ArrayFolder, sha256_of_file
-from gastritis_gan.store.store import FACTS_FILE, Store
+from gastritis_gan.store.store import STORE_FILE, Store
 
 _logger = logging.getLogger(__name__)
 
@@ -309,7 +309,7 @@ def _describe_store(store: Store, images: Sequence[LabelledImage]) -> dict[str, 
     num_positive = sum(image.positive for image in images)
     return {
         "split_hash": store.split_hash,
-        "sha256": sha256_of_file(store.path / FACTS_FILE),
+        "sha256": sha256_of_file(store.path / STORE_FILE),
         "positive": store.positive,
         "negative": store.negative,
         "patch_size": store.geometry.patch_size,

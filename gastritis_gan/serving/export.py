@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import tensorflow as tf
 
 from gastritis_gan import __version__
 from gastritis_gan.errors import InputError
+from gastritis_gan.serving.exported_model import ExportedModel
 from gastritis_gan.serving.graph_lint import (
     describe_graph,
     find_faults,
@@ -27,9 +29,14 @@ from gastritis_gan.storage import new_folder
 
 
 def export_generator(
-    generator: Any, *, exported_dir: Path, name: str, facts: dict[str, Any]
-) -> Path:
-    """Writes the next version of an exported model and returns its folder.
+    generator: Any,
+    *,
+    exported_dir: str | os.PathLike[str],
+    name: str,
+    metadata: Mapping[str, Any],
+    version: int | None = None,
+) -> ExportedModel:
+    """Writes a version of an exported model.
 
     The version appears whole or not at all. Before it appears, the graph is searched
     for what a server cannot run, and a TensorFlow 1 Session, which loads as a server
@@ -41,27 +48,28 @@ def export_generator(
             `latent_dim`.
         exported_dir: Folder of all exported models.
         name: Name of the model, also in a server's address.
-        facts: What the model card tells about the training; JSON-able, with at least
+        metadata: What the model card has about the training; JSON-able, with at least
             `class_name`, `resolution` and `latent_dim`.
+        version: Number of the version, at least 0; by default one above the highest
+            that exists, and 1 for the first.
 
     Returns:
-        `exported_dir / name / version`; the first version is 1, others are one above
-        the highest that exists.
+        The model in `exported_dir / name / version`.
 
     Raises:
-        InputError: The name cannot be used, or the generator's images are not finite.
+        InputError: The name cannot be used, the version exists, or the generator's
+            images are not finite.
         RuntimeError: The SavedModel is not what a server needs.
     """
     check_model_name(name)
-    model_folder = exported_dir / name
+    model_folder = Path(exported_dir) / name
     if model_folder.exists() and not model_folder.is_dir():
         raise InputError(f"{model_folder} is a file; choose another model name.")
+    if version is None:
+        version = max(version_folders(model_folder), default=0) + 1
+    folder = model_folder / str(version)
     samples = RecordedSamples.of(generator)
-    version = max(version_folders(model_folder), default=0) + 1
-    with (
-        _removed_if_empty(model_folder),
-        new_folder(model_folder / str(version)) as partial,
-    ):
+    with _removed_if_empty(model_folder), new_folder(folder) as partial:
         _write_saved_model(generator, partial)
         _check_saved_model(partial, samples, num_parameters=generator.count_params())
         samples.write(partial)
@@ -70,7 +78,7 @@ def export_generator(
         write_model_card(
             partial,
             {
-                **facts,
+                **metadata,
                 "name": name,
                 "version": version,
                 "num_parameters": generator.count_params(),
@@ -82,7 +90,7 @@ def export_generator(
                 "gastritis_gan": __version__,
             },
         )
-    return model_folder / str(version)
+    return ExportedModel.open(folder)
 
 
 def _write_saved_model(generator: Any, folder: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -23,6 +24,20 @@ MAX_REQUEST_ROWS = 64
 PARAMETERS_FILE = "batching_params.pbtxt"
 """Read from a version's folder by `--enable_per_model_batching_parameters`."""
 
+REQUEST_TIMEOUT_SECONDS = 60
+PROGRAM = "tensorflow_model_server"
+IMAGE = "tensorflow/serving:2.20.0"
+"""Pinned: `latest` would change under a release that should stay as it is."""
+
+_MODELS_FILE = "models.config"
+_BATCHING_FILE = "batching.config"
+_MONITORING_FILE = "monitoring.config"
+_MONITORING = (
+    'prometheus_config { enable: true path: "/monitoring/prometheus/metrics" }\n'
+)
+_REST_PORT = 8501  # in the container
+_GRPC_PORT = 8500
+_POLL_SECONDS = 10  # looks so often for another models.config
 _TIMEOUT_MICROSECONDS = 5_000  # waits this long for others to fill a batch
 _MAX_ENQUEUED_BATCHES = 100  # further requests get the status 503
 
@@ -64,6 +79,29 @@ class ServedModel:
     base_path: Path
     versions: tuple[int, ...]
     labels: Mapping[str, int]
+
+
+def parse_labels(options: Iterable[str]) -> dict[str, dict[str, int]]:
+    """Reads labels from `MODEL:LABEL=VERSION`; returns version by label, by model.
+
+    Raises:
+        InputError: An option is not of that form.
+    """
+    labels: dict[str, dict[str, int]] = {}
+    for option in options:
+        match = re.fullmatch(r"([^:]+):([^=]+)=([0-9]+)", option)
+        if match is None:
+            raise InputError(
+                f"--label {option!r} cannot be read; write MODEL:LABEL=VERSION, as in "
+                "lc_positive:stable=3."
+            )
+        model, label, version = match.groups()
+        if {"/", ":"} & set(label):
+            raise InputError(
+                f"--label {option!r}: a label must not contain '/' or ':'."
+            )
+        labels.setdefault(model, {})[label] = int(version)
+    return labels
 
 
 def find_served_models(
@@ -114,22 +152,13 @@ def find_served_models(
     return models
 
 
-MODELS_FILE = "models.config"
-BATCHING_FILE = "batching.config"
-MONITORING_FILE = "monitoring.config"
-METRICS_PATH = "/monitoring/prometheus/metrics"
-REQUEST_TIMEOUT_SECONDS = 60
-
-_MONITORING = f'prometheus_config {{ enable: true path: "{METRICS_PATH}" }}\n'
-
-
 def write_server_files(folder: Path, models: Sequence[ServedModel]) -> None:
     """Writes the three files that `tensorflow_model_server` reads into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in {
-        MODELS_FILE: models_config(models),
-        BATCHING_FILE: server_parameters(os.cpu_count() or 1),
-        MONITORING_FILE: _MONITORING,
+        _MODELS_FILE: models_config(models),
+        _BATCHING_FILE: server_parameters(os.cpu_count() or 1),
+        _MONITORING_FILE: _MONITORING,
     }.items():
         write_bytes(folder / name, text.encode())
 
@@ -163,41 +192,29 @@ def _quote(text: str) -> str:
     return f'"{escaped}"'
 
 
-PROGRAM = "tensorflow_model_server"
-IMAGE = "tensorflow/serving:2.20.0"
-"""Pinned: `latest` would change under a release that should stay as it is."""
-
-_IMAGE_REST_PORT = 8501
-_IMAGE_GRPC_PORT = 8500
-_POLL_SECONDS = 10
-
-
-def server_flags(config_dir: Path, *, port: int, grpc_port: int) -> list[str]:
+def server_flags(config_dir: Path, *, port: int) -> list[str]:
     """Returns the arguments of the server.
 
     Args:
         config_dir: Absolute path of the folder with the server's files.
         port: Of the REST interface.
-        grpc_port: Of the gRPC interface.
     """
     return [
         f"--rest_api_port={port}",
-        f"--port={grpc_port}",
-        f"--model_config_file={config_dir / MODELS_FILE}",
+        f"--port={_GRPC_PORT}",
+        f"--model_config_file={config_dir / _MODELS_FILE}",
         f"--model_config_file_poll_wait_seconds={_POLL_SECONDS}",
         # Else labels for versions that are still loading fail a cold start.
         "--allow_version_labels_for_unavailable_models=true",
         "--enable_batching=true",
-        f"--batching_parameters_file={config_dir / BATCHING_FILE}",
+        f"--batching_parameters_file={config_dir / _BATCHING_FILE}",
         "--enable_per_model_batching_parameters=true",
-        f"--monitoring_config_file={config_dir / MONITORING_FILE}",
+        f"--monitoring_config_file={config_dir / _MONITORING_FILE}",
         f"--rest_api_timeout_in_ms={REQUEST_TIMEOUT_SECONDS * 1000}",
     ]
 
 
-def docker_command(
-    exported_dir: Path, config_dir: Path, *, port: int, grpc_port: int
-) -> str:
+def docker_command(exported_dir: Path, config_dir: Path, *, port: int) -> str:
     """Returns a shell command that serves the models in a container.
 
     Folders keep their absolute paths inside, so the same files serve both ways.
@@ -207,8 +224,8 @@ def docker_command(
     """
     lines = [
         "docker run --rm --name gastritis-gan-serving",
-        f"--publish 127.0.0.1:{port}:{_IMAGE_REST_PORT}",
-        f"--publish 127.0.0.1:{grpc_port}:{_IMAGE_GRPC_PORT}",
+        f"--publish 127.0.0.1:{port}:{_REST_PORT}",
+        f"--publish 127.0.0.1:{_GRPC_PORT}:{_GRPC_PORT}",
     ]
     for folder in _folders(exported_dir, config_dir):
         if "," in str(folder):
@@ -223,16 +240,14 @@ def docker_command(
     return " \\\n  ".join(lines)
 
 
-def compose_file(
-    exported_dir: Path, config_dir: Path, *, port: int, grpc_port: int
-) -> str:
+def compose_file(exported_dir: Path, config_dir: Path, *, port: int) -> str:
     """Returns a compose file that does the same as `docker_command`."""
     service = {
         "image": IMAGE,
         "command": _image_flags(config_dir),
         "ports": [
-            f"127.0.0.1:{port}:{_IMAGE_REST_PORT}",
-            f"127.0.0.1:{grpc_port}:{_IMAGE_GRPC_PORT}",
+            f"127.0.0.1:{port}:{_REST_PORT}",
+            f"127.0.0.1:{_GRPC_PORT}:{_GRPC_PORT}",
         ],
         "volumes": [
             {
@@ -250,7 +265,7 @@ def compose_file(
 
 
 def _image_flags(config_dir: Path) -> list[str]:
-    return server_flags(config_dir, port=_IMAGE_REST_PORT, grpc_port=_IMAGE_GRPC_PORT)
+    return server_flags(config_dir, port=_REST_PORT)
 
 
 def _folders(exported_dir: Path, config_dir: Path) -> list[Path]:

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import io
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,7 +19,7 @@ from gastritis_gan.errors import InputError
 from gastritis_gan.serving.graph_lint import find_faults
 from gastritis_gan.serving.model_card import model_hash, read_model_card
 from gastritis_gan.serving.signatures import latents_from_seeds, to_uint8
-from gastritis_gan.serving.warmup import read_warmup_requests
+from gastritis_gan.serving.warmup import Run, replay_warmup
 
 
 class TfSession:
@@ -92,9 +92,6 @@ def _deprecation_unsaid() -> Iterator[None]:
     finally:
         logger.setLevel(level)
 
-
-Run = Callable[[str, dict[str, np.ndarray]], dict[str, np.ndarray]]
-"""From a signature's name and inputs to its outputs."""
 
 _PATH = Path("assets.extra") / "samples.npz"
 _SEEDS = (0, 1, 2, 3)
@@ -229,21 +226,3 @@ def verify_version(version_folder: Path) -> list[str]:
         "ones within one grey level."
     )
     return done
-
-
-def replay_warmup(version_folder: Path, run: Run) -> int:
-    """Runs a version's warm-up requests as a server does; returns their number.
-
-    Raises:
-        InputError: The requests cannot be read or are none.
-        tf.errors.OpError: A request fails.
-    """
-    num_requests = 0
-    for signature, inputs in read_warmup_requests(version_folder):
-        run(signature, inputs)
-        num_requests += 1
-    if not num_requests:
-        raise InputError(
-            f"{version_folder} has no warm-up requests; export the model again."
-        )
-    return num_requests

@@ -1,9 +1,14 @@
-"""Requests that a server replays before a version becomes available."""
+"""Requests that a server replays before a version becomes available.
+
+TensorFlow Serving reads `assets.extra/tf_serving_warmup_requests`. A record that cannot
+be read or answered fails the load, so the file is also a self-test: a partly copied
+version is never served.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,126 +18,32 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 from tensorflow.core.framework import tensor_pb2
 
+from gastritis_gan import rng
 from gastritis_gan.errors import InputError
 from gastritis_gan.serving.tf_serving import BATCH_SIZES
 
+_MAX_ELEMENTS = 1 << 20  # 64 latents of 512 numbers are 1 << 15
+_PATH = Path("assets.extra") / "tf_serving_warmup_requests"
 _PACKAGE = "gastritis_gan.serving"  # apart from the real one, which may be loaded too
 _Field = descriptor_pb2.FieldDescriptorProto
-_INT, _TEXT, _BYTES = _Field.TYPE_INT64, _Field.TYPE_STRING, _Field.TYPE_BYTES
 
-# Message to (field, number, type); a list is repeated. A map is a list of its entries,
-# an enumeration an integer, a wrapped integer a message: equal in bytes.
+# TensorFlow Serving's messages, described here so that its API package is not needed:
+# that package demands a second copy of TensorFlow beside the CPU build. Message to
+# (field, number, type); a list is repeated, and a map is a list of its entries.
 _MESSAGES: dict[str, list[tuple[str, int, Any]]] = {
-    "Int64Value": [("value", 1, _INT)],
-    "Entry": [("key", 1, _TEXT), ("value", 2, _BYTES)],
+    "Entry": [("key", 1, _Field.TYPE_STRING), ("value", 2, _Field.TYPE_BYTES)],
     "ModelSpec": [
-        ("name", 1, _TEXT),
-        ("version", 2, "Int64Value"),
-        ("signature_name", 3, _TEXT),
-        ("version_label", 4, _TEXT),
+        ("name", 1, _Field.TYPE_STRING),
+        ("signature_name", 3, _Field.TYPE_STRING),
     ],
-    "PredictRequest": [
-        ("model_spec", 1, "ModelSpec"),
-        ("inputs", 2, ["Entry"]),
-        ("output_filter", 3, [_TEXT]),
-    ],
-    "PredictResponse": [("outputs", 1, ["Entry"]), ("model_spec", 2, "ModelSpec")],
+    "PredictRequest": [("model_spec", 1, "ModelSpec"), ("inputs", 2, ["Entry"])],
     "PredictLog": [("request", 1, "PredictRequest")],
     "PredictionLog": [("predict_log", 6, "PredictLog")],
-    "SignatureDefMap": [("signature_def", 1, ["Entry"])],
-    "Any": [("type_url", 1, _TEXT), ("value", 2, _BYTES)],
-    "AnyEntry": [("key", 1, _TEXT), ("value", 2, "Any")],
-    "GetModelMetadataRequest": [
-        ("model_spec", 1, "ModelSpec"),
-        ("metadata_field", 2, [_TEXT]),
-    ],
-    "GetModelMetadataResponse": [
-        ("model_spec", 1, "ModelSpec"),
-        ("metadata", 2, ["AnyEntry"]),
-    ],
-    "GetModelStatusRequest": [("model_spec", 1, "ModelSpec")],
-    "StatusProto": [("error_code", 1, _INT), ("error_message", 2, _TEXT)],
-    "ModelVersionStatus": [
-        ("version", 1, _INT),
-        ("state", 2, _INT),
-        ("status", 3, "StatusProto"),
-    ],
-    "GetModelStatusResponse": [("model_version_status", 1, ["ModelVersionStatus"])],
 }
 
 
-def _describe() -> descriptor_pb2.FileDescriptorProto:
-    file = descriptor_pb2.FileDescriptorProto(
-        name=f"{_PACKAGE}.proto", package=_PACKAGE, syntax="proto3"
-    )
-    for message, fields in _MESSAGES.items():
-        described = file.message_type.add(name=message)
-        for name, number, kind in fields:
-            field = described.field.add(name=name, number=number)
-            field.label = _Field.LABEL_OPTIONAL
-            if isinstance(kind, list):
-                field.label = _Field.LABEL_REPEATED
-                (kind,) = kind
-            if isinstance(kind, str):
-                field.type = _Field.TYPE_MESSAGE
-                field.type_name = f".{_PACKAGE}.{kind}"
-            else:
-                field.type = kind
-    return file
-
-
-_POOL = descriptor_pool.DescriptorPool()
-_POOL.Add(_describe())
-
-
-def _message(name: str) -> Any:
-    return message_factory.GetMessageClass(
-        _POOL.FindMessageTypeByName(f"{_PACKAGE}.{name}")
-    )
-
-
-GetModelMetadataRequest = _message("GetModelMetadataRequest")
-GetModelMetadataResponse = _message("GetModelMetadataResponse")
-GetModelStatusRequest = _message("GetModelStatusRequest")
-GetModelStatusResponse = _message("GetModelStatusResponse")
-PredictRequest = _message("PredictRequest")
-PredictResponse = _message("PredictResponse")
-PredictionLog = _message("PredictionLog")
-SignatureDefMap = _message("SignatureDefMap")
-
-
-_MAX_ELEMENTS = 1 << 20  # 64 latents of 512 numbers are 1 << 15
-
-
-def to_entries(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-    """Returns a message's map from names to tensors."""
-    return [
-        {"key": name, "value": tf.make_tensor_proto(array).SerializeToString()}
-        for name, array in arrays.items()
-    ]
-
-
-def from_entries(entries: Iterable[Any]) -> dict[str, np.ndarray]:
-    """Returns the arrays of a message's map.
-
-    Raises:
-        ValueError: A tensor has an impossible shape, or more elements than any request
-            needs.
-    """
-    return {entry.key: _to_array(entry.value) for entry in entries}
-
-
-def _to_array(content: bytes) -> np.ndarray:
-    proto = tensor_pb2.TensorProto.FromString(content)
-    sizes = [dim.size for dim in proto.tensor_shape.dim]
-    # A few bytes can claim any shape, for equal values are sent once.
-    if min(sizes, default=0) < 0 or math.prod(sizes) > _MAX_ELEMENTS:
-        raise ValueError(f"a tensor of the shape {sizes} is not accepted")
-    array: np.ndarray = tf.make_ndarray(proto)
-    return array
-
-
-_PATH = Path("assets.extra") / "tf_serving_warmup_requests"
+Run = Callable[[str, dict[str, np.ndarray]], dict[str, np.ndarray]]
+"""From a signature's name and inputs to its outputs."""
 
 
 def write_warmup_requests(version_folder: Path, *, name: str, latent_dim: int) -> None:
@@ -151,7 +62,9 @@ def write_warmup_requests(version_folder: Path, *, name: str, latent_dim: int) -
                 "seeds": np.arange(batch_size, dtype=np.int64),
                 "truncation": np.ones(batch_size, np.float32),
             }
-            normals = np.random.default_rng(0).standard_normal((batch_size, latent_dim))
+            normals = rng.stream(0, "serving.warmup").standard_normal(
+                (batch_size, latent_dim)
+            )
             requests: dict[str, dict[str, np.ndarray]] = {
                 "serving_default": {"latents": normals.astype(np.float32)},
                 "generate": seeds,
@@ -161,9 +74,15 @@ def write_warmup_requests(version_folder: Path, *, name: str, latent_dim: int) -
                 # No version in the specification: it is the one that the file lies in.
                 request = {
                     "model_spec": {"name": name, "signature_name": signature},
-                    "inputs": to_entries(inputs),
+                    "inputs": [
+                        {
+                            "key": key,
+                            "value": tf.make_tensor_proto(array).SerializeToString(),
+                        }
+                        for key, array in inputs.items()
+                    ],
                 }
-                log = PredictionLog(predict_log={"request": request})
+                log = _PredictionLog(predict_log={"request": request})
                 writer.write(log.SerializeToString())
 
 
@@ -178,10 +97,75 @@ def read_warmup_requests(
     path = version_folder / _PATH
     try:
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-            request = PredictionLog.FromString(record).predict_log.request
-            yield request.model_spec.signature_name, from_entries(request.inputs)
+            request = _PredictionLog.FromString(record).predict_log.request
+            inputs = {entry.key: _to_array(entry.value) for entry in request.inputs}
+            yield request.model_spec.signature_name, inputs
     except (tf.errors.OpError, DecodeError, ValueError) as error:
         raise InputError(
             f"{path} cannot be read ({type(error).__name__}), so a server would refuse "
             "this version. Copy the version again or export it again."
         ) from error
+
+
+def replay_warmup(version_folder: Path, run: Run) -> int:
+    """Runs a version's warm-up requests as a server does; returns their number.
+
+    Raises:
+        InputError: The requests cannot be read or are none.
+        tf.errors.OpError: A request fails.
+    """
+    num_requests = 0
+    for signature, inputs in read_warmup_requests(version_folder):
+        run(signature, inputs)
+        num_requests += 1
+    if not num_requests:
+        raise InputError(
+            f"{version_folder} has no warm-up requests; export the model again."
+        )
+    return num_requests
+
+
+def _to_bytes(array: np.ndarray) -> bytes:
+    content: bytes = tf.make_tensor_proto(array).SerializeToString()
+    return content
+
+
+def _to_array(content: bytes) -> np.ndarray:
+    """Returns the array of a serialized TensorProto.
+
+    Raises:
+        ValueError: It has an impossible shape, or more elements than any request needs.
+    """
+    proto = tensor_pb2.TensorProto.FromString(content)
+    sizes = [dim.size for dim in proto.tensor_shape.dim]
+    # A few bytes can claim any shape, for equal values are sent once.
+    if min(sizes, default=0) < 0 or math.prod(sizes) > _MAX_ELEMENTS:
+        raise ValueError(f"a tensor of the shape {sizes} is not accepted")
+    array: np.ndarray = tf.make_ndarray(proto)
+    return array
+
+
+def _prediction_log_class() -> Any:
+    file = descriptor_pb2.FileDescriptorProto(
+        name=f"{_PACKAGE}.proto", package=_PACKAGE, syntax="proto3"
+    )
+    for message, fields in _MESSAGES.items():
+        described = file.message_type.add(name=message)
+        for name, number, kind in fields:
+            field = described.field.add(name=name, number=number)
+            field.label = _Field.LABEL_OPTIONAL
+            if isinstance(kind, list):
+                field.label = _Field.LABEL_REPEATED
+                (kind,) = kind
+            if isinstance(kind, str):
+                field.type = _Field.TYPE_MESSAGE
+                field.type_name = f".{_PACKAGE}.{kind}"
+            else:
+                field.type = kind
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    found = pool.FindMessageTypeByName(f"{_PACKAGE}.PredictionLog")
+    return message_factory.GetMessageClass(found)
+
+
+_PredictionLog = _prediction_log_class()

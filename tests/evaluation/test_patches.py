@@ -14,8 +14,8 @@ from gastritis_gan.evaluation.patches import (
     whole,
 )
 from gastritis_gan.storage import ArrayFolder
-from gastritis_gan.store.patch_reader import read_patches
 from gastritis_gan.store.patches import PatchGeometry
+from gastritis_gan.store.store import read_patches
 from tests.helpers.toy_patches import make_blocks
 
 

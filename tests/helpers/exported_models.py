@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gastritis_gan.models.progressive_generator import ProgressiveGenerator
+from gastritis_gan.models.pggan import ProgressiveGenerator
 from gastritis_gan.serving.export import export_generator
 
-FACTS = {
+METADATA = {
     "model": "lc_pggan",
     "target": "positive",
     "class_name": "gastritis",
@@ -35,8 +35,8 @@ def generator() -> ProgressiveGenerator:
 
 
 @pytest.fixture(scope="session")
-def facts() -> dict:
-    return FACTS
+def metadata() -> dict:
+    return METADATA
 
 
 @pytest.fixture(scope="session")
@@ -46,8 +46,8 @@ def exported(generator, tmp_path_factory) -> Path:
         generator,
         exported_dir=tmp_path_factory.mktemp("exported"),
         name="small",
-        facts=FACTS,
-    )
+        metadata=METADATA,
+    ).path
 
 
 @pytest.fixture(scope="session")
@@ -57,5 +57,5 @@ def other_exported(tmp_path_factory) -> Path:
         make_generator(7),
         exported_dir=tmp_path_factory.mktemp("other"),
         name="small",
-        facts=FACTS,
-    )
+        metadata=METADATA,
+    ).path

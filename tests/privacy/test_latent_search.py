@@ -8,7 +8,7 @@ from gastritis_gan.privacy.latent_search import open_gradient, search_latents
 
 @pytest.fixture(scope="module")
 def generator():
-    from gastritis_gan.models.progressive_generator import ProgressiveGenerator
+    from gastritis_gan.models.pggan import ProgressiveGenerator
 
     return ProgressiveGenerator(16, latent_dim=8, fmap_base=64, fmap_max=16, seed=0)
 
@@ -17,11 +17,11 @@ def generator():
 def gradient(generator, tmp_path_factory):
     from gastritis_gan.serving.export import export_generator
 
-    folder = export_generator(
+    model = export_generator(
         generator,
         exported_dir=tmp_path_factory.mktemp("exported"),
         name="small",
-        facts={
+        metadata={
             "model": "pggan",
             "target": "positive",
             "class_name": "gastritis",
@@ -33,7 +33,7 @@ def gradient(generator, tmp_path_factory):
             "config": {},
         },
     )
-    return open_gradient(folder)
+    return open_gradient(model.path)
 
 
 def test_gradient_of_a_saved_model_is_that_of_the_keras_generator(gradient, generator):
@@ -69,7 +69,7 @@ def test_an_image_of_the_generator_is_found_and_noise_is_not(gradient, tmp_path)
         generate,
         np.concatenate([own, noise]),
         latent_dim=8,
-        num_steps=60,
+        num_steps=120,
         seed=0,
         folder=tmp_path / "latents",
     )

@@ -127,8 +127,8 @@ def test_sample_keeps_an_existing_folder(exported, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
 
 
-def test_export(generator, facts, tmp_path, monkeypatch):
-    trained = types.SimpleNamespace(generator=generator, facts=facts)
+def test_export(generator, metadata, tmp_path, monkeypatch):
+    trained = types.SimpleNamespace(generator=generator, facts=metadata)
     monkeypatch.setattr(trained_run, "load_run", lambda _: trained)
     arguments = ("export", "a_run", "--exported-dir", tmp_path, "--name")
     result = invoke(*arguments, "b")

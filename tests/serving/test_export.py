@@ -121,9 +121,9 @@ def test_nothing_tells_where_it_was_made(exported, repository):
             assert str(exported.parents[1]).encode() not in content
 
 
-def test_model_card(exported, facts):
+def test_model_card(exported, metadata):
     card = json.loads((exported / "assets.extra" / "model_card.json").read_text())
-    assert {key: card[key] for key in facts} == facts
+    assert {key: card[key] for key in metadata} == metadata
     assert (card["format"], card["name"], card["version"]) == (1, "small", 1)
     # 8*256 + 16, 9*16*16 + 16 three times, 9*16*8 + 8, 9*8*8 + 8, 8 + 1
     assert card["num_parameters"] == 10_777
@@ -154,23 +154,31 @@ def test_everyone_may_read_a_version(exported):
         assert path.stat().st_mode & 0o444 == 0o444
 
 
-def test_the_next_version_leaves_the_others_alone(tmp_path, facts):
+def test_the_next_version_leaves_the_others_alone(tmp_path, metadata):
     first = export_generator(
-        make_generator(1), exported_dir=tmp_path, name="a", facts=facts
-    )
+        make_generator(1), exported_dir=tmp_path, name="a", metadata=metadata
+    ).path
     before = {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
     (tmp_path / "a" / "9").mkdir()
     (tmp_path / "a" / ".99.partial-killed").mkdir()
     second = export_generator(
-        make_generator(2), exported_dir=tmp_path, name="a", facts=facts
-    )
+        make_generator(2), exported_dir=tmp_path, name="a", metadata=metadata
+    ).path
     assert (first.name, second.name) == ("1", "10")
     assert {p: p.read_bytes() for p in first.rglob("*") if p.is_file()} == before
 
 
+def test_a_version_of_ones_own(generator, metadata, tmp_path):
+    options = {"exported_dir": tmp_path, "name": "a", "metadata": metadata}
+    model = export_generator(generator, version=7, **options)
+    assert (model.version, model.path) == (7, tmp_path / "a" / "7")
+    with pytest.raises(InputError, match="7 exists already"):
+        export_generator(generator, version=7, **options)
+
+
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, OSError])
 def test_an_interrupted_export_leaves_nothing(
-    failure, generator, facts, tmp_path, monkeypatch
+    failure, generator, metadata, tmp_path, monkeypatch
 ):
     def interrupted(_, folder):
         (folder / "saved_model.pb").write_bytes(b"half")
@@ -178,12 +186,12 @@ def test_an_interrupted_export_leaves_nothing(
 
     monkeypatch.setattr(saved_model, "_write_saved_model", interrupted)
     with pytest.raises(failure):
-        export_generator(generator, exported_dir=tmp_path, name="a", facts=facts)
+        export_generator(generator, exported_dir=tmp_path, name="a", metadata=metadata)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_saved_model_that_differs_from_keras_is_not_published(
-    generator, facts, tmp_path, monkeypatch
+    generator, metadata, tmp_path, monkeypatch
 ):
     write = saved_model._write_saved_model
     another = make_generator(1)
@@ -191,30 +199,30 @@ def test_a_saved_model_that_differs_from_keras_is_not_published(
         saved_model, "_write_saved_model", lambda _, folder: write(another, folder)
     )
     with pytest.raises(RuntimeError, match="differs from Keras by"):
-        export_generator(generator, exported_dir=tmp_path, name="a", facts=facts)
+        export_generator(generator, exported_dir=tmp_path, name="a", metadata=metadata)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_diverged_generator_is_refused(facts, tmp_path):
+def test_a_diverged_generator_is_refused(metadata, tmp_path):
     generator = make_generator()
     generator.variables[0].assign(np.full(generator.variables[0].shape, np.nan))
     with pytest.raises(InputError, match="diverged"):
-        export_generator(generator, exported_dir=tmp_path, name="a", facts=facts)
+        export_generator(generator, exported_dir=tmp_path, name="a", metadata=metadata)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     "name", ["", "a/b", "../a", ".", "..", "a:b", "a b", "-a", "ä"]
 )
-def test_impossible_names_are_refused(name, generator, facts, tmp_path):
+def test_impossible_names_are_refused(name, generator, metadata, tmp_path):
     with pytest.raises(InputError, match="model name"):
-        export_generator(generator, exported_dir=tmp_path, name=name, facts=facts)
+        export_generator(generator, exported_dir=tmp_path, name=name, metadata=metadata)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_in_the_way_is_named(generator, facts, tmp_path):
+def test_a_file_in_the_way_is_named(generator, metadata, tmp_path):
     (tmp_path / "README.md").write_text("about the models")
     with pytest.raises(InputError, match=r"README\.md is a file"):
         export_generator(
-            generator, exported_dir=tmp_path, name="README.md", facts=facts
+            generator, exported_dir=tmp_path, name="README.md", metadata=metadata
         )

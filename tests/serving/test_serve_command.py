@@ -24,7 +24,7 @@ def test_serve_and_sample_over_http(exported, tmp_path):
     url_file = tmp_path / "server.url"
     arguments = (
         *("serve", "--exported-dir", exported.parents[1], "--config-dir", tmp_path),
-        *("--local", "--port", "0", "--grpc-port", "0", "--url-file", url_file),
+        *("--local", "--port", "0", "--url-file", url_file),
     )
     with subprocess.Popen(
         [*COMMAND, *map(str, arguments)], stdout=subprocess.PIPE, text=True
@@ -77,7 +77,7 @@ def test_the_real_server_is_started_where_it_is(exported, tmp_path, monkeypatch)
     [
         (["--label", "small=1"], "write MODEL:LABEL=VERSION"),
         (["--label", "small:stable=x"], "write MODEL:LABEL=VERSION"),
-        (["--label", "small:a/b=1"], "neither '/' nor ':'"),
+        (["--label", "small:a/b=1"], "must not contain '/' or ':'"),
         (["--label", "small:stable=9"], "names version 9; there are 1"),
         (["--label", "other:stable=1"], "has no model other"),
     ],

@@ -7,12 +7,14 @@ import dataclasses
 import io
 import os
 import struct
+import warnings
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pydicom
+import pydicom.config
 import pydicom.datadict
 import pydicom.errors
 import pydicom.filereader
@@ -30,10 +32,17 @@ from gastritis_gan.cohort.cohort import (
 )
 from gastritis_gan.errors import InputError
 
+# pydicom's doubts about a text that nobody reads: how it is encoded.
+_ABOUT_TEXT = r"(?s).*([Ee]ncoding|Character Set|code extension)"
+
 
 @contextlib.contextmanager
 def refusal(path: Path, problem: str) -> Iterator[None]:
     """Names the file, and the problem, in whatever is raised inside.
+
+    A warning of pydicom is a refusal too: what it doubts and reads all the same may be
+    shifted or cut off. Only how values are written is not judged here; those that are
+    used are checked where they are.
 
     Args:
         path: The file.
@@ -43,7 +52,9 @@ def refusal(path: Path, problem: str) -> Iterator[None]:
         InputError: Anything but a lack of memory was raised inside.
     """
     try:
-        with quiet("pydicom"):
+        with quiet("pydicom"), pydicom.config.disable_value_validation():
+            warnings.filterwarnings("error", category=UserWarning)
+            warnings.filterwarnings("ignore", message=_ABOUT_TEXT)
             yield
     except MemoryError:
         raise
@@ -56,9 +67,7 @@ def refusal(path: Path, problem: str) -> Iterator[None]:
             path, "is not a DICOM, PNG or TIFF file (no DICM after 128 bytes)."
         ) from None
     except Exception as error:  # noqa: BLE001 - damage surfaces as any exception
-        # pydicom introduces what each of its plugins said by a line that says nothing
-        text = str(error).rpartition("available plugins:")[2]
-        reason = _one_line(text) or type(error).__name__
+        reason = _one_line(str(error)) or type(error).__name__
         raise file_error(path, problem, reason=reason) from None
 
 
@@ -70,6 +79,7 @@ def _one_line(text: str) -> str:
 
 _CHUNK_BYTES = 1 << 16
 _META_GROUP = 0x0002
+_UNDEFINED_LENGTH = 0xFFFFFFFF
 # A file whose only meta information is TransferSyntaxUID, Explicit VR Little Endian.
 _PLAIN_START = bytes(128) + b"DICM\x02\0\x10\0UI\x14\0" + b"1.2.840.10008.1.2.1\0"
 
@@ -179,15 +189,14 @@ def read_header(path: Path, keywords: Iterable[str]) -> Dataset:
     with refusal(path, "cannot be read as DICOM"), open_data_set(path) as stream:
         header = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=tags)
         _check_values(header)
+        if not header.get("NumberOfFrames"):  # pydicom doubts an empty one
+            header.pop("NumberOfFrames", None)
         syntax = header.file_meta.get("TransferSyntaxUID")
         if syntax is None:
             raise InputError(
                 "has no (0002,0010) TransferSyntaxUID, so it cannot be decoded."
             )
-        start = stream.tell()  # at the tag of the pixels, or at the end
-        _check_is_at_pixels(stream, is_little_endian=header.original_encoding[1])
-        present = stream.seek(0, os.SEEK_END) - start
-        _check_size(header, UID(syntax), present)
+        _check_size(header, UID(syntax), stream)
     return header
 
 
@@ -209,11 +218,46 @@ def values_of(dataset: Dataset, keyword: str) -> list[Any]:
     return [] if element is None else [element]
 
 
-def _check_is_at_pixels(stream: BinaryIO, *, is_little_endian: bool) -> None:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PixelElement:
+    """What stands before the pixels.
+
+    Attributes:
+        value_representation: "OB", "OW" or "UN"; empty where it is implicit.
+        length: Bytes of the value, None where it is undefined.
+    """
+
+    value_representation: str
+    length: int | None
+
+
+def find_pixels(stream: BinaryIO, header: Dataset) -> PixelElement:
+    """Moves to the value of PixelData.
+
+    Args:
+        stream: The file, as `open_data_set` opens it.
+        header: Its attributes.
+    """
+    stream.seek(0)
+    pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=["Rows"])
+    return _read_pixel_element(stream, header)
+
+
+def _read_pixel_element(stream: BinaryIO, header: Dataset) -> PixelElement:
+    is_implicit, is_little_endian = header.original_encoding
     order = "<" if is_little_endian else ">"
-    tag = stream.read(4)
-    if tag != struct.pack(f"{order}2H", 0x7FE0, 0x0010):
+    # tag, and length; if explicit, VR and two bytes between them
+    element = stream.read(8 if is_implicit else 12)
+    if element[:4] != struct.pack(f"{order}2H", 0x7FE0, 0x0010):
         raise InputError("has no (7FE0,0010) PixelData, so it is not an image.")
+    representation = "" if is_implicit else element[4:6].decode("ascii", "replace")
+    if representation not in ("", "OB", "OW", "UN"):
+        raise InputError("(7FE0,0010) PixelData must have the VR OB or OW.")
+    (length,) = struct.unpack(f"{order}I", element[-4:])
+    return PixelElement(
+        value_representation=representation,
+        length=None if length == _UNDEFINED_LENGTH else length,
+    )
 
 
 def _check_values(header: Dataset) -> None:
@@ -234,8 +278,11 @@ def _name(tag: BaseTag) -> str:
     return f"({tag.group:04X},{tag.element:04X}) {keyword}"
 
 
-def _check_size(header: Dataset, syntax: UID, present: int) -> None:
+def _check_size(header: Dataset, syntax: UID, stream: BinaryIO) -> None:
     """Compares what the header declares with the stated limit and the bytes present."""
+    element = _read_pixel_element(stream, header)
+    start = stream.tell()
+    present = stream.seek(0, os.SEEK_END) - start
     rows, columns = header.get("Rows") or 0, header.get("Columns") or 0
     if not 0 < rows * columns <= MAX_PIXELS:
         raise InputError(
@@ -249,18 +296,33 @@ def _check_size(header: Dataset, syntax: UID, present: int) -> None:
         )
     samples = header.get("SamplesPerPixel") or 1
     bits = header.get("BitsAllocated") or 0
-    declared = num_frames(header) * rows * columns * samples * bits // 8
+    frame_bits = rows * columns * samples * bits
+    declared = -(-num_frames(header) * frame_bits // 8)
+    geometry = f"Rows x Columns x BitsAllocated is {rows} x {columns} x {bits}"
     if syntax == RLELossless:
         most = 64 * present  # PackBits makes at most 128 bytes of 2
-    elif syntax.is_compressed:
+    elif syntax.is_encapsulated:
         return  # no greatest ratio; `decode_frame` compares the codestream's own size
+    elif element.length is None:
+        raise InputError(
+            "(7FE0,0010) PixelData has an undefined length, as if it were compressed, "
+            "but (0002,0010) TransferSyntaxUID is of pixels that are not."
+        )
     else:
-        most = present
+        most = min(element.length, present)
     if declared > most:
         raise InputError(
-            f"(7FE0,0010) PixelData is cut off: Rows x Columns x BitsAllocated is "
-            f"{rows} x {columns} x {bits}, which takes more than the {present} bytes "
-            "that are there."
+            f"(7FE0,0010) PixelData is cut off: {geometry}, which takes more than the "
+            f"{most} bytes that are there."
+        )
+    if syntax.is_encapsulated or most - declared <= declared % 2:
+        return
+    stream.seek(start + declared)
+    excess = most - declared
+    if 8 * excess >= frame_bits or stream.read(excess).strip(b"\0"):
+        raise InputError(
+            f"(7FE0,0010) PixelData has {excess} bytes too many: {geometry}, so that "
+            "one of them does not belong to these pixels."
         )
 
 

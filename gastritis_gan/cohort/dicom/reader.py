@@ -11,8 +11,8 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from gastritis_gan.cohort.cohort import quoting
-from gastritis_gan.cohort.dicom.decoding import decode_frame
 from gastritis_gan.cohort.dicom.display import DISPLAY_KEYWORDS, display_values
+from gastritis_gan.cohort.dicom.frames import decode_frame
 from gastritis_gan.cohort.dicom.header import (
     FUNCTIONAL_GROUPS,
     apply_display_macros,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset
 
-from gastritis_gan.cohort.dicom.decoding import decode_frame
+from gastritis_gan.cohort.dicom.frames import decode_frame
 from gastritis_gan.cohort.dicom.header import (
     FUNCTIONAL_GROUPS,
     macro_of_frame,

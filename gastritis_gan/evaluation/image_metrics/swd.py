@@ -25,9 +25,9 @@ def sliced_wasserstein_distance(
     From each image 128 random neighbourhoods of 7 x 7 pixels are taken at every level;
     their pixels are standardised by the mean and the standard deviation of the set; the
     distance is the mean over 512 random directions of the 1-Wasserstein distance
-    between the projected sets. Levels halve the resolution while 16 pixels or more are left; an
-    image of less than 7 pixels is one neighbourhood. The larger set is cut at random to
-    the size of the smaller one.
+    between the projected sets. Levels halve the resolution while 16 pixels or more are
+    left; an image of less than 7 pixels is one neighbourhood. The larger set is cut at
+    random to the size of the smaller one.
 
     Args:
         first: Images of shape `(n, size, size)`, 0 to 255.

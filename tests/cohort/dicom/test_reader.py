@@ -2,11 +2,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import sys
 import warnings
 from pathlib import Path
 
-import imagecodecs
 import numpy as np
 import pydicom
 import pytest
@@ -15,12 +13,10 @@ from pydicom.pixels import apply_windowing
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
-    HTJ2KLossless,
-    JPEG2000Lossless,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
 )
 
 from gastritis_gan.cohort.dicom.display import (
@@ -29,7 +25,6 @@ from gastritis_gan.cohort.dicom.display import (
     apply_window,
     percentile_range,
 )
-from gastritis_gan.cohort.dicom.openjpeg import _library
 from gastritis_gan.cohort.dicom.reader import _warn_once, decode_dicom, read_dicom
 from gastritis_gan.cohort.image_file import read_image
 from gastritis_gan.errors import InputError
@@ -300,50 +295,6 @@ def test_a_report_is_no_image(tmp_path):
         _read(tmp_path, dataset)
 
 
-# 16 x 16 pixels of 0 by OpenJPH
-HTJ2K_FRAME = bytes.fromhex(
-    "ff4fff5100294000000000100000001000000000000000000000001000000010000000000000"
-    "00000001070101ff500008000200000002ff52000c00020001000504044001ff5c0013204850"
-    "5050505050505050505050484848ff64001700014f70656e4a50482056657220302e32362e33"
-    "2eff90000a0000000000190001ff93c024010774000000000000ffd9"
-)
-
-
-def _jpeg_header(*, marker: str, bits: int, side: int) -> bytes:
-    """SOI, a frame header for one component, EOI."""
-    size = f"{side:04x}{side:04x}"
-    return bytes.fromhex(f"ffd8 ff{marker} 000b {bits:02x} {size} 01 011100 ffd9")
-
-
-@pytest.mark.parametrize(
-    ("syntax", "marker", "bits"),
-    [
-        (JPEGLSLossless, "f7", 8),
-        (JPEGLosslessSV1, "c3", 16),
-        (JPEGExtended12Bit, "c1", 12),
-        (HTJ2KLossless, "", 8),
-    ],
-)
-def test_a_missing_decoder_names_the_extra(tmp_path, monkeypatch, syntax, marker, bits):
-    monkeypatch.setitem(sys.modules, "imagecodecs", None)
-    dataset = grey_dataset(RAMP.astype(np.uint16), BitsStored=bits, HighBit=bits - 1)
-    frame = _jpeg_header(marker=marker, bits=bits, side=16) if marker else HTJ2K_FRAME
-    dataset.PixelData = pydicom.encaps.encapsulate([frame])
-    dataset.file_meta.TransferSyntaxUID = syntax
-    with pytest.raises(InputError, match=r"\(0002,0010\).*gastritis-gan\[dicom\]"):
-        _read(tmp_path, dataset)
-
-
-def test_a_pillow_without_openjpeg_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("PIL._imaging.__file__", "nowhere.so")
-    _library.cache_clear()
-    frame = imagecodecs.jpeg2k_encode(RAMP, codecformat="j2k", reversible=True)
-    dataset = grey_dataset(RAMP, PixelData=pydicom.encaps.encapsulate([frame]))
-    dataset.file_meta.TransferSyntaxUID = JPEG2000Lossless
-    with pytest.raises(InputError, match=r"\(0002,0010\).*pip install pillow"):
-        _read(tmp_path, dataset)
-
-
 def test_a_codestream_of_another_size_is_refused_before_it_is_decoded(tmp_path):
     # JPEG: SOI, a comment, SOF0: length 11, 8 bits, 60000 x 60001, one component
     frame = bytes.fromhex("ffd8 fffe0004 6162 ffc0 000b 08 ea60 ea61 01 011100")
@@ -354,6 +305,52 @@ def test_a_codestream_of_another_size_is_refused_before_it_is_decoded(tmp_path):
         InputError, match=r"\(7FE0,0010\) PixelData is 60001 x 60000 .* 16 x 16"
     ):
         _read(tmp_path, dataset)
+
+
+def _element(dataset: Dataset, path: Path) -> tuple[bytearray, int]:
+    """Returns a file's bytes, and where the length of PixelData stands."""
+    content = bytearray(save_dicom(path, dataset).read_bytes())
+    return content, content.rindex(bytes.fromhex("e07f1000")) + 8
+
+
+@pytest.mark.parametrize(
+    ("length", "message"),
+    [
+        (0xFFFFFFFF, "has an undefined length"),
+        (128, r"is cut off: .* than the 128 bytes"),  # the text behind is no pixel
+        (0xFFFFFFF0, r"has \d+ bytes too many|cannot be read"),
+    ],
+)
+def test_a_length_that_contradicts_the_geometry_is_refused(tmp_path, length, message):
+    dataset = grey_dataset(RAMP)
+    dataset.add_new("DataSetTrailingPadding", "OB", b"Zebrafink " * 40)
+    content, position = _element(dataset, tmp_path / "image.dcm")
+    content[position : position + 4] = length.to_bytes(4, "little")
+    (tmp_path / "image.dcm").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_dicom(tmp_path / "image.dcm", bits=8)
+
+
+def test_zeros_behind_the_pixels_are_padding_and_anything_else_is_refused(tmp_path):
+    padded = grey_dataset(RAMP, PixelData=RAMP.tobytes() + bytes(10))
+    np.testing.assert_array_equal(
+        _read(tmp_path, padded), _read(tmp_path, grey_dataset(RAMP))
+    )
+    for surplus in (b"\0\0\0\1", bytes(256)):
+        wrong = grey_dataset(RAMP, PixelData=RAMP.tobytes() + surplus)
+        with pytest.raises(InputError, match=r"PixelData has \d+ bytes too many"):
+            _read(tmp_path, wrong)
+
+
+def test_a_transfer_syntax_that_the_data_set_contradicts_is_refused(tmp_path):
+    path = save_dicom(tmp_path / "image.dcm", grey_dataset(RAMP))
+    explicit = path.read_bytes()
+    uid = ExplicitVRLittleEndian.encode() + b"\0"
+    # the same length: 1.2.840.10008.1.2 with three bytes of padding
+    implicit = ImplicitVRLittleEndian.encode().ljust(len(uid), b"\0")
+    path.write_bytes(explicit.replace(uid, implicit, 1))
+    with pytest.raises(InputError, match=r"image.dcm: .*Expected implicit VR"):
+        read_dicom(path, bits=8)
 
 
 def test_bits_above_those_stored_do_not_show(tmp_path):
