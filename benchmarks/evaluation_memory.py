@@ -74,7 +74,7 @@ def make_cohort(folder: Path, num_test_images: int) -> None:
 def make_generators(store_path: Path, folder: Path) -> None:
     """Exports two generators of the paper's width that have not been trained."""
     from gastritis_gan.config import load_config
-    from gastritis_gan.models.progressive_generator import ProgressiveGenerator
+    from gastritis_gan.models.pggan import ProgressiveGenerator
     from gastritis_gan.serving.export import export_generator
     from gastritis_gan.store.store import Store
 

@@ -33,13 +33,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gastritis_gan.cohort.cohort import read_cohort
+from gastritis_gan.cohort.settings import CohortConfig
 from gastritis_gan.phantom.cohort import make_phantom
 from gastritis_gan.store.patches import PatchGeometry
-from gastritis_gan.store.prepare import prepare_store
-from gastritis_gan.store.split import split_patients
+from gastritis_gan.store.prepare import prepare_cohort
+from gastritis_gan.store.split import SplitConfig
 from gastritis_gan.store.store import Store
-from gastritis_gan.store.store_settings import StoreSettings
 
 BATCH_SIZES = {4: 32, 8: 32, 16: 16, 32: 16, 64: 16, 128: 16, 256: 8}  # paper, IV-A
 IMAGE_SIZE = 2048
@@ -52,20 +51,15 @@ def make_data(folder: Path, num_images: int) -> None:
     import tensorflow as tf
 
     make_phantom(folder / "cohort", patients=num_images, image_size=IMAGE_SIZE, seed=0)
-    cohort = read_cohort(
-        folder / "cohort", positive="gastritis", negative="non_gastritis"
-    )
-    splits = split_patients(
-        ((image.patient, image.label) for image in cohort.images),
-        train_positive_patients=num_images // 8,
-        train_negative_patients=num_images // 8,
-        seed=0,
-    )
-    store = prepare_store(
-        cohort,
-        splits,
+    store = prepare_cohort(
+        folder / "cohort",
         folder / "store",
-        settings=StoreSettings(geometry=PatchGeometry(), bits=8, seed=0),
+        settings=CohortConfig(),
+        geometry=PatchGeometry(),
+        split=SplitConfig(
+            train_positive_patients=num_images // 8,
+            train_negative_patients=num_images // 8,
+        ),
         workers=2,
     )
     with tf.io.TFRecordWriter(str(folder / "patches.tfrecord")) as writer:

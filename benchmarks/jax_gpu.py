@@ -38,9 +38,8 @@ import jax
 import jax.numpy as jnp
 import keras
 
-from gastritis_gan.models.flops import discriminator_flops, generator_flops
-from gastritis_gan.models.progressive_discriminator import ProgressiveDiscriminator
-from gastritis_gan.models.progressive_generator import ProgressiveGenerator
+from gastritis_gan.models.network_size import discriminator_flops, generator_flops
+from gastritis_gan.models.pggan import ProgressiveDiscriminator, ProgressiveGenerator
 
 FMAP_BASE, FMAP_MAX, LATENT_DIM = 8192, 512, 512
 R1_INTERVAL_STEPS, R1_UNITS = 16, 7

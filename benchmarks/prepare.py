@@ -25,12 +25,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from gastritis_gan.cohort.cohort import read_cohort
+from gastritis_gan.cohort.settings import CohortConfig
 from gastritis_gan.phantom.cohort import make_phantom
 from gastritis_gan.store.patches import PatchGeometry
-from gastritis_gan.store.prepare import prepare_store
-from gastritis_gan.store.split import split_patients
-from gastritis_gan.store.store_settings import StoreSettings
+from gastritis_gan.store.prepare import prepare_cohort
+from gastritis_gan.store.split import SplitConfig
 
 _DRAWN = 4
 
@@ -52,24 +51,18 @@ def make_cohort(folder: Path, num_images: int, phantoms: Path) -> None:
 
 def measure(folder: Path, workers: int) -> dict[str, float]:
     """Prepares a cohort; returns seconds and the peaks in MiB."""
-    cohort = read_cohort(folder, positive="gastritis", negative="non_gastritis")
-    splits = split_patients(
-        ((image.patient, image.label) for image in cohort.images),
-        train_positive_patients=1,
-        train_negative_patients=1,
-        seed=0,
-    )
     start, start_cpu = time.perf_counter(), _cpu_seconds()
-    prepare_store(
-        cohort,
-        splits,
+    store = prepare_cohort(
+        folder,
         folder.with_name("store"),
-        settings=StoreSettings(geometry=PatchGeometry(), bits=8, seed=0),
+        settings=CohortConfig(),
+        geometry=PatchGeometry(),
+        split=SplitConfig(train_positive_patients=1, train_negative_patients=1),
         workers=workers,
     )
     return {
-        "images_per_second": len(cohort.images) / (time.perf_counter() - start),
-        "images_per_cpu_second": len(cohort.images) / (_cpu_seconds() - start_cpu),
+        "images_per_second": len(store.images) / (time.perf_counter() - start),
+        "images_per_cpu_second": len(store.images) / (_cpu_seconds() - start_cpu),
         "parent_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "worker_mib": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
     }

@@ -29,7 +29,7 @@ BEST_TO_PEER = {(64, 256): 2.83 / 2.04, (512, 256): 1.01 / 0.874}
 
 def export(case: Case, folder: Path) -> str:
     """Exports the generator of a case with random weights."""
-    from gastritis_gan.models.progressive_generator import ProgressiveGenerator
+    from gastritis_gan.models.pggan import ProgressiveGenerator
     from gastritis_gan.serving.export import export_generator
 
     network = {key: case[key] for key in ("latent_dim", "fmap_base", "fmap_max")}

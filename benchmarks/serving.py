@@ -45,7 +45,7 @@ ExportedModel.open(Path(sys.argv[1])).generate([0])
 
 def export_random_model(folder: Path, *, resolution: int, fmap_base: int) -> Path:
     """Exports a generator with random weights and returns its version's folder."""
-    from gastritis_gan.models.progressive_generator import ProgressiveGenerator
+    from gastritis_gan.models.pggan import ProgressiveGenerator
 
     generator = ProgressiveGenerator(
         resolution, latent_dim=512, fmap_base=fmap_base, fmap_max=512

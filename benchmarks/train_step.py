@@ -28,7 +28,7 @@ from typing import Any
 
 from turns import Case, Implementation, Times, machine, packages_of, take_turns
 
-from gastritis_gan.models.flops import discriminator_flops, generator_flops
+from gastritis_gan.models.network_size import discriminator_flops, generator_flops
 
 PAPER_BATCH = {4: 32, 8: 32, 16: 16, 32: 16, 64: 16, 128: 16, 256: 8}
 LATENT_DIM, FMAP_BASE = 512, 8192

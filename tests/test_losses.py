@@ -6,7 +6,7 @@ import tensorflow as tf
 from scipy.special import expit
 
 from gastritis_gan import losses
-from tests.reference.pggan_case import read_golden
+from tests.helpers.pggan_case import read_golden
 
 REAL_SCORES = np.array([[0.5], [-2.0], [30.0]], np.float32)
 FAKE_SCORES = np.array([[-1.0], [3.0], [0.25]], np.float32)

@@ -8,7 +8,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the command line does
 import tensorflow as tf
 from protocol import serve
 
-from gastritis_gan.models.progressive_generator import ProgressiveGenerator
+from gastritis_gan.models.pggan import ProgressiveGenerator
 
 
 def build(case):

@@ -1,71 +1,42 @@
-"""Convolution, bias and leaky ReLU in plain operations, for inference and for GPUs.
+"""Convolution, bias and activation in plain operations, for inference and for GPUs.
 
-`cpu_convolution` has the same functions for training on a CPU.
+`layers.cpu.convolution` has the same functions for training on a CPU.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from keras import ops
 
+Activation = Literal["leaky_relu"] | None
+
 LEAKY_RELU_SLOPE = 0.2
+_PIXELS_PER_MEAN = 4
 
 
-class Geometry(NamedTuple):
-    """How a kernel moves.
-
-    Attributes:
-        stride: In pixels.
-        padding: With zeros, as Keras names it.
-    """
-
-    stride: int = 1
-    padding: Literal["same", "valid"] = "same"
-
-
-SAME = Geometry()
-HALVING = Geometry(stride=2, padding="valid")
-
-
-def convolve(
-    images: Any,
-    kernel: Any,
-    bias: Any = None,
-    geometry: Geometry = SAME,
-    *,
-    rectified: bool = False,
+def conv2d(
+    images: Any, kernel: Any, bias: Any, *, activation: Activation = None
 ) -> Any:
-    """Convolves, adds the bias if there is one, and applies the leaky ReLU if asked.
+    """Convolves with stride 1 and an edge of zeros, then adds bias and activates.
 
     Args:
         images: `(batch, height, width, inputs)`.
-        kernel: `(height, width, inputs, outputs)`.
+        kernel: `(size, size, inputs, outputs)`.
         bias: `(outputs,)` or None.
-        geometry: How the kernel moves.
-        rectified: Whether to apply the leaky ReLU.
-    """
-    outputs = ops.conv(images, kernel, *geometry, data_format="channels_last")
-    return add_bias(outputs, bias, rectified=rectified)
-
-
-def convolve_transposed(images: Any, kernel: Any, geometry: Geometry) -> Any:
-    """Applies the transpose of a convolution with this kernel and geometry.
-
-    Args:
-        images: `(batch, height, width, outputs)`, as that convolution's results.
-        kernel: `(height, width, inputs, outputs)`, as that convolution's.
-        geometry: Of that convolution.
+        activation: `"leaky_relu"` or None.
 
     Returns:
-        `(batch, ..., inputs)`; where that convolution would leave pixels out, the
-        smallest images of which it makes `images`.
+        `(batch, height, width, outputs)`.
     """
-    return ops.conv_transpose(images, kernel, *geometry, data_format="channels_last")
+    outputs = ops.conv(images, kernel, 1, "same", data_format="channels_last")
+    return bias_act(outputs, bias, activation=activation)
 
 
-def convolve_halving(images: Any, kernel: Any, bias: Any, *, rectified: bool) -> Any:
-    """Convolves, takes the mean of every 2 x 2 pixels, then does as `convolve`.
+def downsample_conv2d(
+    images: Any, kernel: Any, bias: Any, *, activation: Activation = None
+) -> Any:
+    """Convolves, takes the mean of every 2 x 2 pixels, then adds bias and activates.
 
     The mean of four neighbouring outputs of a convolution is one output for the means
     of four neighbouring inputs: so these are taken first, and a convolution of stride 2
@@ -74,44 +45,60 @@ def convolve_halving(images: Any, kernel: Any, bias: Any, *, rectified: bool) ->
     Args:
         images: `(batch, height, width, inputs)`; height and width even.
         kernel: `(3, 3, inputs, outputs)`.
-        bias: As of `convolve`.
-        rectified: As of `convolve`.
+        bias: `(outputs,)` or None.
+        activation: `"leaky_relu"` or None.
 
     Returns:
         `(batch, height / 2, width / 2, outputs)`.
     """
-    means = average_padded(images)  # [N, H + 1, W + 1, C]
-    return convolve(means, kernel, bias, HALVING, rectified=rectified)
+    padded = ops.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    means = _average_neighbours(padded)  # [N, H + 1, W + 1, C]
+    outputs = ops.conv(means, kernel, 2, "valid", data_format="channels_last")
+    return bias_act(outputs, bias, activation=activation)
 
 
-def convolve_halving_transposed(images: Any, kernel: Any) -> Any:
-    """Applies the transpose of `convolve_halving` without bias and leaky ReLU.
+def upsample_conv2d(
+    images: Any, kernel: Any, bias: Any, *, activation: Activation = None
+) -> Any:
+    """Repeats every pixel 2 x 2 times, convolves, then adds bias and activates.
+
+    The transpose of `downsample_conv2d`: a transposed convolution of stride 2, then
+    sums over 2 x 2 neighbours, with a quarter of the multiplications.
 
     Args:
-        images: `(batch, height, width, outputs)`.
-        kernel: As of `convolve_halving`.
+        images: `(batch, height, width, inputs)`.
+        kernel: `(3, 3, inputs, outputs)`.
+        bias: `(outputs,)` or None.
+        activation: `"leaky_relu"` or None.
 
     Returns:
-        `(batch, 2 * height, 2 * width, inputs)`.
+        `(batch, 2 * height, 2 * width, outputs)`.
     """
-    spread = convolve_transposed(images, kernel, HALVING)  # [N, 2H + 1, 2W + 1, C]
-    return average_neighbours(spread)
+    transposed = transposed_kernel(kernel)
+    spread = ops.conv_transpose(
+        images, transposed, 2, "valid", data_format="channels_last"
+    )  # [N, 2H + 1, 2W + 1, C]
+    return bias_act(_average_neighbours(spread), bias, activation=activation)
 
 
-def add_bias(images: Any, bias: Any, *, rectified: bool) -> Any:
-    """Adds a bias `(channels,)`, unless None, and applies the leaky ReLU if asked."""
+def bias_act(images: Any, bias: Any, *, activation: Activation = None) -> Any:
+    """Adds a bias `(channels,)`, unless None, and applies the activation."""
     outputs = images if bias is None else ops.add(images, bias)
-    return ops.leaky_relu(outputs, LEAKY_RELU_SLOPE) if rectified else outputs
+    return ops.leaky_relu(outputs, LEAKY_RELU_SLOPE) if activation else outputs
 
 
-def average_neighbours(images: Any) -> Any:
+def transposed_kernel(kernel: Any) -> Any:
+    """Returns the kernel whose transposed, halving convolution doubles with `kernel`.
+
+    Args:
+        kernel: `(3, 3, inputs, outputs)`.
+
+    Returns:
+        `(3, 3, outputs, inputs)`, mirrored, times the four pixels of a mean.
+    """
+    return _PIXELS_PER_MEAN * ops.transpose(kernel[::-1, ::-1], (0, 1, 3, 2))
+
+
+def _average_neighbours(images: Any) -> Any:
     """Returns the mean of every 2 x 2 pixels, one row and one column fewer."""
     return ops.average_pool(images, 2, strides=1, data_format="channels_last")
-
-
-def average_padded(images: Any) -> Any:
-    """Returns the same of images with zeros around, so one row and column more.
-
-    It is the transpose of `average_neighbours`.
-    """
-    return average_neighbours(ops.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0))))

@@ -6,19 +6,16 @@ from typing import Any
 
 import keras
 
+from gastritis_gan.layers.backend import Backend
 from gastritis_gan.layers.equalized_conv2d import EqualizedConv2D
-from gastritis_gan.layers.resampling import check_kernel_size
 
 
 @keras.saving.register_keras_serializable(package="gastritis_gan")
 class DownsampleConv2D(EqualizedConv2D):
     """Applies an `EqualizedConv2D`, averages 2 x 2 pixels, and activates, at once.
 
-    Bias and activation come after the mean. The mean of four neighbouring outputs of a
-    convolution is one output for the means of four neighbouring inputs: so these are
-    taken first, and a convolution of stride 2 remains, with a quarter of the
-    multiplications. Arguments and weights are those of `EqualizedConv2D`; `kernel_size`
-    must be 3.
+    Bias and activation come after the mean. Arguments and weights are those of
+    `EqualizedConv2D`; `kernel_size` must be 3.
 
     Input shape: `(batch, height, width, channels)`; height and width even.
     Output shape: `(batch, height / 2, width / 2, filters)`.
@@ -26,7 +23,8 @@ class DownsampleConv2D(EqualizedConv2D):
 
     def __init__(self, filters: int, kernel_size: int, **kwargs: Any) -> None:
         super().__init__(filters, kernel_size, **kwargs)
-        check_kernel_size(kernel_size)
+        if kernel_size != 3:
+            raise ValueError(f"`kernel_size` must be 3. Received: {kernel_size}")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
@@ -35,7 +33,7 @@ class DownsampleConv2D(EqualizedConv2D):
                 f"Height and width must be even. Received: input_shape={input_shape}"
             )
 
-    def _outputs(self, functions: Any, inputs: Any, kernel: Any, bias: Any) -> Any:
-        return functions.convolve_halving(
-            inputs, kernel, bias, rectified=self._is_rectified
+    def _convolve(self, backend: Backend, inputs: Any, kernel: Any) -> Any:
+        return backend.downsample_conv2d(
+            inputs, kernel, self.bias, activation=self.activation
         )

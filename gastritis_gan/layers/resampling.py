@@ -30,13 +30,3 @@ def downsample_mean(images: Any) -> Any:
         Tensor of shape `(batch, height / 2, width / 2, channels)`.
     """
     return ops.average_pool(images, 2, strides=2, data_format="channels_last")
-
-
-def check_kernel_size(kernel_size: int) -> None:
-    """Checks that scaling and a convolution of this size are one operation here.
-
-    Raises:
-        ValueError: They are not.
-    """
-    if kernel_size != 3:
-        raise ValueError(f"`kernel_size` must be 3. Received: {kernel_size}")

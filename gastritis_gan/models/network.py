@@ -1,13 +1,15 @@
-"""What every generator and discriminator shares."""
+"""What every generator and discriminator shares; their weights by name."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
-from gastritis_gan.models.num_filters import block_resolutions, num_filters
+from gastritis_gan.models.network_size import block_resolutions, num_filters
 
 _SEED_BYTES = 4
 
@@ -60,8 +62,8 @@ class Network(keras.Model):
             "dtype": self.dtype_policy,
         }
 
-    def _rectified(self, name: str) -> dict[str, Any]:
-        """Returns the arguments of the weighted layer that has this name, rectified."""
+    def _activated(self, name: str) -> dict[str, Any]:
+        """Returns the same with a leaky ReLU."""
         return {**self._named(name), "activation": "leaky_relu"}
 
     def _layer_seed(self, name: str) -> int:
@@ -90,3 +92,59 @@ class Network(keras.Model):
             "num_channels": self.num_channels,
             "seed": self.seed,
         }
+
+
+def get_weights_by_name(model: keras.Model) -> dict[str, np.ndarray]:
+    """Returns a copy of a built model's weights, keyed `"<layer>/<kernel or bias>"`."""
+    return {
+        name: variable.value.numpy()
+        for name, variable in _variables_by_name(model).items()
+    }
+
+
+def set_weights_by_name(
+    model: keras.Model, weights: Mapping[str, np.ndarray], *, partial: bool = False
+) -> None:
+    """Sets a built model's weights; nothing is set if any of them does not fit.
+
+    Args:
+        model: Receives the weights.
+        weights: As `get_weights_by_name` returns them.
+        partial: Whether the model may lack some of `weights` and keep some of its own,
+            as when a network grows. If not, the names must be the same.
+
+    Raises:
+        ValueError: A name is missing or unknown, or a shape differs; the message names
+            them.
+    """
+    variables = _variables_by_name(model)
+    missing = sorted(variables.keys() - weights.keys())
+    unknown = sorted(weights.keys() - variables.keys())
+    if not partial and (missing or unknown):
+        raise ValueError(
+            "`weights` must have the model's names unless `partial=True`. "
+            f"Missing: {missing}. Unknown: {unknown}"
+        )
+    shared = variables.keys() & weights.keys()
+    if not shared:
+        raise ValueError(
+            f"`weights` has no name of the model. Received: {unknown}. "
+            f"Allowed: {missing}"
+        )
+    wrong = [
+        f"{name} {np.shape(weights[name])} instead of {tuple(variables[name].shape)}"
+        for name in sorted(shared)
+        if np.shape(weights[name]) != tuple(variables[name].shape)
+    ]
+    if wrong:
+        raise ValueError(f"`weights` has the wrong shapes: {'; '.join(wrong)}")
+    for name in shared:
+        variables[name].assign(weights[name])
+
+
+def _variables_by_name(model: keras.Model) -> dict[str, Any]:
+    return {
+        f"{layer.name}/{variable.name}": variable
+        for layer in model.layers
+        for variable in layer.weights
+    }

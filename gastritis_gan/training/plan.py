@@ -6,7 +6,7 @@ import math
 
 from gastritis_gan.config import ExperimentConfig
 from gastritis_gan.errors import InputError
-from gastritis_gan.models.flops import discriminator_flops, generator_flops
+from gastritis_gan.models.network_size import discriminator_flops, generator_flops
 from gastritis_gan.names import ModelName
 from gastritis_gan.training.schedule import Schedule, Stage, at_resolution
 

@@ -10,13 +10,14 @@ import tensorflow as tf
 
 from gastritis_gan.config import ExperimentConfig
 from gastritis_gan.ema import ema_decay
-from gastritis_gan.layers import cpu_convolution
-from gastritis_gan.models.dcgan_discriminator import DCGANDiscriminator
-from gastritis_gan.models.dcgan_generator import DCGANGenerator
-from gastritis_gan.models.network import Network
-from gastritis_gan.models.progressive_discriminator import ProgressiveDiscriminator
-from gastritis_gan.models.progressive_generator import ProgressiveGenerator
-from gastritis_gan.models.weights import get_weights_by_name, set_weights_by_name
+from gastritis_gan.layers.backend import trains_on_cpu
+from gastritis_gan.models.dcgan import DCGANDiscriminator, DCGANGenerator
+from gastritis_gan.models.network import (
+    Network,
+    get_weights_by_name,
+    set_weights_by_name,
+)
+from gastritis_gan.models.pggan import ProgressiveDiscriminator, ProgressiveGenerator
 from gastritis_gan.names import ModelName
 from gastritis_gan.training.augmentation import Augmentation
 from gastritis_gan.training.objective import Objective, default_r1_weight
@@ -221,7 +222,7 @@ def _compiled(
     is_faster = (
         stage.resolution <= _LARGEST_COMPILED
         and stage.num_steps >= _FEWEST_COMPILED_STEPS
-        and cpu_convolution.is_faster(config.networks.precision)
+        and trains_on_cpu(config.networks.precision)
         and model == "pggan"
         and config.objective.adversarial_loss == "wgan_gp"  # XLA is slow at R1
     )

@@ -8,8 +8,11 @@ from typing import Any
 
 from gastritis_gan.config import config_to_dict, load_config
 from gastritis_gan.errors import InputError
-from gastritis_gan.models.network import Network
-from gastritis_gan.models.weights import get_weights_by_name, set_weights_by_name
+from gastritis_gan.models.network import (
+    Network,
+    get_weights_by_name,
+    set_weights_by_name,
+)
 from gastritis_gan.training.checkpoint import load_latest_checkpoint
 from gastritis_gan.training.plan import schedule_of
 from gastritis_gan.training.run_folder import RunFolder

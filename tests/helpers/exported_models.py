@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gastritis_gan.models.progressive_generator import ProgressiveGenerator
+from gastritis_gan.models.pggan import ProgressiveGenerator
 from gastritis_gan.serving.export import export_generator
 
 METADATA = {

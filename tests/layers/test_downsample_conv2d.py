@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gastritis_gan.layers import DownsampleConv2D, winograd
-from tests.layers.layer_checks import check_layer
-from tests.reference.numpy_oracles import equalized_conv2d, mean_of_2x2_pixels
+from gastritis_gan.layers import DownsampleConv2D
+from gastritis_gan.layers.cpu import winograd
+from tests.helpers.layer_checks import check_layer
+from tests.helpers.numpy_oracles import equalized_conv2d, mean_of_2x2_pixels
 
 
 def test_layer(normal, tmp_path):
@@ -24,7 +25,7 @@ def test_layer(normal, tmp_path):
 def test_equals_convolving_and_averaging(
     normal, monkeypatch, training, fewest_channels
 ):
-    monkeypatch.setattr(winograd, "_FEWEST_CHANNELS", fewest_channels)
+    monkeypatch.setattr(winograd, "FEWEST_CHANNELS", fewest_channels)
     x, kernel = normal(2, 4, 8, 6), normal(3, 3, 6, 3)
     bias = normal(3)
     layer = DownsampleConv2D(3, 3, gain=1.5)

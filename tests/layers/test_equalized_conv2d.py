@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from gastritis_gan.layers import EqualizedConv2D
-from tests.layers.layer_checks import check_layer
-from tests.reference.numpy_oracles import equalized_conv2d
+from tests.helpers.layer_checks import check_layer
+from tests.helpers.numpy_oracles import equalized_conv2d
 
 
 def test_layer(normal, tmp_path):

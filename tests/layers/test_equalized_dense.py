@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from gastritis_gan.layers import EqualizedDense
-from tests.layers.layer_checks import check_layer
+from tests.helpers.layer_checks import check_layer
 
 
 @pytest.mark.parametrize("units", [3, (4, 4, 2)])

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from gastritis_gan.layers import FadeIn
-from tests.layers.layer_checks import check_layer
+from tests.helpers.layer_checks import check_layer
 
 
 def test_layer(normal, tmp_path):

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from gastritis_gan.layers import MinibatchStdDev
-from tests.layers.layer_checks import check_layer
-from tests.reference.numpy_oracles import minibatch_std_dev
+from tests.helpers.layer_checks import check_layer
+from tests.helpers.numpy_oracles import minibatch_std_dev
 
 
 def test_layer(normal, tmp_path):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gastritis_gan.layers import PixelNormalization
-from tests.layers.layer_checks import check_layer
-from tests.reference.numpy_oracles import pixel_normalization
+from tests.helpers.layer_checks import check_layer
+from tests.helpers.numpy_oracles import pixel_normalization
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 4, 5), (3, 7)])

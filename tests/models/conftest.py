@@ -4,8 +4,7 @@ import functools
 
 import pytest
 
-from gastritis_gan.models.progressive_discriminator import ProgressiveDiscriminator
-from gastritis_gan.models.progressive_generator import ProgressiveGenerator
+from gastritis_gan.models.pggan import ProgressiveDiscriminator, ProgressiveGenerator
 
 
 @pytest.fixture

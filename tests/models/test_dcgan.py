@@ -3,9 +3,8 @@ import pytest
 import tensorflow as tf
 from scipy.special import erf
 
-from gastritis_gan.models.dcgan_discriminator import DCGANDiscriminator
-from gastritis_gan.models.dcgan_generator import DCGANGenerator
-from gastritis_gan.models.weights import get_weights_by_name, set_weights_by_name
+from gastritis_gan.models.dcgan import DCGANDiscriminator, DCGANGenerator
+from gastritis_gan.models.network import get_weights_by_name, set_weights_by_name
 
 WIDTHS = {"fmap_base": 32, "fmap_max": 8}  # 8 feature maps at 4 and 8 pixels, 4 at 16
 

@@ -17,11 +17,10 @@ import tensorflow as tf
 
 from gastritis_gan import losses
 from gastritis_gan.ema import update_ema
-from gastritis_gan.layers import winograd
-from gastritis_gan.models.progressive_discriminator import ProgressiveDiscriminator
-from gastritis_gan.models.progressive_generator import ProgressiveGenerator
-from gastritis_gan.models.weights import set_weights_by_name
-from tests.reference.pggan_case import (
+from gastritis_gan.layers.cpu import winograd
+from gastritis_gan.models.network import set_weights_by_name
+from gastritis_gan.models.pggan import ProgressiveDiscriminator, ProgressiveGenerator
+from tests.helpers.pggan_case import (
     CASES,
     LATENT_DIM,
     Stage,
@@ -87,11 +86,11 @@ def reference(shared_dir):
 def way(request, monkeypatch):
     """Training on a CPU has convolutions and gradients of its own.
 
-    They are `layers.cpu_convolution`, and `layers.winograd` for more channels than
+    They are those of `layers.cpu`, and its `winograd` for more channels than
     these networks have.
     """
     if request.param == "winograd":
-        monkeypatch.setattr(winograd, "_FEWEST_CHANNELS", 1)
+        monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 1)
     return request.param
 
 

@@ -8,7 +8,7 @@ from gastritis_gan.privacy.latent_search import open_gradient, search_latents
 
 @pytest.fixture(scope="module")
 def generator():
-    from gastritis_gan.models.progressive_generator import ProgressiveGenerator
+    from gastritis_gan.models.pggan import ProgressiveGenerator
 
     return ProgressiveGenerator(16, latent_dim=8, fmap_base=64, fmap_max=16, seed=0)
 
@@ -69,7 +69,7 @@ def test_an_image_of_the_generator_is_found_and_noise_is_not(gradient, tmp_path)
         generate,
         np.concatenate([own, noise]),
         latent_dim=8,
-        num_steps=60,
+        num_steps=120,
         seed=0,
         folder=tmp_path / "latents",
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.reference.pggan_case import GOLDEN_FILE, read_reference
+from tests.helpers.pggan_case import GOLDEN_FILE, read_reference
 
 _WHOLE = (
     "r8_c1/discriminator/",

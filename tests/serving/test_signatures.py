@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gastritis_gan.models.progressive_generator import ProgressiveGenerator
+from gastritis_gan.models.pggan import ProgressiveGenerator
 from gastritis_gan.serving.signatures import (
     latents_from_seeds,
     make_signatures,

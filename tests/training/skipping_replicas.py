@@ -6,7 +6,7 @@ A process of its own: logical devices must be set before TensorFlow starts.
 import numpy as np
 import tensorflow as tf
 
-from gastritis_gan.models.weights import get_weights_by_name
+from gastritis_gan.models.network import get_weights_by_name
 from gastritis_gan.training.plan import schedule_of
 from gastritis_gan.training.stage_model import build_stage_model
 from gastritis_gan.training.state import NETWORKS

@@ -1,8 +1,8 @@
 import re
 
 from gastritis_gan.config import config_from_dict
-from gastritis_gan.layers import winograd
-from gastritis_gan.models.flops import discriminator_flops, generator_flops
+from gastritis_gan.layers.cpu import winograd
+from gastritis_gan.models.network_size import discriminator_flops, generator_flops
 from gastritis_gan.training.forecast import _costs, _Timer, forecast
 from gastritis_gan.training.plan import schedule_of, steps_per_call
 from gastritis_gan.training.stage_model import build_stage_model
@@ -53,7 +53,7 @@ def test_steps_are_timed_one_by_one(monkeypatch):
 
 def test_operations_are_those_of_the_plain_sums(monkeypatch):
     """Training computes convolutions with fewer, and has other operations for them."""
-    monkeypatch.setattr(winograd, "_FEWEST_CHANNELS", 1)
+    monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 1)
     stage = schedule_of(CONFIG, "pggan").stages[0]
     costs = _costs(build_stage_model(CONFIG, stage, None, model="pggan"), stage)
     width = {"fmap_base": 64, "fmap_max": 8}

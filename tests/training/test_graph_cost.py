@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gastritis_gan.models.flops import discriminator_flops, generator_flops
+from gastritis_gan.models.network_size import discriminator_flops, generator_flops
 from gastritis_gan.training.graph_cost import forward_cost
 
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from gastritis_gan.config import config_from_dict
-from gastritis_gan.models.weights import get_weights_by_name
+from gastritis_gan.models.network import get_weights_by_name
 from gastritis_gan.training.plan import schedule_of
 from gastritis_gan.training.stage_model import build_stage_model
 

@@ -10,7 +10,7 @@ import pytest
 
 from gastritis_gan.config import config_from_dict, load_config
 from gastritis_gan.errors import InputError
-from gastritis_gan.models.weights import get_weights_by_name
+from gastritis_gan.models.network import get_weights_by_name
 from gastritis_gan.training import plan
 from gastritis_gan.training.checkpoint import load_latest_checkpoint
 from gastritis_gan.training.every import Every
