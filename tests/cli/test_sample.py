@@ -1,9 +1,8 @@
-"""`gastritis-gan export` and `gastritis-gan sample`."""
+"""`gastritis-gan sample`."""
 
 import csv
 import subprocess
 import sys
-import types
 
 import numpy as np
 import pytest
@@ -12,11 +11,10 @@ from PIL import Image
 
 from gastritis_gan.cli.main import main
 from gastritis_gan.serving.exported_model import ExportedModel
-from gastritis_gan.training import trained_run
 
 SAMPLE_WITHOUT_TRAINING_CODE = """
 import sys
-for package in ("training", "models", "layers", "config", "serving.saved_model"):
+for package in ("training", "models", "layers", "config", "serving.export"):
     sys.modules["gastritis_gan." + package] = None
 from gastritis_gan.cli.main import main
 main(sys.argv[1:])
@@ -100,7 +98,7 @@ def test_sampling_needs_no_training_code(exported, tmp_path):
         (["--truncation", 1.1], "1.1 is not in the range"),
         (["--version", 4], "has no version 4; it has 1"),
         (["--server", "http://127.0.0.1:1"], "one of the two"),
-        (["--label", "stable"], "go with --server"),
+        (["--label", "stable"], "a label needs a server"),
     ],
 )
 def test_sample_refuses(exported, tmp_path, arguments, message):
@@ -125,23 +123,3 @@ def test_sample_keeps_an_existing_folder(exported, tmp_path):
     assert result.exit_code == 2
     assert "exists already" in result.output
     assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
-
-
-def test_export(generator, metadata, tmp_path, monkeypatch):
-    trained = types.SimpleNamespace(generator=generator, facts=metadata)
-    monkeypatch.setattr(trained_run, "load_run", lambda _: trained)
-    arguments = ("export", "a_run", "--exported-dir", tmp_path, "--name")
-    result = invoke(*arguments, "b")
-    assert result.exit_code == 0, result.output
-    assert "Exported b, version 1" in result.output
-    assert str(tmp_path / "b" / "1") in result.output
-    assert ExportedModel.open(tmp_path / "b").card["seed"] == 3
-    result = invoke(*arguments, "b/c")
-    assert result.exit_code == 2
-    assert "model name 'b/c'" in result.output
-
-
-def test_export_of_no_run(tmp_path):
-    result = invoke("export", tmp_path / "absent", "--name", "a")
-    assert result.exit_code == 2, result.output
-    assert "absent" in result.output

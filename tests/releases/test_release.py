@@ -10,11 +10,11 @@ import numpy as np
 import pydicom
 import pytest
 import tensorflow as tf
-from click.testing import CliRunner
 from PIL import Image
 
-from gastritis_gan.cli.main import main
+from gastritis_gan.errors import InputError
 from gastritis_gan.privacy.verdict import write_audit
+from gastritis_gan.releases.release import release
 from gastritis_gan.serving.exported_model import ExportedModel
 from gastritis_gan.serving.model_card import add_audit, model_hash
 
@@ -33,12 +33,11 @@ def models(exported, other_exported, tmp_path_factory):
     return folder
 
 
-def release(models, out, *options):
-    arguments = ["release", str(models), "--per-class", "6", "--out", str(out)]
-    return CliRunner().invoke(main, [*arguments, *map(str, options)])
+def make(models, out, **options):
+    return release([models], out, per_class=6, **options)
 
 
-RISK = ("--accept-risk", "weights were drawn at random")
+RISK = {"accept_risk": "weights were drawn at random"}
 
 
 def rows(folder):
@@ -65,9 +64,8 @@ def check_images(models, folder, read):
 
 
 def test_png(models, tmp_path):
-    result = release(models, tmp_path / "r", *RISK, "--licence", "CC-BY-4.0")
-    assert result.exit_code == 0, result.output
-    folder = tmp_path / "r"
+    folder = make(models, tmp_path / "r", **RISK, licence="CC-BY-4.0")
+    assert folder == tmp_path / "r"
     check_images(
         models, folder, lambda row: np.asarray(Image.open(folder / row["file"]))
     )
@@ -95,7 +93,7 @@ def test_png(models, tmp_path):
 
 def test_checksums_cover_everything_and_the_release_can_be_made_again(models, tmp_path):
     for name in ("a", "b"):
-        release(models, tmp_path / name, *RISK, "--format", "dicom")
+        make(models, tmp_path / name, **RISK, image_format="dicom")
     sums = (tmp_path / "a" / "SHA256SUMS").read_text().splitlines()
     digests = {}
     for line in sums:
@@ -119,8 +117,7 @@ def test_checksums_cover_everything_and_the_release_can_be_made_again(models, tm
 
 
 def test_tfrecord(models, tmp_path):
-    result = release(models, tmp_path / "r", *RISK, "--format", "tfrecord")
-    assert result.exit_code == 0, result.output
+    make(models, tmp_path / "r", **RISK, image_format="tfrecord")
     path = tmp_path / "r" / "images" / "00000.tfrecord"
     keys = {
         "image/encoded": tf.io.FixedLenFeature([], tf.string),
@@ -140,7 +137,7 @@ def test_tfrecord(models, tmp_path):
 
 
 def test_dicom(models, tmp_path):
-    release(models, tmp_path / "r", *RISK, "--format", "dicom")
+    make(models, tmp_path / "r", **RISK, image_format="dicom")
     folder = tmp_path / "r"
     found = check_images(
         models, folder, lambda row: pydicom.dcmread(folder / row["file"]).pixel_array
@@ -170,7 +167,7 @@ def test_dicom_by_another_validator(models, tmp_path):
     program = beside if beside.exists() else shutil.which("dciodvfy")
     if program is None:
         pytest.skip("needs dicom3tools")
-    release(models, tmp_path / "r", *RISK, "--format", "dicom")
+    make(models, tmp_path / "r", **RISK, image_format="dicom")
     for path in sorted((tmp_path / "r").rglob("*.dcm"))[::5]:
         done = subprocess.run(
             [program, "-new", path], capture_output=True, text=True, check=False
@@ -203,8 +200,7 @@ def audit(folder, exported, verdict="pass", **changes):
 
 def test_a_passing_audit_opens_the_way(models, tmp_path):
     folder = audit(tmp_path / "audit", models)
-    result = release(models, tmp_path / "r", "--audit", folder)
-    assert result.exit_code == 0, result.output
+    make(models, tmp_path / "r", audit=folder)
     text = (tmp_path / "r" / "DATASHEET.md").read_text(encoding="utf-8")
     assert "**pass**" in text
     assert "no training patch is nearer" in text
@@ -214,12 +210,10 @@ def test_a_passing_audit_opens_the_way(models, tmp_path):
 @pytest.mark.parametrize("verdict", ["fail", "undecided"])
 def test_another_verdict_closes_it(models, tmp_path, verdict):
     folder = audit(tmp_path / "audit", models, verdict)
-    result = release(models, tmp_path / "r", "--audit", folder)
-    assert result.exit_code == 2
-    assert f"the audit's verdict is '{verdict}'" in result.output
+    with pytest.raises(InputError, match=f"the audit's verdict is '{verdict}'"):
+        make(models, tmp_path / "r", audit=folder)
     assert not (tmp_path / "r").exists()
-    result = release(models, tmp_path / "r", "--audit", folder, *RISK)
-    assert result.exit_code == 0, result.output
+    make(models, tmp_path / "r", audit=folder, **RISK)
     text = (tmp_path / "r" / "DATASHEET.md").read_text(encoding="utf-8")
     assert f"**{verdict}**" in text
     assert "because: weights were drawn at random" in text
@@ -230,27 +224,24 @@ def test_another_verdict_closes_it(models, tmp_path, verdict):
     [
         (
             {"models": []},
-            "not the audit of exactly these models (it differs in other/1",
+            r"not the audit of exactly these models \(it differs in other/1",
         ),
         ({"split_hash": "1" * 64}, "audited the split 1111"),
     ],
 )
 def test_an_audit_of_something_else_is_refused(models, tmp_path, changes, message):
     folder = audit(tmp_path / "audit", models, **changes)
-    result = release(models, tmp_path / "r", "--audit", folder, *RISK)
-    assert result.exit_code == 2
-    assert message in " ".join(result.output.split())
+    with pytest.raises(InputError, match=message):
+        make(models, tmp_path / "r", audit=folder, **RISK)
 
 
 def test_a_verdict_that_was_edited_is_refused(models, tmp_path):
     folder = audit(tmp_path / "audit", models, "fail")
     path = folder / "audit.json"
     path.write_text(path.read_text().replace('"fail"', '"pass"'))
-    for options in ((), RISK):
-        result = release(models, tmp_path / "r", "--audit", folder, *options)
-        assert result.exit_code == 2
-        message = " ".join(result.output.split())
-        assert "not the audit that the card of other/1 names" in message
+    for options in ({}, RISK):
+        with pytest.raises(InputError, match="not the audit that the card of other/1"):
+            make(models, tmp_path / "r", audit=folder, **options)
     assert not (tmp_path / "r").exists()
 
 
@@ -263,41 +254,50 @@ def test_results_of_these_models_go_into_the_datasheet(models, tmp_path):
     results.mkdir()
     (results / "table.md").write_text("# GAN-train\n\n| row | sensitivity |\n")
     (results / "results.json").write_text(json.dumps({"generators": cards}))
-    result = release(models, tmp_path / "r", *RISK, "--results", results)
-    assert result.exit_code == 0, result.output
+    make(models, tmp_path / "r", **RISK, results=results)
     text = (tmp_path / "r" / "DATASHEET.md").read_text(encoding="utf-8")
     assert "### GAN-train\n\n| row | sensitivity |" in text
     (results / "results.json").write_text(json.dumps({"generators": cards[:1]}))
-    result = release(models, tmp_path / "s", *RISK, "--results", results)
-    assert result.exit_code == 2
-    assert "did not measure other/1" in result.output
+    with pytest.raises(InputError, match="did not measure other/1"):
+        make(models, tmp_path / "s", **RISK, results=results)
+
+
+def test_an_audit_that_was_added_after_the_model_was_opened(models, tmp_path):
+    opened = [ExportedModel.open(models / name) for name in ("small", "other")]
+    folder = audit(tmp_path / "audit", models, reasons=["another audit"])
+    assert release(opened, tmp_path / "r", per_class=1, audit=folder).is_dir()
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ((), "needs a passing privacy audit of its models, and there is none"),
-        (("--accept-risk", " "), "needs a reason"),
-        ((*RISK, "--paper-mix"), "one lc_pggan model of the negative class; 1 were"),
-        ((*RISK, "--count", "small=3"), "once for each of other, small"),
-        ((*RISK, "--count", "small"), "cannot be read; write NAME=100"),
-        ((*RISK, "--audit", "absent"), "is not a finished audit"),
-        ((*RISK, "--results", "absent"), "results.json does not exist"),
+        ({}, "needs a passing privacy audit of its models, and there is none"),
+        ({"accept_risk": " "}, "needs a reason"),
+        ({**RISK, "paper_mix": True}, "one pggan model of the positive class; 0 were"),
+        ({**RISK, "counts": {"small": 3}}, "once for each of other, small"),
+        ({**RISK, "audit": "absent"}, "is not a finished audit"),
+        ({**RISK, "results": "absent"}, r"results.json does not exist"),
+        ({**RISK, "image_format": "jpeg"}, "format 'jpeg' is not one of"),
     ],
 )
 def test_refusals(models, tmp_path, options, message):
-    if "--paper-mix" in options:
-        message = "one pggan model of the positive class; 0 were"
-    result = release(models, tmp_path / "r", *options)
-    assert result.exit_code == 2
-    assert message in " ".join(result.output.split())
+    with pytest.raises(InputError, match=message):
+        make(models, tmp_path / "r", **options)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_class_that_cannot_name_a_folder(models, tmp_path):
+    copy = shutil.copytree(models / "small", tmp_path / "small")
+    path = copy / "1" / "assets.extra" / "model_card.json"
+    card = json.loads(path.read_text())
+    path.write_text(json.dumps({**card, "class_name": "../x"}))
+    with pytest.raises(InputError, match="cannot name a folder"):
+        make(copy, tmp_path / "r", **RISK)
+
+
 def test_any_mix(models, tmp_path):
-    counts = ("--count", "small=5", "--count", "other=2", "--seed", 1000)
-    result = release(models, tmp_path / "r", *RISK, *counts)
-    assert result.exit_code == 0, result.output
-    found = rows(tmp_path / "r")
+    counts = {"small": 5, "other": 2}
+    folder = make(models, tmp_path / "r", **RISK, counts=counts, seed=1000)
+    found = rows(folder)
     assert [row["model"] for row in found] == ["other"] * 2 + ["small"] * 5
     assert [int(row["seed"]) for row in found] == list(range(1000, 1007))

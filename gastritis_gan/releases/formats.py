@@ -1,10 +1,16 @@
-"""A release as DICOM Secondary Capture images that say that they are synthetic."""
+"""What a release's images are written as: PNG, TFRecord, DICOM."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import dataclasses
+import io
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from PIL import Image
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import (
     UID,
@@ -14,10 +20,110 @@ from pydicom.uid import (
 )
 
 from gastritis_gan import __version__
-from gastritis_gan.releases.released_image import ReleasedImage
 
+_IMAGES_PER_TFRECORD = 1000
 _MANUFACTURER = "gastritis-gan"
 _MAX_LONG_STRING = 64  # characters of the value representation LO
+
+
+@dataclasses.dataclass(frozen=True)
+class ReleasedImage:
+    """What a format writes.
+
+    Attributes:
+        number: From 0, over the whole release.
+        pixels: uint8 (r, r).
+        class_name: Its class.
+        class_index: Position of its class in the alphabet of the release's classes.
+        model: Name of the generator.
+        version: Of the generator.
+        model_hash: Identity of the generator.
+        seed: That makes this image.
+        truncation: 0 to 1.
+    """
+
+    number: int
+    pixels: np.ndarray
+    class_name: str
+    class_index: int
+    model: str
+    version: int
+    model_hash: str
+    seed: int
+    truncation: float
+
+    @property
+    def stem(self) -> str:
+        """Name of its file without an ending."""
+        return f"{self.number:06d}"
+
+
+Writer = Callable[[Iterable[ReleasedImage], Path], Iterator[tuple[ReleasedImage, str]]]
+"""Writes images below a folder; yields each with its path there."""
+
+
+def write_png(
+    images: Iterable[ReleasedImage], folder: Path
+) -> Iterator[tuple[ReleasedImage, str]]:
+    """Writes `images/<class>/000000.png` ... and yields each image with its path."""
+    for image in images:
+        path = f"images/{image.class_name}/{image.stem}.png"
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.pixels).save(folder / path)
+        yield image, path
+
+
+def write_tfrecord(
+    images: Iterable[ReleasedImage], folder: Path
+) -> Iterator[tuple[ReleasedImage, str]]:
+    """Writes `images/00000.tfrecord` ... and yields each image with its path.
+
+    Every record is a `tf.train.Example` with the keys of `_example`.
+    """
+    import tensorflow as tf
+
+    (folder / "images").mkdir()
+    remaining = iter(images)
+    for number in itertools.count():
+        chunk = list(itertools.islice(remaining, _IMAGES_PER_TFRECORD))
+        if not chunk:
+            return
+        path = f"images/{number:05d}.tfrecord"
+        with tf.io.TFRecordWriter(str(folder / path)) as writer:
+            for image in chunk:
+                writer.write(_example(image).SerializeToString(deterministic=True))
+        for image in chunk:
+            yield image, path
+
+
+def _example(image: ReleasedImage) -> Any:
+    import tensorflow as tf
+
+    def text(value: bytes) -> Any:
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+    def integer(value: int) -> Any:
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+
+    png = io.BytesIO()
+    Image.fromarray(image.pixels).save(png, "PNG")
+    height, width = image.pixels.shape
+    return tf.train.Example(
+        features=tf.train.Features(
+            feature={
+                "image/encoded": text(png.getvalue()),
+                "image/format": text(b"png"),
+                "image/height": integer(height),
+                "image/width": integer(width),
+                "image/class/label": integer(image.class_index),
+                "image/class/text": text(image.class_name.encode()),
+                "generator/name": text(image.model.encode()),
+                "generator/version": integer(image.version),
+                "generator/hash": text(image.model_hash.encode()),
+                "generator/seed": integer(image.seed),
+            }
+        )
+    )
 
 
 def write_dicom(
@@ -115,3 +221,10 @@ def _model_name(image: ReleasedImage) -> str:
 
 def _uid(*sources: object) -> UID:
     return generate_uid(entropy_srcs=["gastritis-gan release", *map(str, sources)])
+
+
+FORMATS: dict[str, Writer] = {
+    "png": write_png,
+    "tfrecord": write_tfrecord,
+    "dicom": write_dicom,
+}
