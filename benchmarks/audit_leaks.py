@@ -19,7 +19,7 @@ import numpy as np
 from audit_windows import draw_copies, draw_windows, images_of_patients
 
 from gastritis_gan.config import load_config
-from gastritis_gan.evaluation.features.registry import make_extractor
+from gastritis_gan.evaluation.features.extractors import make_extractor
 from gastritis_gan.privacy.decision import overall
 from gastritis_gan.privacy.generator_audit import GeneratorFindings, audit_generator
 from gastritis_gan.privacy.subjects import AuditSubject

@@ -27,10 +27,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gastritis_gan.evaluation.svm_settings import SvmSettings
-
 EXTRACTORS = (
-    "mean_and_deviation",
+    "mean_and_std",
     "texture",
     "vgg16_block5",
     "vgg16_fc2",
@@ -42,27 +40,25 @@ ROW_PATCHES = 5_000  # of each class
 VOTES_PER_IMAGE = 1_225
 NUM_SINGLES = 16  # patches of the plain loop
 
-SETTINGS = SvmSettings(kernel="linear", c=0.0001, scaling="standard")
+C = 0.0001  # of the SVM
 
 
 def make_extractor(name: str, resolution: int):
     """Returns an extractor; a network has random weights."""
-    from gastritis_gan.evaluation.features.registry import PRETRAINED_NETWORKS
+    from gastritis_gan.evaluation.features.extractors import PRETRAINED_NETWORKS
 
     if name in PRETRAINED_NETWORKS:
-        from gastritis_gan.evaluation.features.pretrained_network import (
-            PretrainedNetwork,
-        )
+        from gastritis_gan.evaluation.features.pretrained import PretrainedNetwork
 
         return PretrainedNetwork(name, resolution=resolution, random_seed=0)
-    from gastritis_gan.evaluation.features.registry import make_extractor as make
+    from gastritis_gan.evaluation.features.extractors import make_extractor as make
 
     return make(name, resolution=resolution)
 
 
 def make_blocks(num_patches: int, resolution: int, size: int = 128) -> list:
     """Returns blocks that cut windows out of one image, as a store's blocks do."""
-    from gastritis_gan.evaluation.patch_block import PatchBlock, content_key
+    from gastritis_gan.evaluation.patches import PatchBlock, content_key
     from gastritis_gan.images import area_resize
 
     image = np.random.default_rng(0).integers(0, 256, (2048, 2048), np.uint8)
@@ -91,8 +87,7 @@ def make_blocks(num_patches: int, resolution: int, size: int = 128) -> list:
 
 def measure_features(name: str, num_patches: int, resolution: int) -> dict:
     """Returns patches/s one by one and as the evaluation computes them."""
-    from gastritis_gan.evaluation.compute_features import compute_features
-    from gastritis_gan.evaluation.feature_cache import FeatureCache
+    from gastritis_gan.evaluation.feature_cache import FeatureCache, compute_features
 
     extractor = make_extractor(name, resolution)
     blocks = make_blocks(num_patches, resolution)
@@ -122,11 +117,11 @@ def measure_features(name: str, num_patches: int, resolution: int) -> dict:
 
 def measure_svm(dim: int) -> dict:
     """Returns the CPU-seconds that one row's SVM takes."""
-    from gastritis_gan.evaluation.patch_classifier import fit_classifier
+    from gastritis_gan.evaluation.classifier import Classifier
 
     features, labels = make_features(dim)
     start = time.process_time()
-    classifier = fit_classifier(features, labels, SETTINGS)
+    classifier = Classifier.fit(features, labels, c=C)
     seconds = time.process_time() - start
     return {"dim": dim, "seconds": seconds, "converged": classifier.converged, **peak()}
 
@@ -135,11 +130,9 @@ def measure_memory(num_images: int) -> dict:
     """Returns CPU-seconds and peak memory of one row: fit, then vote on images."""
     import tensorflow  # noqa: F401  a real run has it loaded
 
-    from gastritis_gan.evaluation.gan_train import gan_train
-    from gastritis_gan.evaluation.labelled_image import LabelledImage
-    from gastritis_gan.evaluation.patch_block import PatchBlock
-    from gastritis_gan.evaluation.patch_sample import PatchSample
-    from gastritis_gan.evaluation.training_set import TrainingSet
+    from gastritis_gan.evaluation.gan_train import compute_votes
+    from gastritis_gan.evaluation.patches import LabelledImage, PatchBlock, PatchSample
+    from gastritis_gan.evaluation.rows import TrainingSet
 
     dim = 4096
     with tempfile.TemporaryDirectory() as folder:
@@ -175,7 +168,7 @@ def measure_memory(num_images: int) -> dict:
             name="row", positive=sample(0), negative=sample(ROW_PATCHES), sample_seed=0
         )
         start = time.process_time()
-        gan_train([row], images, read_features, SETTINGS, voters=("all",))
+        compute_votes([row], images, read_features, c=C, voters=("all",))
         seconds = time.process_time() - start
     return {"images": num_images, "seconds": seconds, **peak()}
 

@@ -4,7 +4,7 @@
 
 configs/paper.yaml with the extractors: 10,000 samples of 256 pixels of each of two
 generators of full width, 5,000 + 5,000 training patches a row, all 1,225 patches of
-every test image, controls, tables and figures. A smaller number of test images shows
+every test image, controls, tables and plots. A smaller number of test images shows
 whether memory depends on it. Prints the peak of the command's process and its time, and
 those of the same command started again, which finds everything in the cache.
 
@@ -120,26 +120,35 @@ def fill_cache(
     work: Path, store_path: Path, out: Path, extractors: Sequence[str]
 ) -> None:
     """Writes random features of all blocks but a few of each kind."""
-    from gastritis_gan.cli.feature_step import FeatureStep
-    from gastritis_gan.cli.gan_train_plan import GanTrainPlan
-    from gastritis_gan.cli.generators import find_models
-    from gastritis_gan.cli.patch_sources import find_test_images
     from gastritis_gan.config import load_config
-    from gastritis_gan.evaluation.feature_cache import FeatureCache
+    from gastritis_gan.evaluation.feature_cache import FeatureCache, Features
+    from gastritis_gan.evaluation.plan import (
+        GanTrainPlan,
+        find_test_images,
+        generators_by_place,
+    )
+    from gastritis_gan.serving.exported_model import find_models
+    from gastritis_gan.storage import ArrayFolder
     from gastritis_gan.store.store import Store
 
     settings = load_config(work / "config.yaml").evaluation
     store = Store.open(store_path)
-    models, _ = find_models([work / "exported"], store)
-    training = GanTrainPlan(models, store, 256, settings, cache=out).blocks()
+    models, _ = find_models([work / "exported"], split_hash=store.split_hash)
+    training = GanTrainPlan(
+        store,
+        generators_by_place(models, store),
+        settings,
+        resolution=256,
+        samples=ArrayFolder(out / "samples"),
+    ).blocks()
     images = find_test_images(store, 256, vote=settings.vote)
     kinds = [
-        [block for block in training if block.generated],
-        [block for block in training if not block.generated],
+        [block for block in training if block.generator is not None],
+        [block for block in training if block.generator is None],
         [block for image in images for block in image.blocks],
     ]
-    step = FeatureStep(
-        [*extractors, "mean_and_deviation"],
+    step = Features(
+        [*extractors, "mean_and_std"],
         resolution=256,
         weights={name: weights_file(work, name) for name in extractors},
         cache=out,

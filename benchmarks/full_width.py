@@ -17,8 +17,8 @@ from pathlib import Path
 import tensorflow as tf
 
 from gastritis_gan.config import load_config
-from gastritis_gan.training.plan import schedule_of
-from gastritis_gan.training.stage_model import build_stage_model
+from gastritis_gan.training.gan_step import build_gan
+from gastritis_gan.training.recipe import make_recipe
 
 NUM_STEPS = 2
 _KIB_PER_GIB = 1024**2
@@ -55,11 +55,13 @@ def measure(
         config_path: The experiment.
         batch_size: Images per set; None takes the config's.
     """
-    config = load_config(config_path)
-    stage = schedule_of(config, "lc_pggan").stages[-1]
+    sections = load_config(config_path).training_sections
+    spec = make_recipe("lc_pggan", sections).stages[-1]
     if batch_size is not None:
-        stage = dataclasses.replace(stage, batch_size=batch_size)
-    model = build_stage_model(config, stage, None, model="lc_pggan")
+        stage = dataclasses.replace(spec.stage, batch_size=batch_size)
+        spec = dataclasses.replace(spec, stage=stage)
+    stage = spec.stage
+    model = build_gan(spec)
     train_step = tf.function(model.train_step)
     shape = (stage.batch_size, stage.resolution, stage.resolution, 1)
     seconds, values = [], []

@@ -1,11 +1,11 @@
-"""Which kernel, C and scaling? A cross-validation that never sees a test patient.
+"""Which C? A cross-validation that never sees a test patient.
 
     python benchmarks/svm_choices.py --config configs/phantom.yaml \
         --store stores/phantom --extractors texture vgg16_block5 \
         --weights vgg16_block5=vgg16_notop.weights.h5
 
 The training patients are dealt into five folds, class by class, three times over. For
-each setting an SVM learns real patches of four folds (at most `patches_per_class` a
+each C an SVM learns real patches of four folds (at most `patches_per_class` a
 class) and classifies all inside patches of the fifth; images are decided by majority.
 Prints HM and AUC over the held-out images, mean over the three dealings, as Markdown.
 """
@@ -13,22 +13,19 @@ Prints HM and AUC over the held-out images, mean over the three dealings, as Mar
 from __future__ import annotations
 
 import argparse
-import itertools
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from gastritis_gan.cli.feature_step import FeatureStep
-from gastritis_gan.cli.patch_sources import patients_of, training_pools
 from gastritis_gan.config import load_config
-from gastritis_gan.evaluation.decisions import decide
-from gastritis_gan.evaluation.patch_classifier import fit_classifier
-from gastritis_gan.evaluation.patch_sample import sample_features, whole
-from gastritis_gan.evaluation.random_draw import choose, stream
-from gastritis_gan.evaluation.real_patches import real_blocks
-from gastritis_gan.evaluation.svm_settings import SvmSettings
-from gastritis_gan.evaluation.votes import Votes
+from gastritis_gan.evaluation.classifier import Classifier
+from gastritis_gan.evaluation.feature_cache import Features
+from gastritis_gan.evaluation.patches import real_blocks, sample_features, whole
+from gastritis_gan.evaluation.plan import patients_of, training_pools
+from gastritis_gan.evaluation.rows import choose
+from gastritis_gan.evaluation.votes import Votes, decide
+from gastritis_gan.rng import stream
 from gastritis_gan.stats import (
     auc,
     harmonic_mean,
@@ -37,15 +34,7 @@ from gastritis_gan.stats import (
 from gastritis_gan.store.store import Store
 
 NUM_FOLDS, NUM_DEALINGS = 5, 3
-SCALINGS = ("standard", "unit_length", "none")
-SETTINGS = [
-    SvmSettings(kernel=kernel, c=c, scaling=scaling)
-    for kernel, costs in (
-        ("linear", (0.0001, 0.001, 0.01, 0.1, 1.0, 10.0)),
-        ("rbf", (0.1, 1.0, 10.0)),
-    )
-    for c, scaling in itertools.product(costs, SCALINGS)
-]
+COSTS = (0.0001, 0.001, 0.01, 0.1, 1.0, 10.0)
 
 
 def deal(patients: np.ndarray, labels: np.ndarray, dealing: int) -> np.ndarray:
@@ -59,7 +48,7 @@ def deal(patients: np.ndarray, labels: np.ndarray, dealing: int) -> np.ndarray:
     return folds
 
 
-def held_out_figures(features, labels, images, folds, settings, most):
+def held_out_metrics(features, labels, images, folds, c, most):
     """Returns HM and AUC over the images, each decided when its fold was held out."""
     names, group = np.unique(images, return_inverse=True)
     votes = Votes.zeros(len(names))
@@ -75,7 +64,7 @@ def held_out_figures(features, labels, images, folds, settings, most):
                 )
             ]
         )
-        classifier = fit_classifier(features[training], labels[training], settings)
+        classifier = Classifier.fit(features[training], labels[training], c=c)
         held_out = np.flatnonzero(folds == fold)
         scores = classifier.scores(features[held_out])[:, 0]
         for image in np.unique(group[held_out]):
@@ -86,7 +75,7 @@ def held_out_figures(features, labels, images, folds, settings, most):
 
 
 def main() -> None:
-    """Prints a table per extractor, the best settings first."""
+    """Prints a table per extractor, the best C first."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--store", type=Path, required=True)
@@ -101,7 +90,7 @@ def main() -> None:
     labels = np.repeat([True, False], [len(pool) for pool in pools.values()])
     patients, images = patients_of(store, patches), store.patch_image[patches]
     with tempfile.TemporaryDirectory() as folder:
-        step = FeatureStep(
+        step = Features(
             arguments.extractors,
             resolution=resolution,
             weights={name: Path(file) for name, file in weights.items()},
@@ -111,31 +100,27 @@ def main() -> None:
         for name, cache in step.fill(blocks).items():
             features = sample_features([whole(blocks)], cache.read)
             rows = []
-            for settings in SETTINGS:
+            for c in COSTS:
                 found = [
-                    held_out_figures(
+                    held_out_metrics(
                         features,
                         labels,
                         images,
                         deal(patients, labels, dealing),
-                        settings,
+                        c,
                         config.evaluation.patches_per_class,
                     )
                     for dealing in range(NUM_DEALINGS)
                 ]
-                rows.append((*np.mean(found, axis=0), settings))
+                rows.append((*np.mean(found, axis=0), c))
             rows.sort(key=lambda row: (-row[0], -row[1]))
             lines = [
                 f"\n{name}: {len(patches)} patches, {len(set(images))} images, "
                 f"{len(set(patients))} training patients\n",
-                "| kernel | C | scaling | HM | AUC |",
-                "|---|---|---|---|---|",
+                "| C | HM | AUC |",
+                "|---|---|---|",
             ]
-            lines += [
-                f"| {settings.kernel} | {settings.c:g} | {settings.scaling} | "
-                f"{hm:.3f} | {area:.3f} |"
-                for hm, area, settings in rows
-            ]
+            lines += [f"| {c:g} | {hm:.3f} | {area:.3f} |" for hm, area, c in rows]
             print("\n".join(lines), flush=True)  # noqa: T201
 
 

@@ -1,5 +1,6 @@
 """The training step of `gastritis-gan fit`."""
 
+import dataclasses
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -9,15 +10,15 @@ import tensorflow as tf
 from protocol import serve
 
 from gastritis_gan.config import config_from_dict
-from gastritis_gan.training.schedule import Stage
-from gastritis_gan.training.stage_model import build_stage_model
+from gastritis_gan.training.gan_step import build_gan
+from gastritis_gan.training.recipe import make_recipe
 
 NUM_BATCHES = 8
 R1_INTERVAL_STEPS = 2  # both kinds of steps are timed; the parent weights them
 
 
 def experiment(case):
-    """Returns the config of a case."""
+    """Returns the training sections of a case."""
     networks = {
         key: case[key] for key in ("latent_dim", "fmap_base", "fmap_max", "fused_scale")
     }
@@ -35,21 +36,22 @@ def experiment(case):
                 "r1_interval_steps": R1_INTERVAL_STEPS,
             },
         }
-    )
+    ).training_sections
 
 
 def build(case):
     """Returns the steps of a case; see `protocol.serve`."""
     tf.config.experimental.enable_op_determinism()
     resolution, size = case["resolution"], case["batch_size"]
-    stage = Stage(
-        resolution=resolution,
-        phase="transition" if case["transition"] else "stable",
-        batch_size=size,
-        num_images=10**9,
-        first_step=0,
-    )
-    model = build_stage_model(experiment(case), stage, None, model="pggan")
+    phase = "transition" if case["transition"] else "stable"
+    recipe = make_recipe("pggan", experiment(case))
+    (spec,) = [
+        spec
+        for spec in recipe.stages
+        if (spec.stage.resolution, spec.stage.phase) == (resolution, phase)
+    ]
+    stage = dataclasses.replace(spec.stage, num_images=10**9, first_step=0)
+    model = build_gan(dataclasses.replace(spec, stage=stage))
     shape = (NUM_BATCHES * size, resolution, resolution, 1)
     images = tf.random.stateless_uniform(shape, (0, 1), -1, 1)
     batches = tf.data.Dataset.from_tensor_slices((images,)).batch(size).repeat()
