@@ -6,24 +6,21 @@ from pathlib import Path
 
 import click
 
-from .experiment import open_experiment
-from .extractor_options import weights_dir_option, weights_option
-from .options import PATH, config_option, store_option
+from .options import (
+    PATH,
+    config_option,
+    generators_option,
+    parse_weights,
+    store_option,
+    weights_dir_option,
+    weights_option,
+)
 
 
 @click.command()
 @config_option
 @store_option
-@click.option(
-    "--generators",
-    "generator_paths",
-    required=True,
-    multiple=True,
-    type=PATH,
-    help="A folder of exported models, such as exported/, or one model, exported/NAME "
-    "or exported/NAME/1. Repeatable. Give exactly those that a release will use; of "
-    "each model the highest version counts.",
-)
+@generators_option
 @click.option(
     "--run",
     "run_paths",
@@ -64,25 +61,15 @@ def audit(
       gastritis-gan audit --config configs/phantom.yaml --store stores/phantom \\
           --generators exported/ --out audits/phantom
     """
-    from gastritis_gan.evaluation.features.weights import find_weights
-    from gastritis_gan.privacy.audit import audit as audit_models
-    from gastritis_gan.serving.exported_model import find_models
-    from gastritis_gan.training.run import Run
+    from gastritis_gan import api
 
-    config, store = open_experiment(config_path, store_path)
-    models, notes = find_models(generator_paths, split_hash=store.split_hash)
-    for note in notes:
-        click.echo(note, err=True)
-    result = audit_models(
-        store,
-        models,
-        config.audit,
+    result = api.audit(
+        config_path,
+        store_path,
+        generator_paths,
         out=out,
-        weights=find_weights(weights, weights_dir, config.audit.extractors),
-        discriminators=[
-            (run.metadata, run.discriminator()) for run in map(Run.open, run_paths)
-        ],
-        notes=notes,
+        runs=run_paths,
+        weights=parse_weights(weights, weights_dir),
     )
     click.echo(f"Verdict: {result.verdict.upper()}")
     for reason in result.reasons:

@@ -9,7 +9,6 @@ import click
 
 from gastritis_gan.training.settings import ModelName, Target
 
-from .experiment import open_experiment
 from .options import PATH, config_option, store_option
 
 
@@ -70,27 +69,22 @@ def fit(
     runs.
     """
     _check_options(model, run_dir, resume=resume, branch_from=branch_from, dry=dry_run)
-    config, store = open_experiment(config_path, store_path)
-    sections = config.training_sections
+    from gastritis_gan import api
+    from gastritis_gan.errors import RunInterruptedError
+
     if dry_run:
-        from gastritis_gan.training.forecast import forecast
-
-        click.echo(forecast(sections, store, model=model, target=target))
+        table = api.forecast(config_path, store_path, model=model, target=target)
+        click.echo(table)
         return
-    from gastritis_gan.config import config_to_dict
-    from gastritis_gan.training import fit as training  # TensorFlow loads here
-    from gastritis_gan.training.callbacks import RunInterruptedError
-
     try:
-        training.fit(
-            sections,
-            store,
+        api.fit(
+            config_path,
+            store_path,
             model=model,
             target=target,
             out=typing.cast(Path, run_dir),
             resume=resume,
             branch_from=branch_from,
-            document=config_to_dict(config),
         )
     except RunInterruptedError as interruption:
         click.echo(f"{run_dir}: {interruption}", err=True)

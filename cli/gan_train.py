@@ -6,24 +6,22 @@ from pathlib import Path
 
 import click
 
-from .experiment import open_experiment
-from .extractor_options import cache_option, weights_dir_option, weights_option
-from .options import PATH, config_option, store_option
+from .options import (
+    PATH,
+    cache_option,
+    config_option,
+    generators_option,
+    parse_weights,
+    store_option,
+    weights_dir_option,
+    weights_option,
+)
 
 
 @click.command()
 @config_option
 @store_option
-@click.option(
-    "--generators",
-    "generator_paths",
-    multiple=True,
-    type=PATH,
-    help="A folder of exported models, such as exported/, or one model, exported/NAME "
-    "or exported/NAME/1. Repeatable. Of each model the highest version counts; models "
-    "of another split are skipped; models with other training seeds make further runs "
-    "of a row. Without it only the row of real data is computed.",
-)
+@generators_option
 @click.option(
     "--out",
     required=True,
@@ -58,32 +56,21 @@ def gan_train(
       gastritis-gan gan-train --config configs/phantom.yaml --store stores/phantom \\
           --generators exported/ --out results/phantom
     """
-    from gastritis_gan.evaluation import protocol
-    from gastritis_gan.evaluation.features.weights import find_weights
-    from gastritis_gan.serving.exported_model import find_models
-    from gastritis_gan.storage import refuse_existing
+    from gastritis_gan import api
 
-    config, store = open_experiment(config_path, store_path)
-    files = find_weights(weights, weights_dir, config.evaluation.extractors)
-    refuse_existing(out)
-    models, notes = find_models(generator_paths, split_hash=store.split_hash)
-    for note in notes:
-        click.echo(note, err=True)
-    cache_path = cache_path or out.parent / "feature-cache"
-    result = protocol.gan_train(
-        store,
-        models,
-        config.evaluation,
-        resolution=config.schedule.final_resolution,
+    result = api.gan_train(
+        config_path,
+        store_path,
+        generator_paths,
+        out=out,
+        weights=parse_weights(weights, weights_dir),
         cache=cache_path,
-        weights=files,
-        notes=notes,
     )
-    result.save(out)
     click.echo(result.table)
     click.echo(
         f"Tables:         {out / 'table.md'}, table.csv, table.tex\n"
         f"Results:        {out / 'results.json'}\n"
         f"Plots:          {out / 'plots'}\n"
-        f"Feature cache:  {cache_path} (no result needs it; delete it to free the disk)"
+        f"Feature cache:  {cache_path or out.parent / 'feature-cache'} "
+        "(no result needs it; delete it to free the disk)"
     )

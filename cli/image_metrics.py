@@ -6,23 +6,22 @@ from pathlib import Path
 
 import click
 
-from .experiment import open_experiment
-from .extractor_options import cache_option, weights_dir_option, weights_option
-from .options import PATH, config_option, store_option
+from .options import (
+    PATH,
+    cache_option,
+    config_option,
+    generators_option,
+    parse_weights,
+    store_option,
+    weights_dir_option,
+    weights_option,
+)
 
 
 @click.command()
 @config_option
 @store_option
-@click.option(
-    "--generators",
-    "generator_paths",
-    multiple=True,
-    required=True,
-    type=PATH,
-    help="A folder of exported models, such as exported/, or one model, exported/NAME "
-    "or exported/NAME/1. Repeatable. Models of another split are skipped.",
-)
+@generators_option
 @click.option(
     "--out",
     required=True,
@@ -53,26 +52,15 @@ def image_metrics(
       gastritis-gan image-metrics --config configs/phantom.yaml \\
           --store stores/phantom --generators exported/ --out results/phantom_images
     """
-    from gastritis_gan.evaluation import protocol
-    from gastritis_gan.evaluation.features.weights import find_weights
-    from gastritis_gan.serving.exported_model import find_models
-    from gastritis_gan.storage import refuse_existing
+    from gastritis_gan import api
 
-    config, store = open_experiment(config_path, store_path)
-    files = find_weights(weights, weights_dir, config.evaluation.extractors)
-    refuse_existing(out)
-    models, notes = find_models(generator_paths, split_hash=store.split_hash)
-    for note in notes:
-        click.echo(note, err=True)
-    result = protocol.image_metrics(
-        store,
-        models,
-        config.evaluation,
-        resolution=config.schedule.final_resolution,
-        cache=cache_path or out.parent / "feature-cache",
-        weights=files,
-        notes=notes,
+    result = api.image_metrics(
+        config_path,
+        store_path,
+        generator_paths,
+        out=out,
+        weights=parse_weights(weights, weights_dir),
+        cache=cache_path,
     )
-    result.save(out)
     click.echo(result.table)
     click.echo(f"Tables:   {out / 'metrics.md'}\nResults:  {out / 'metrics.json'}")

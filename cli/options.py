@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -22,3 +23,50 @@ store_option = click.option(
     type=PATH,
     help="Folder that `prepare` made.",
 )
+generators_option = click.option(
+    "--generators",
+    "generator_paths",
+    multiple=True,
+    type=PATH,
+    help="A folder of exported models, such as exported, or one model, exported/NAME "
+    "or exported/NAME/1. Repeatable. Of each model the highest version counts; models "
+    "of another split are skipped.",
+)
+weights_option = click.option(
+    "--weights",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="ImageNet weights (.h5) of a pretrained extractor, as in "
+    "vgg16_block5=vgg16_notop.weights.h5. Repeatable. Without it, or --weights-dir, "
+    "Keras downloads them.",
+)
+weights_dir_option = click.option(
+    "--weights-dir",
+    type=PATH,
+    help="Folder with Keras' own files, for a machine without internet; "
+    "`gastritis-gan weights` lists them.",
+)
+cache_option = click.option(
+    "--cache",
+    "cache_path",
+    type=PATH,
+    help="Folder for features that are computed already; a second run, or one that was "
+    "killed, resumes from it. [default: feature-cache beside --out]",
+)
+
+
+def parse_weights(
+    options: Sequence[str], folder: Path | None
+) -> dict[str, Path] | Path | None:
+    """Returns what --weights and --weights-dir give, as the library takes it."""
+    if options and folder is not None:
+        raise click.UsageError("give --weights or --weights-dir, one of the two.")
+    files = {}
+    for option in options:
+        name, _, file = option.partition("=")
+        if not file:
+            raise click.UsageError(
+                f"--weights {option} cannot be read; give NAME=FILE."
+            )
+        files[name] = Path(file)
+    return files or folder

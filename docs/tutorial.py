@@ -59,7 +59,9 @@ for target in ("positive", "negative", "outside"):
 # %%
 models = {}
 for target in ("positive", "negative"):
-    run = gg.fit(config, store, model="lc_pggan", target=target, out=OUT / "runs" / target)
+    run = gg.fit(
+        config, store, model="lc_pggan", target=target, out=OUT / "runs" / target
+    )
     models[target] = run.export(OUT / "exported", name=f"lc_{target}")
     print(run)
 

@@ -4,8 +4,8 @@
 
     config = gg.load_config("configs/phantom.yaml")
     store = gg.prepare("cohorts/phantom", config, "stores/phantom")
-    run = gg.fit(config, store, model="lc_pggan", target="positive", out="runs/positive")
-    model = run.export("exported", name="positive")
+    run = gg.fit(config, store, model="lc_pggan", target="positive", out="runs/lc")
+    model = run.export("exported", name="lc")
     images = model.generate(seeds=range(16))  # uint8 (16, r, r, 1)
 
 Importing the package loads nothing else: a name is loaded when it is used, and
@@ -55,7 +55,7 @@ _MODULES = {
     "prepare": "api",
     "release": "releases.release",
 }
-__all__ = sorted(_MODULES)
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> Any:

@@ -9,26 +9,33 @@ way out; nothing is left half written.
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
-from gastritis_gan.config import ExperimentConfig, load_config
-from gastritis_gan.names import ModelName, Target
+from gastritis_gan.config import ExperimentConfig, config_to_dict, load_config
+from gastritis_gan.storage import refuse_existing
 from gastritis_gan.store.fits import check_store_fits
 from gastritis_gan.store.store import Store
+from gastritis_gan.training.settings import ModelName, Target
 
 if TYPE_CHECKING:
-    from gastritis_gan.evaluation.protocol import GanTrainResult, ImageMetricsResult
-    from gastritis_gan.privacy.audit import AuditResult
+    from gastritis_gan.evaluation.results import GanTrainResult, ImageMetricsResult
+    from gastritis_gan.privacy.verdict import AuditResult
     from gastritis_gan.serving.exported_model import ExportedModel
-    from gastritis_gan.training.forecast import Forecast
     from gastritis_gan.training.run import Run
+
+    Model = ExportedModel | str | os.PathLike[str]
+    Models = Model | Iterable[Model]
 
 PathLike = str | os.PathLike[str]
 Config = ExperimentConfig | PathLike
-Models = "ExportedModel | PathLike | Iterable[ExportedModel | PathLike]"
+Weights = PathLike | Mapping[str, PathLike] | None
+_Result = TypeVar("_Result", "GanTrainResult", "ImageMetricsResult")
+
+_log = logging.getLogger(__name__)
 
 
 def prepare(
@@ -60,7 +67,7 @@ def prepare(
         InputError: The config or the folder cannot be used.
 
     Example:
-        >>> store = gg.prepare("cohorts/phantom", "configs/phantom.yaml", "stores/again")
+        >>> store = gg.prepare("cohorts/phantom", "configs/phantom.yaml", "stores/new")
         >>> store.positive, store.negative, len(store.images)
         ('gastritis', 'non_gastritis', 12)
     """
@@ -68,8 +75,8 @@ def prepare(
 
     config, _ = _read(config)
     return prepare_cohort(
-        Path(cohort),
-        Path(out),
+        cohort,
+        out,
         settings=config.cohort,
         geometry=config.patches,
         split=config.split,
@@ -134,23 +141,25 @@ def fit(
         >>> run.summary.state, run.summary.resolution
         ('finished', 16)
     """
-    from gastritis_gan.training.run import fit as train
-
     config, store = _experiment(config, store)
+
+    from gastritis_gan.training.fit import fit as train  # TensorFlow loads here
+
     return train(
-        config.training_sections(),
+        config.training_sections,
         store,
         model=model,
         target=target,
-        out=Path(out),
+        out=out,
         resume=resume,
-        branch_from=None if branch_from is None else Path(branch_from),
+        branch_from=branch_from,
+        document=config_to_dict(config),
     )
 
 
 def forecast(
     config: Config, store: Store | PathLike, *, model: ModelName, target: Target
-) -> Forecast:
+) -> str:
     """Measures what every stage of a training will cost, from a few steps of each.
 
     Args:
@@ -160,15 +169,22 @@ def forecast(
         target: As of `fit`.
 
     Returns:
-        Time, memory and disk; its `str` is the table that `fit --dry-run` prints.
+        A table: time, memory and disk of each stage.
 
     Raises:
         InputError: As `fit`.
+
+    Example:
+        >>> table = gg.forecast("configs/phantom.yaml", "stores/phantom",
+        ...                     model="lc_pggan", target="positive")
+        >>> "16 px" in table
+        True
     """
+    config, store = _experiment(config, store)
+
     from gastritis_gan.training.forecast import forecast as measure
 
-    config, store = _experiment(config, store)
-    return measure(config.training_sections(), store, model=model, target=target)
+    return measure(config.training_sections, store, model=model, target=target)
 
 
 def open_run(path: PathLike) -> Run:
@@ -182,12 +198,12 @@ def open_run(path: PathLike) -> Run:
 
     Example:
         >>> run = gg.open_run("runs/lc_positive")
-        >>> run.metadata["model"], run.summary.state
-        ('lc_pggan', 'finished')
+        >>> run
+        Run('runs/lc_positive', lc_pggan of positive, finished)
     """
     from gastritis_gan.training.run import Run
 
-    return Run.open(Path(path))
+    return Run.open(path)
 
 
 def gan_train(
@@ -196,7 +212,7 @@ def gan_train(
     models: Models = (),
     *,
     out: PathLike | None = None,
-    weights: Mapping[str, PathLike] | None = None,
+    weights: Weights = None,
     cache: PathLike | None = None,
 ) -> GanTrainResult:
     """Measures GAN-train: train a classifier on samples, test it on real patients.
@@ -208,44 +224,30 @@ def gan_train(
     Args:
         config: The experiment that prepared the store; its section `evaluation`.
         store: Whose test patients judge.
-        models: Exported models, opened or as folders (`exported/` with all models in
-            it, or one); models of another split are left out with a note. Without any
-            there is only the row of real data.
-        out: Folder to write the result to, as `result.save(out)` does.
-        weights: ImageNet weights (.h5) by extractor; Keras' own download by default.
-        cache: Folder that keeps features, so that a second call is quick; by default
-            `feature-cache` beside `out`, or in the working folder.
+        models: Exported models, or folders of them (`exported`, `exported/NAME` or
+            `exported/NAME/1`); models of another split are left out with a note.
+            Without any there is only the row of real data.
+        out: Folder to make for the result, as `result.save(out)` does.
+        weights: ImageNet weights of pretrained extractors: a folder with Keras' own
+            files, or a mapping from extractor to .h5 file; by default Keras downloads
+            them.
+        cache: Folder that keeps features, so that a call that was killed resumes; by
+            default `feature-cache` beside `out`.
 
     Returns:
-        The result: `table` (Markdown), `results` (all numbers), `notes`.
+        The result: `table` (Markdown), `results` (all numbers), `save(folder)`.
 
     Raises:
         InputError: The parts do not belong together, or weights cannot be had.
 
     Example:
         >>> result = gg.gan_train("configs/phantom.yaml", "stores/phantom", "exported")
-        >>> [row["row"] for row in result.results["extractors"][0]["rows"]]
+        >>> [row["name"] for row in result.results["extractors"][0]["rows"]]
         ['LC-PGGAN', 'Real data (Ideal)']
     """
     from gastritis_gan.evaluation import protocol
 
-    config, store = _experiment(config, store)
-    _refuse_existing(out)
-    found, notes = _find_models(models, store)
-    result = protocol.gan_train(
-        store,
-        found,
-        config.evaluation,
-        resolution=protocol.common_resolution(
-            found, store, default=config.schedule.final_resolution
-        ),
-        cache=_cache_folder(cache, out),
-        weights=_paths(weights),
-        notes=notes,
-    )
-    if out is not None:
-        result.save(Path(out))
-    return result
+    return _evaluate(protocol.gan_train, config, store, models, out, weights, cache)
 
 
 def image_metrics(
@@ -254,7 +256,7 @@ def image_metrics(
     models: Models,
     *,
     out: PathLike | None = None,
-    weights: Mapping[str, PathLike] | None = None,
+    weights: Weights = None,
     cache: PathLike | None = None,
 ) -> ImageMetricsResult:
     """Measures how near samples are to real patches, beside a floor.
@@ -272,30 +274,20 @@ def image_metrics(
         cache: As of `gan_train`.
 
     Returns:
-        The result: `table` (Markdown), `results` (all numbers), `notes`.
+        The result: `table` (Markdown), `results` (all numbers), `save(folder)`.
 
     Raises:
         InputError: As `gan_train`, or there is no model of the store's split.
+
+    Example:
+        >>> result = gg.image_metrics("configs/phantom.yaml", "stores/phantom",
+        ...                           "exported/phantom_lc_positive")
+        >>> list(result.results["classes"])
+        ['positive']
     """
     from gastritis_gan.evaluation import protocol
 
-    config, store = _experiment(config, store)
-    _refuse_existing(out)
-    found, notes = _find_models(models, store)
-    result = protocol.image_metrics(
-        store,
-        found,
-        config.evaluation,
-        resolution=protocol.common_resolution(
-            found, store, default=config.schedule.final_resolution
-        ),
-        cache=_cache_folder(cache, out),
-        weights=_paths(weights),
-        notes=notes,
-    )
-    if out is not None:
-        result.save(Path(out))
-    return result
+    return _evaluate(protocol.image_metrics, config, store, models, out, weights, cache)
 
 
 def audit(
@@ -305,12 +297,12 @@ def audit(
     *,
     out: PathLike,
     runs: Iterable[Run | PathLike] = (),
-    weights: Mapping[str, PathLike] | None = None,
+    weights: Weights = None,
 ) -> AuditResult:
     """Measures memorisation and membership, patient by patient, and decides.
 
-    The verdict is `pass`, `fail` or `undecided`; its hash goes into the cards of
-    models that were given as folders. An interrupted audit resumes.
+    The verdict is `pass`, `fail` or `undecided`; its hash goes into the models' cards.
+    An audit that was interrupted resumes.
 
     Args:
         config: The experiment that prepared the store; its section `audit` has effort
@@ -324,28 +316,66 @@ def audit(
         weights: As of `gan_train`.
 
     Returns:
-        Verdict, reasons, and where the report is.
+        The verdict, its reasons, and where the report is.
 
     Raises:
         InputError: The parts do not belong together, or the folder exists.
+
+    Example:
+        >>> result = gg.audit("configs/phantom.yaml", "stores/phantom", "exported",
+        ...                   out="audits/again")
+        >>> result.verdict
+        'undecided'
     """
+    from gastritis_gan.evaluation.features.weights import find_weights
     from gastritis_gan.privacy.audit import audit as run_audit
 
     config, store = _experiment(config, store)
-    _refuse_existing(out)
+    files = find_weights(weights, config.audit.extractors)
+    refuse_existing(Path(out))
     found, notes = _find_models(models, store)
+    opened = [
+        open_run(run) if isinstance(run, str | os.PathLike) else run for run in runs
+    ]
     return run_audit(
         store,
         found,
         config.audit,
-        out=Path(out),
-        discriminators=[
-            (run.metadata, run.discriminator())
-            for run in (run if _is_run(run) else open_run(run) for run in runs)
-        ],
-        weights=_paths(weights),
+        out=out,
+        weights=files,
+        discriminators=[(run.metadata, run.discriminator()) for run in opened],
         notes=notes,
     )
+
+
+def _evaluate(
+    measure: Callable[..., _Result],
+    config: Config,
+    store: Store | PathLike,
+    models: Models,
+    out: PathLike | None,
+    weights: Weights,
+    cache: PathLike | None,
+) -> _Result:
+    from gastritis_gan.evaluation.features.weights import find_weights
+
+    config, store = _experiment(config, store)
+    files = find_weights(weights, config.evaluation.extractors)
+    if out is not None:
+        refuse_existing(Path(out))
+    found, notes = _find_models(models, store)
+    result = measure(
+        store,
+        found,
+        config.evaluation,
+        resolution=config.schedule.final_resolution,
+        cache=cache or Path(out or ".").parent / "feature-cache",
+        weights=files,
+        notes=notes,
+    )
+    if out is not None:
+        result.save(out)
+    return result
 
 
 def _read(config: Config) -> tuple[ExperimentConfig, str]:
@@ -379,19 +409,19 @@ def _experiment(
     return config, store
 
 
-def _several(values: Any) -> list[Any]:
-    single = isinstance(values, str | os.PathLike) or hasattr(values, "generate")
-    return [values] if single else list(values)
-
-
-def _find_models(models: Models, store: Store) -> tuple[list[Any], list[str]]:
+def _find_models(models: Models, store: Store) -> tuple[list[ExportedModel], list[str]]:
     """Returns opened models of the store's split, and notes on those left out."""
-    from gastritis_gan.serving.exported_model import find_models
+    from gastritis_gan.serving.exported_model import ExportedModel, find_models
 
-    return find_models(
+    if isinstance(models, str | os.PathLike | ExportedModel):
+        models = [models]
+    found, notes = find_models(
         [
-            model.path if hasattr(model, "generate") else Path(model)
-            for model in _several(models)
+            Path(model.path if isinstance(model, ExportedModel) else model)
+            for model in models
         ],
         split_hash=store.split_hash,
     )
+    for note in notes:
+        _log.warning(note)
+    return found, notes

@@ -7,6 +7,7 @@ here they come together.
 from __future__ import annotations
 
 import dataclasses
+import os
 import typing
 from pathlib import Path
 from typing import Any
@@ -72,14 +73,26 @@ class ExperimentConfig:
         )
 
 
-def load_config(path: Path) -> ExperimentConfig:
+def load_config(path: str | os.PathLike[str]) -> ExperimentConfig:
     """Reads an experiment file.
+
+    Args:
+        path: YAML file; `configs/` of the repository has examples.
+
+    Returns:
+        The experiment, every default filled in.
 
     Raises:
         InputError: The file cannot be read, is no YAML mapping, or holds an unknown
             key, a wrong type or an impossible value; the message names the key and the
             rule.
+
+    Example:
+        >>> config = gg.load_config("configs/phantom.yaml")
+        >>> config.cohort.positive, config.schedule.final_resolution
+        ('gastritis', 16)
     """
+    path = Path(path)
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from gastritis_gan.errors import InputError
+from gastritis_gan.errors import InputError, RunInterruptedError
 from gastritis_gan.progress import clock
 from gastritis_gan.training.recipe import Networks
 from gastritis_gan.training.schedule import Schedule, Stage, alpha_at
@@ -164,18 +164,6 @@ class Watch(keras.callbacks.Callback):
                 f"command with --resume resumes from {where}.",
                 signal_number=number,
             )
-
-
-class RunInterruptedError(Exception):
-    """The run was asked to stop, has written a checkpoint and stopped.
-
-    Attributes:
-        signal_number: What asked for it.
-    """
-
-    def __init__(self, message: str, *, signal_number: int) -> None:
-        super().__init__(message)
-        self.signal_number = signal_number
 
 
 class Interruption:

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gastritis_gan.errors import InputError
@@ -113,36 +113,33 @@ def require_weights(network: str, folder: Path) -> Path:
 
 
 def find_weights(
-    options: Iterable[str], folder: Path | None, extractors: Sequence[str]
+    weights: str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]] | None,
+    extractors: Sequence[str],
 ) -> dict[str, Path]:
     """Returns the weights file of each extractor that was given one.
 
     Args:
-        options: `NAME=FILE`, as after `--weights`.
-        folder: A `--weights-dir` with the files of the others; None leaves them to
-            Keras, which downloads them.
+        weights: A folder with Keras' own files, or a mapping from extractor to file;
+            None leaves them to Keras, which downloads them.
         extractors: Names of those in use.
 
     Raises:
-        InputError: An option names no pretrained extractor in use, or a file in the
+        InputError: The mapping names no pretrained extractor in use, or a file in the
             folder is missing or not Keras'.
     """
     usable = [name for name in extractors if name in IMAGENET_WEIGHTS]
-    files = {}
-    for option in options:
-        name, _, file = option.partition("=")
-        if name not in usable or not file:
+    if weights is None:
+        return {}
+    if not isinstance(weights, Mapping):
+        return {name: require_weights(name, Path(weights)) for name in usable}
+    for name in weights:
+        if name not in usable:
             raise InputError(
-                f"--weights {option}: give NAME=FILE, where NAME is a pretrained "
-                "network among the extractors that the config names for this command: "
+                f"weights were given for {name}, which is not a pretrained network "
+                "among the extractors that the config names here: "
                 f"{', '.join(usable) or 'it has none'}."
             )
-        files[name] = Path(file)
-    if folder is not None:
-        for name in usable:
-            if name not in files:
-                files[name] = require_weights(name, folder)
-    return files
+    return {name: Path(file) for name, file in weights.items()}
 
 
 def download(network: str) -> Path:
