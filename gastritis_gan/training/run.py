@@ -181,7 +181,7 @@ class Run:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What a model card says of the training; JSON-able and free of identifiers.
+        """What a model card has about the training; JSON-able and free of identifiers.
 
         The keys are `model`, `target`, `class_name`, `split_hash`, `environment`
         (TensorFlow's version and kernels), and of the whole run `resolution` in pixels,
