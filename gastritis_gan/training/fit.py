@@ -310,21 +310,11 @@ class _Training:
             if recorder is not None:
                 recorder.keep(gan, state)
 
-        spec = gan.spec
         return [
-            StageProgress(
-                bar,
-                schedule=self._task.recipe.schedule,
-                stage=spec.stage,
-                networks=spec.networks,
-            ),
-            Every(tick, stage=spec.stage, interval_steps=spec.tick_steps),
-            Every(keep, stage=spec.stage, interval_steps=spec.checkpoint_steps),
-            Watch(
-                self._interruption,
-                None if self._distribution.is_cluster else keep,
-                max_skipped_steps=spec.max_skipped_steps,
-            ),
+            StageProgress(bar, schedule=self._task.recipe.schedule),
+            Every(tick, interval_steps=gan.spec.tick_steps),
+            Every(keep, interval_steps=gan.spec.checkpoint_steps),
+            Watch(self._interruption, None if self._distribution.is_cluster else keep),
         ]
 
 

@@ -239,7 +239,7 @@ def test_a_signal_leaves_a_checkpoint_at_its_step(finished_run, tmp_path, monkey
 
     def send_in_third_step(self, batch, logs=None):
         original(self, batch, logs)
-        if self.stage.first_step == 0 and batch == 2:
+        if self.model.spec.stage.first_step == 0 and batch == 2:
             monkeypatch.undo()
             os.kill(os.getpid(), signal.SIGTERM)
 
