@@ -294,3 +294,30 @@ def test_a_branch_off_no_twin_is_refused(finished_run, pggan_run, tmp_path):
     with pytest.raises(InputError, match="model=lc_pggan; to branch from it, model"):
         branch(finished_run, tmp_path / "run")
     assert not list(tmp_path.iterdir())
+
+
+def checkpoints_of(repository, folder, *runs):
+    result = subprocess.run(
+        [sys.executable, "-m", "tests.helpers.fits", folder, *runs],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    return result.stdout.split()
+
+
+@pytest.mark.slow
+def test_a_run_does_not_depend_on_the_runs_before_it(repository, tmp_path):
+    """SHA-256 of the last checkpoints, mirrored and not, of networks of two widths."""
+    runs = ("mirrored-wide", "one-narrow", "mirrored-narrow", "one-narrow")
+    together = checkpoints_of(repository, tmp_path / "together", *runs)
+    alone = [
+        checkpoints_of(repository, tmp_path / name, name)[0]
+        for name in ("mirrored-narrow", "one-narrow")
+    ]
+    assert together[2:] == alone
+    assert together[1] == alone[1]
+    assert together[0] != together[2]  # another width
