@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -161,7 +162,10 @@ class Interruption:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Catches the signals within the block; the main thread only."""
+        """Catches the signals within the block, if this is the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # Python lets no other thread catch signals
+            return
         previous = {number: signal.getsignal(number) for number in _SIGNALS}
 
         def remember(number: int, frame: FrameType | None) -> None:

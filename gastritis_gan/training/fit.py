@@ -85,6 +85,8 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
         RunInterruptedError: SIGINT or SIGTERM came.
     """
     recipe = make_recipe(model, sections)
+    if resume and branch_from is not None:
+        raise InputError("a run either resumes or branches from another: give one.")
     task = Task(recipe, store, target=target, settings=sections.training)
     distribution = Distribution(sections.training.distribution)
     for spec in recipe.stages:

@@ -325,6 +325,11 @@ class Run:
         Raises:
             InputError: The runs are not the same until then, or the checkpoint is gone.
         """
+        if recipe.branches_from is None:
+            raise InputError(
+                "only an lc_pggan run branches from another, and this is one of "
+                f"{recipe.model}."
+            )
         for key, value in {**record, "model": recipe.branches_from}.items():
             if self._record.get(key) != value:
                 raise InputError(

@@ -293,6 +293,10 @@ def test_a_branch_off_no_twin_is_refused(finished_run, pggan_run, tmp_path):
         branch(pggan_run, tmp_path / "run", target="negative")
     with pytest.raises(InputError, match="model=lc_pggan; to branch from it, model"):
         branch(finished_run, tmp_path / "run")
+    with pytest.raises(InputError, match="this is one of dcgan"):
+        branch(pggan_run, tmp_path / "run", model="dcgan")
+    with pytest.raises(InputError, match="either resumes or branches"):
+        branch(pggan_run, tmp_path / "run", resume=True)
     assert not list(tmp_path.iterdir())
 
 
