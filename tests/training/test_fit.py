@@ -325,3 +325,26 @@ def test_a_run_does_not_depend_on_the_runs_before_it(repository, tmp_path):
     assert together[2:] == alone
     assert together[1] == alone[1]
     assert together[0] != together[2]  # another width
+
+
+@pytest.mark.slow
+def test_a_tensorflow_of_other_settings_is_named_and_recorded(repository, tmp_path):
+    program = (
+        "import sys\n"
+        "import tensorflow\n"
+        "from gastritis_gan.training.fit import fit\n"
+        "from tests.helpers.tiny_run import FakeStore, sections_of\n"
+        "run = fit(sections_of(dcgan={'num_images': 4}), FakeStore(), model='dcgan',\n"
+        "          target='positive', out=sys.argv[1])\n"
+        "print(run.metadata['environment']['onednn'])\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "run"],
+        cwd=repository,
+        env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "TensorFlow was imported before gastritis_gan" in result.stderr
+    assert result.stdout == "False\n"
