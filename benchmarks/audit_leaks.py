@@ -1,4 +1,4 @@
-r"""What the audit says of samples that leak, and of samples that do not.
+r"""The audit of samples that leak, and of samples that do not.
 
     python benchmarks/audit_leaks.py --config EXPERIMENT.yaml --store STORE \
         --label positive --control 30 --samples 1000 --resolution 32

@@ -15,8 +15,12 @@ import numpy as np
 import scipy.fft
 import threadpoolctl
 
-from gastritis_gan.privacy.position_search import PositionSearch
-from gastritis_gan.privacy.windows import FLIPS, flip_patches, inverse_norms
+from gastritis_gan.privacy.windows import (
+    FLIPS,
+    PositionSearch,
+    flip_patches,
+    inverse_norms,
+)
 
 
 def find_by_fft(patches: np.ndarray, image: np.ndarray, norms: np.ndarray) -> list:
