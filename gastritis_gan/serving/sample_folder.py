@@ -47,7 +47,7 @@ class SampleSource(Protocol):
 
     @property
     def class_name(self) -> str:
-        """Class of the images; empty where the source does not say."""
+        """Class of the images; empty where the source does not know."""
 
     def generate(self, seeds: np.ndarray, truncation: float = 1.0) -> np.ndarray:
         """Makes one image per seed.
@@ -158,7 +158,7 @@ def _refuse_other_images(
         np.abs(found.astype(int) - again).max() > _TOLERANCE_LEVELS
     ):
         raise InputError(
-            f"{first.parent} holds images that {model.name}, version {model.version}, "
+            f"{first.parent} contains images that {model.name}, version {model.version}, "
             "does not make: it is another model of that name; remove the folder or "
             "give another --out."
         )
