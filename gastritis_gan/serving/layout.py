@@ -20,8 +20,8 @@ def check_model_name(name: str) -> None:
     """Refuses a name that is unsafe as a folder or in a server's address.
 
     Raises:
-        InputError: `name` contains something other than letters, digits, `_`, `.` and `-`,
-            or starts with a dot or a dash.
+        InputError: `name` contains something other than letters, digits, `_`, `.` and
+            `-`, or starts with a dot or a dash.
     """
     if not is_safe_name(name):
         raise InputError(

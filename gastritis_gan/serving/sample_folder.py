@@ -158,8 +158,8 @@ def _refuse_other_images(
         np.abs(found.astype(int) - again).max() > _TOLERANCE_LEVELS
     ):
         raise InputError(
-            f"{first.parent} contains images that {model.name}, version {model.version}, "
-            "does not make: it is another model of that name; remove the folder or "
+            f"{first.parent} contains images that {model.name}, version "
+            f"{model.version} does not make: it is another model of that name; remove the folder or "
             "give another --out."
         )
 

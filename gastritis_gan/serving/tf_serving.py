@@ -128,7 +128,8 @@ def find_served_models(
     }
     if not folders:
         raise InputError(
-            f"{exported_dir} contains no exported model; `gastritis-gan export` makes one."
+            f"{exported_dir} contains no exported model; `gastritis-gan export` makes "
+            "one."
         )
     unknown = sorted(labels.keys() - folders.keys())
     if unknown:
