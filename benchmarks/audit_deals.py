@@ -20,8 +20,8 @@ import threadpoolctl
 from audit_windows import draw_copies, draw_windows, images_of_patients
 
 from gastritis_gan.privacy.exposure import find_exposed, fisher_transform, stand_out
-from gastritis_gan.privacy.generator_audit import MIN_DEVIATION
 from gastritis_gan.privacy.matching import PixelMatcher
+from gastritis_gan.privacy.windows import MIN_STD
 from gastritis_gan.store.store import Store
 
 ALPHAS = (0.05, 0.0125, 0.005)
@@ -51,7 +51,7 @@ def match_everything(
     matcher = PixelMatcher(
         np.concatenate(windows).astype(np.float32) / 255,
         patch_size=store.geometry.patch_size,
-        min_deviation=MIN_DEVIATION,
+        min_std=MIN_STD,
     )
     white = np.float32(2**store.bits - 1)
     scores = [

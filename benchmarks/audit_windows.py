@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gastritis_gan.images import area_resize
-from gastritis_gan.privacy.planted import plant_copies
+from gastritis_gan.privacy.copies import plant_copies
 from gastritis_gan.privacy.subjects import AuditCohort
 from gastritis_gan.store.store import Store
 

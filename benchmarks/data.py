@@ -269,9 +269,7 @@ def make_data(folder: Path, num_images: int, image_size: int) -> None:
     """Makes the store, the PNG folder and the TFRecords of its training patches."""
     import tensorflow as tf
 
-    make_phantom(
-        folder / "cohort", patients=num_images, image_size=image_size, seed=0
-    )
+    make_phantom(folder / "cohort", patients=num_images, image_size=image_size, seed=0)
     store = prepare_cohort(
         folder / "cohort",
         folder / "store",

@@ -31,7 +31,7 @@ def inspect(store_path: Path, folder: Path) -> None:
       gastritis-gan inspect stores/phantom --out inspections/phantom
     """
     from gastritis_gan.storage import refuse_existing
-    from gastritis_gan.store.inspection import (
+    from gastritis_gan.store.inspect import (
         TABLES_FILE,
         inspect_store,
         table_beside_paper,

@@ -150,13 +150,13 @@ def describe_generators(models: Models) -> list[dict[str, Any]]:
 def describe_store(store: Store, images: Sequence[LabelledImage]) -> dict[str, Any]:
     """Returns what a result says of its store."""
     from gastritis_gan.storage import sha256_of_file
-    from gastritis_gan.store.store import FACTS_FILE
+    from gastritis_gan.store.store import STORE_FILE
 
     num_test = sum(image.split == "test" for image in store.images)
     num_positive = sum(image.positive for image in images)
     return {
         "split_hash": store.split_hash,
-        "sha256": sha256_of_file(store.path / FACTS_FILE),
+        "sha256": sha256_of_file(store.path / STORE_FILE),
         "positive": store.positive,
         "negative": store.negative,
         "patch_size": store.geometry.patch_size,

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import collections
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from gastritis_gan.errors import InputError
-
-if TYPE_CHECKING:
-    from gastritis_gan.store.store import Store
 
 
 @click.command()
@@ -51,7 +45,7 @@ if TYPE_CHECKING:
 @click.option(
     "--verbose",
     is_flag=True,
-    help="Let error messages name files and quote them: for the hospital's eyes.",
+    help="Let error messages name files and quote them; they may identify patients.",
 )
 def prepare(
     cohort: Path,
@@ -76,7 +70,7 @@ def prepare(
     cohort again.
 
     The store grows in STORE.partial and appears when it is whole. After an interruption
-    the same command goes on; on a finished store it only checks that images, outlines,
+    the same command resumes; on a finished store it only checks that images, outlines,
     CSV and config are still the same. Neither what it prints nor its error messages
     hold a name of the cohort, unless --verbose asks for it: they name the row.
 
@@ -86,16 +80,21 @@ def prepare(
         --out stores/phantom
     """
     from gastritis_gan.cohort.cohort import CohortError
-    from gastritis_gan.store.duplicates import find_duplicates
+    from gastritis_gan.config import load_config
+    from gastritis_gan.store.inspect import summarize
+    from gastritis_gan.store.prepare import prepare_cohort
     from gastritis_gan.store.pseudonym import key_path_of
 
     was_there = store_path.exists()
+    config = load_config(config_path)
     try:
-        store = _prepare(
+        store = prepare_cohort(
             cohort,
-            config_path,
             store_path,
-            workers=workers or os.cpu_count() or 1,
+            settings=config.cohort,
+            geometry=config.patches,
+            split=config.split,
+            workers=workers,
             window=int(window) if window and window.isdecimal() else window,
             discard_key=discard_key,
         )
@@ -103,89 +102,13 @@ def prepare(
         if verbose:
             raise
         raise InputError(f"{error.public} (--verbose names the file.)") from error
-    click.echo(_summary(store))
-    for duplicate in find_duplicates(store):
-        click.echo(f"Warning: the images {duplicate}.", err=True)
+    click.echo(summarize(store))
     if was_there:
         click.echo("It was finished and its inputs are unchanged: nothing was done.")
     click.echo(f"Store: {store_path} (split {store.split_hash[:12]})")
-    if discard_key:
-        click.echo("Key of its pseudonyms: removed.")
-    else:
-        click.echo(
-            f"Key of its pseudonyms: {key_path_of(store_path)} (secret; keep it apart)"
-        )
-
-
-def _prepare(
-    cohort: Path,
-    config_path: Path,
-    store_path: Path,
-    *,
-    workers: int,
-    window: int | str | None,
-    discard_key: bool,
-) -> Store:
-    from gastritis_gan.cohort.cohort import read_cohort
-    from gastritis_gan.cohort.size_rule import SizeRule
-    from gastritis_gan.config import load_config
-    from gastritis_gan.store.prepare import prepare_store
-    from gastritis_gan.store.split import split_patients
-    from gastritis_gan.store.store_settings import StoreSettings
-
-    config = load_config(config_path)
-    checked = read_cohort(
-        cohort, positive=config.cohort.positive, negative=config.cohort.negative
+    key = (
+        "removed."
+        if discard_key
+        else f"{key_path_of(store_path)} (secret; keep it apart)"
     )
-    splits = split_patients(
-        ((image.patient, image.label) for image in checked.images),
-        train_positive_patients=config.split.train_positive_patients,
-        train_negative_patients=config.split.train_negative_patients,
-        validation_positive_patients=config.split.validation_positive_patients,
-        validation_negative_patients=config.split.validation_negative_patients,
-        seed=config.split.seed,
-    )
-    return prepare_store(
-        checked,
-        splits,
-        store_path,
-        settings=StoreSettings(
-            geometry=config.patches,
-            bits=config.cohort.bits,
-            window=window,
-            size_rule=SizeRule(
-                image_size=config.cohort.image_size,
-                other_sizes=config.cohort.other_sizes,
-                pixel_spacing_mm=config.cohort.pixel_spacing_mm,
-            ),
-            seed=config.split.seed,
-        ),
-        workers=workers,
-        discard_key=discard_key,
-    )
-
-
-def _summary(store: Store) -> str:
-    """Returns a table of what each patch set and split holds."""
-    from gastritis_gan.store.patch_counts import count_sets
-
-    width = max(map(len, (store.positive, store.negative, "patch set")))
-    sides = max(map(len, store.splits))
-    lines = [f"{'patch set':{width}}  {'split':{sides}}  patients  images    patches"]
-    lines += [
-        f"{row['class']:{width}}  {row['split']:{sides}}  {row['patients']:8,}  "
-        f"{row['images']:6,}  {row['patches']:9,}"
-        for row in count_sets(store)
-    ]
-    changes = collections.Counter(image.size_change for image in store.images)
-    lines += [
-        f"{changes[kind]:,} images were {kind}, as `cohort.other_sizes` says."
-        for kind in ("padded", "rescaled")
-        if changes[kind]
-    ]
-    if store.geometry.exclude_border_px:
-        lines.append(
-            f"{int(store.patch_excluded.sum()):,} outside patches were left out for "
-            "text-like structure in the border (`patches.exclude_border_px`)."
-        )
-    return "\n".join(lines)
+    click.echo(f"Key of its pseudonyms: {key}")

@@ -12,8 +12,7 @@ from gastritis_gan.evaluation.patch_block import (
     PatchBlock,
     content_key,
 )
-from gastritis_gan.store.patch_reader import read_patches
-from gastritis_gan.store.store import Store
+from gastritis_gan.store.store import Store, read_patches
 
 
 def real_blocks(

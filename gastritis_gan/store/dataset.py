@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from gastritis_gan.store.patch_reader import read_patches
-from gastritis_gan.store.store import Store
+from gastritis_gan import rng
+from gastritis_gan.store.store import Store, read_patches
 
 _PREFETCHED_STEPS = 4
 
@@ -28,9 +28,8 @@ def draw_indices(
     Returns:
         ndarray of int64 of shape (batch_size,), elements of `pool`.
     """
-    # The step sits in the counter's third word: 2**128 numbers lie between two steps.
-    bits = np.random.Philox(key=[seed, stream], counter=[0, 0, step, 0])
-    return pool[np.random.Generator(bits).integers(len(pool), size=batch_size)]
+    generator = rng.stream(seed, "dataset.batch", stream, step)
+    return pool[generator.integers(len(pool), size=batch_size)]
 
 
 def make_dataset(  # noqa: PLR0913 - what, when and which part of it

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import hashlib
+import io
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gastritis_gan.cohort.cohort import Cohort, CohortImage, file_error, naming_row
+from gastritis_gan.cohort.cohort import (
+    Cohort,
+    CohortImage,
+    file_error,
+    naming_row,
+    read_cohort,
+)
+from gastritis_gan.cohort.settings import CohortConfig
 from gastritis_gan.errors import InputError
 from gastritis_gan.storage import (
     PLAN_FILE,
@@ -17,69 +28,77 @@ from gastritis_gan.storage import (
     refuse_existing,
     work_folder,
     work_folder_of,
+    write_bytes,
     write_json,
 )
-from gastritis_gan.store.image_conversion import ImageConversion
-from gastritis_gan.store.input_hashes import (
+from gastritis_gan.store.conversion import (
+    FINISHED_FOLDER,
+    STORE_FOLDER,
+    ImageConversion,
+    run_on_images,
+)
+from gastritis_gan.store.duplicates import find_duplicates
+from gastritis_gan.store.patches import PatchGeometry
+from gastritis_gan.store.pixels import write_hashes
+from gastritis_gan.store.pseudonym import (
     hash_cohort,
     hash_inputs,
-    refuse_changed_files,
-    way_out,
-)
-from gastritis_gan.store.parallel import run_on_images
-from gastritis_gan.store.pseudonym import (
     keep_key,
     key_path_of,
     load_or_make_key,
     pseudonym,
+    refuse_changed_files,
+    way_out,
 )
+from gastritis_gan.store.split import SplitConfig, hash_split, split_patients
 from gastritis_gan.store.store import (
-    FACTS_FILE,
-    FINISHED_FOLDER,
-    FORMAT,
-    FORMAT_VERSION,
+    HASHES_FILE,
     IMAGES_FOLDER,
     OUTLINES_FOLDER,
-    STORE_FOLDER,
+    PATCHES_FILE,
+    STORE_FILE,
+    STORE_FORMAT,
     Store,
     StoredImage,
 )
-from gastritis_gan.store.store_settings import StoreSettings
-from gastritis_gan.store.store_writer import write_facts, write_patches
 
 _logger = logging.getLogger(__name__)
 
-_OLDEST_WITH_COMPARABLE_INPUTS = 3
-_ORDER_STREAM = 2  # streams 0 and 1 of the seed draw the split
-_FACTS_OF_A_RECORD = ("height", "width", "sha256", "size_change", "burned_in")
+_METADATA_OF_A_RECORD = ("height", "width", "sha256", "size_change", "burned_in")
 
 
-def prepare_store(
-    cohort: Cohort,
-    splits: dict[str, str],
-    store_path: Path,
+def prepare_cohort(  # noqa: PLR0913 - a section of the config each
+    cohort: str | os.PathLike[str],
+    out: str | os.PathLike[str],
     *,
-    settings: StoreSettings,
-    workers: int,
+    settings: CohortConfig,
+    geometry: PatchGeometry,
+    split: SplitConfig,
+    workers: int | None = None,
+    window: int | str | None = None,
     discard_key: bool = False,
 ) -> Store:
     """Makes a cohort's store, or checks that a store is the cohort's.
 
     The store appears when it is whole. Until then it grows in `<store>.partial`; after
-    a kill the same call goes on from there, and the store is byte for byte the one that
-    an uninterrupted call makes. A call for a finished store reads the inputs, compares
+    a kill the same call resumes there, and the store is byte for byte the one that an
+    uninterrupted call makes. A call for a finished store reads the inputs, compares
     their hashes with the store's, and changes nothing.
 
     The pseudonyms' key lies beside the store in `<store>.key`; a key that is there
     already is used again. No name, path or DICOM attribute of the cohort enters the
-    store.
+    store, and nothing in it depends on chance or on the key but the pseudonyms.
 
     Args:
-        cohort: The checked cohort.
-        splits: "train", "validation" or "test" for every patient.
-        store_path: The folder of the store.
-        settings: How images become a store.
-        workers: Number of processes; 1 works in this one.
+        cohort: `cohort.csv`, or the folder that holds it.
+        out: The folder of the store.
+        settings: Names of the classes, depth and size of the stored images.
+        geometry: Which windows are patches.
+        split: How many patients train, and the seed that assigns them.
+        workers: Number of processes, 1 works in this one. None: the number of CPU
+            cores.
+        window: Number, from 1, or explanation of the window in DICOM files. None: the
+            first.
         discard_key: Remove the key once the store is finished: nobody, not even the
             hospital, can then tell which pseudonym is whose.
 
@@ -88,9 +107,14 @@ def prepare_store(
             else; or the images, outlines, cohort or config are not those that the
             store, or an unfinished one, was begun with.
     """
+    checked = read_cohort(
+        Path(cohort), positive=settings.positive, negative=settings.negative
+    )
+    splits = split_patients(((i.patient, i.label) for i in checked.images), split)
+    store_path = Path(out)
     key_path = key_path_of(store_path)
     had_key = key_path.exists()
-    if store_path.exists() and not (had_key and (store_path / FACTS_FILE).is_file()):
+    if store_path.exists() and not (had_key and (store_path / STORE_FILE).is_file()):
         refuse_existing(store_path)  # nobody can tell whether it is this cohort's
     if not had_key and (work_folder_of(store_path) / PLAN_FILE).exists():
         raise InputError(
@@ -98,67 +122,153 @@ def prepare_store(
             "missing. Restore the key, or remove the folder to start again."
         )
     secret = load_or_make_key(key_path)
-    # Neither the cohort's order, which may follow names, nor the pseudonyms', which
-    # would make a training run depend on the secret key.
-    order = np.random.Generator(np.random.Philox(key=[settings.seed, _ORDER_STREAM]))
-    rows = [cohort.images[i] for i in order.permutation(len(cohort.images))]
+    # In the order of the pseudonyms, for that of the cohort may follow names: neither
+    # the list of the images nor the times of their files show it.
+    row_of = {pseudonym(secret, "image", row.name): row for row in checked.images}
+    rows = dict(sorted(row_of.items()))
     plan = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "positive": cohort.positive,
-        "negative": cohort.negative,
-        **settings.facts(),
-        "cohort": hash_cohort(cohort, splits, secret=secret),
+        **STORE_FORMAT.head(),
+        "window": window,
+        **dataclasses.asdict(settings),
+        "patches": dataclasses.asdict(geometry),
+        "cohort": hash_cohort(checked, splits, secret=secret),
     }
+    workers = workers or os.cpu_count() or 1
     if store_path.exists():
         store = _check_store(store_path, rows, plan, secret=secret, workers=workers)
-        _finish(store, rows, key_path=key_path if discard_key else None)
-        return store
-    _refuse_training_without_outline(rows, splits)
-    try:
+    else:
+        _refuse_training_without_outline(checked, splits)
         store_path.parent.mkdir(parents=True, exist_ok=True)
-        keep_key(key_path, secret)
-        with work_folder(store_path) as folder:
-            _begin(folder, plan)
-            convert = ImageConversion(folder=folder, secret=secret, settings=settings)
-            keys = [_image_key(row, secret=secret) for row in rows]
-            records = run_on_images(
-                convert, rows, keys, workers=workers, description="prepare"
-            )
-            images = [
-                StoredImage(
-                    key=key,
-                    patient=pseudonym(secret, "patient", row.patient),
-                    label=row.label,
-                    split=splits[row.patient],
-                    **{name: record[name] for name in _FACTS_OF_A_RECORD},
+        try:
+            keep_key(key_path, secret)
+            with work_folder(store_path) as folder:
+                _begin(folder, plan)
+                convert = ImageConversion(
+                    folder=folder,
+                    secret=secret,
+                    settings=settings,
+                    geometry=geometry,
+                    window=window,
                 )
-                for key, row, record in zip(keys, rows, records, strict=True)
-            ]
-            unpublished = folder / STORE_FOLDER
-            write_patches(unpublished, records, settings.geometry)
-            write_facts(unpublished, plan, images, records)
-            refuse_existing(store_path)
-            unpublished.rename(store_path)
-    except Exception:
-        if not had_key and not store_path.exists():
-            key_path.unlink(missing_ok=True)
-        raise
-    store = Store.open(store_path)
-    _finish(store, rows, key_path=key_path if discard_key else None)
+                records = run_on_images(
+                    convert,
+                    list(rows.values()),
+                    list(rows),
+                    workers=workers,
+                    description="prepare",
+                )
+                images = [
+                    StoredImage(
+                        key=key,
+                        patient=pseudonym(secret, "patient", row.patient),
+                        label=row.label,
+                        split=splits[row.patient],
+                        **{name: record[name] for name in _METADATA_OF_A_RECORD},
+                    )
+                    for (key, row), record in zip(rows.items(), records, strict=True)
+                ]
+                unpublished = folder / STORE_FOLDER
+                _write_tables(unpublished, plan, images, records)
+                refuse_existing(store_path)
+                unpublished.rename(store_path)
+        except Exception:
+            if not had_key and not store_path.exists():
+                key_path.unlink(missing_ok=True)
+            raise
+        store = Store.open(store_path)
+    _warn(store, rows)
+    if discard_key:
+        key_path.unlink(missing_ok=True)
     return store
 
 
-def _finish(store: Store, rows: list[CohortImage], *, key_path: Path | None) -> None:
-    """Says what a person should look at, and removes the key that is to be removed."""
-    _warn_of_images_without_inside_patch(store, rows)
-    _warn_of_burned_in_text(store, rows)
-    if key_path is not None:
-        key_path.unlink(missing_ok=True)
+def _write_tables(
+    folder: Path,
+    plan: dict[str, Any],
+    images: list[StoredImage],
+    records: list[dict[str, Any]],
+) -> None:
+    """Writes what says what the images are.
+
+    Args:
+        folder: The store.
+        plan: The settings, and the keyed hash of the cohort.
+        images: The images in the order of their keys.
+        records: What their conversion has returned.
+    """
+    metadata = [dataclasses.asdict(image) for image in images]
+    for image in metadata:
+        del image["sha256"]  # beside the images, not in what describes them
+    metadata_of_store = {
+        **plan,
+        "split_hash": hash_split(
+            (image.patient, image.sha256, image.label, image.split) for image in images
+        ),
+        "images": metadata,
+        "inputs": {
+            image.key: record["inputs"]
+            for image, record in zip(images, records, strict=True)
+        },
+    }
+    order = _order_by_content(images, records)
+    write_hashes(
+        folder / HASHES_FILE, ((images[i].sha256, images[i].key) for i in order)
+    )
+    _write_patches(
+        folder, [records[i] for i in order], PatchGeometry(**plan["patches"])
+    )
+    write_json(folder / STORE_FILE, metadata_of_store)
 
 
-def _image_key(row: CohortImage, *, secret: bytes) -> str:
-    return pseudonym(secret, "image", row.name)
+def _order_by_content(
+    images: list[StoredImage], records: list[dict[str, Any]]
+) -> list[int]:
+    """Returns the images' positions in the order of the hashes of their pixels.
+
+    Equal images follow their label, their split and their patches, then those of the
+    other images of their patient: where pseudonyms decide, the images and the patients
+    are alike in everything, and another key gives the same patches.
+    """
+    contents = [
+        (
+            image.sha256,
+            image.label,
+            image.split,
+            hashlib.sha256(record["pixels_inside"]).hexdigest(),
+        )
+        for image, record in zip(images, records, strict=True)
+    ]
+    of_patient: dict[str, list[tuple[str, ...]]] = {}
+    for image, content in zip(images, contents, strict=True):
+        of_patient.setdefault(image.patient, []).append(content)
+    for patient_contents in of_patient.values():
+        patient_contents.sort()
+    return sorted(
+        range(len(images)),
+        key=lambda i: (
+            contents[i],
+            of_patient[images[i].patient],
+            images[i].patient,
+            images[i].key,
+        ),
+    )
+
+
+def _write_patches(
+    folder: Path, records: list[dict[str, Any]], geometry: PatchGeometry
+) -> None:
+    grids = [geometry.grid(record["height"], record["width"]) for record in records]
+    sizes = [rows.size for rows, _ in grids]
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        image=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
+        row=np.concatenate([rows for rows, _ in grids]),
+        column=np.concatenate([columns for _, columns in grids]),
+        pixels_inside=np.concatenate([record["pixels_inside"] for record in records]),
+        border_text=np.concatenate([record["border_text"] for record in records]),
+    )
+    write_bytes(folder / PATCHES_FILE, buffer.getvalue())
 
 
 def _begin(folder: Path, plan: dict[str, Any]) -> None:
@@ -179,7 +289,7 @@ def _begin(folder: Path, plan: dict[str, Any]) -> None:
 
 def _check_store(
     store_path: Path,
-    rows: list[CohortImage],
+    rows: dict[str, CohortImage],
     plan: dict[str, Any],
     *,
     secret: bytes,
@@ -187,16 +297,16 @@ def _check_store(
 ) -> Store:
     """Opens a finished store after checking that its inputs are those given."""
     store = Store.open(store_path)
-    facts = read_json(store_path / FACTS_FILE)
-    version = facts["format_version"]
-    if version < _OLDEST_WITH_COMPARABLE_INPUTS:
-        refuse_existing(store_path)
-    _refuse_another_plan(store_path, facts, plan | {"format_version": version})
-    compare = functools.partial(hash_inputs, secret=secret)
-    found = run_on_images(compare, rows, workers=workers, description="compare")
-    for row, inputs in zip(rows, found, strict=True):
-        recorded = facts["inputs"][_image_key(row, secret=secret)]
-        refuse_changed_files(store_path, row, recorded, inputs)
+    metadata = STORE_FORMAT.read(store_path / STORE_FILE)
+    _refuse_another_plan(store_path, metadata, plan)
+    found = run_on_images(
+        functools.partial(hash_inputs, secret=secret),
+        list(rows.values()),
+        workers=workers,
+        description="compare",
+    )
+    for (key, row), inputs in zip(rows.items(), found, strict=True):
+        refuse_changed_files(store_path, row, metadata["inputs"][key], inputs)
     leftover = work_folder_of(store_path)
     if (leftover / PLAN_FILE).is_file() and not (leftover / STORE_FOLDER).exists():
         with work_folder(store_path):
@@ -221,61 +331,54 @@ def _refuse_another_plan(
     )
 
 
-def _refuse_training_without_outline(
-    rows: list[CohortImage], splits: dict[str, str]
-) -> None:
-    for row in rows:
+def _refuse_training_without_outline(cohort: Cohort, splits: dict[str, str]) -> None:
+    for row in cohort.images:
         if row.outline is None and splits[row.patient] != "test":
             with naming_row(row.row, "outline"):
                 raise file_error(
                     row.image,
-                    "has no outline but is drawn for training, which needs to know "
+                    "has no outline but is assigned to training, which needs to know "
                     "what lies inside the organ. Add an outline; only test images can "
                     "go without.",
                 )
 
 
-def _warn_of_images_without_inside_patch(store: Store, rows: list[CohortImage]) -> None:
-    found = [
-        row.row
-        for index, row in enumerate(rows)
-        if not np.isnan(
-            store.patch_coverage[store.patches_of_image(index, inside_only=False)]
-        ).any()
-        and store.patches_of_image(index, inside_only=True).size == 0
-    ]
-    if found:
-        _logger.warning(
-            "%d of %d images have no patch inside the organ; a smaller "
-            "`patches.patch_size` or `patches.inside_coverage` would give them some. "
-            "Rows of the cohort file: %s",
-            len(found),
-            len(rows),
-            _ranges(sorted(found)),
-        )
+def _warn(store: Store, rows: dict[str, CohortImage]) -> None:
+    """Names what a person should look at, by the rows of the cohort file."""
 
+    def warn_of(found: list[int], problem: str) -> None:
+        if found:
+            _logger.warning(
+                "%d of %d images %s Rows of the cohort file: %s",
+                len(found),
+                len(rows),
+                problem,
+                _ranges(sorted(found)),
+            )
 
-def _warn_of_burned_in_text(store: Store, rows: list[CohortImage]) -> None:
-    """Names the rows of images whose pixels may name the patient."""
+    warn_of(
+        [
+            rows[image.key].row
+            for index, image in enumerate(store.images)
+            if not np.isnan(
+                store.patch_coverage[store.patches_of_image(index, inside_only=False)]
+            ).any()
+            and store.patches_of_image(index, inside_only=True).size == 0
+        ],
+        "have no patch inside the organ; a smaller `patches.patch_size` or "
+        "`patches.inside_coverage` would give them some.",
+    )
     for stated, why in (
         ("yes", "say that text is burned into the pixels"),
         ("not stated", "do not say whether text is burned into the pixels"),
     ):
-        found = [
-            row.row
-            for row, image in zip(rows, store.images, strict=True)
-            if image.burned_in == stated
-        ]
-        if found:
-            _logger.warning(
-                "%d of %d images %s ((0028,0301) BurnedInAnnotation): look at them "
-                "(`gastritis-gan inspect`); `patches.exclude_border_px` leaves "
-                "text-like borders out. Rows of the cohort file: %s",
-                len(found),
-                len(rows),
-                why,
-                _ranges(sorted(found)),
-            )
+        warn_of(
+            [rows[i.key].row for i in store.images if i.burned_in == stated],
+            f"{why} ((0028,0301) BurnedInAnnotation): look at them (`gastritis-gan "
+            "inspect`); `patches.exclude_border_px` leaves text-like borders out.",
+        )
+    for duplicate in find_duplicates(store):
+        _logger.warning("Images %s.", duplicate)
 
 
 def _ranges(numbers: list[int]) -> str:

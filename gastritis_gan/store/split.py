@@ -7,9 +7,8 @@ import hashlib
 import json
 from collections.abc import Iterable
 
-import numpy as np
-
 from gastritis_gan.errors import InputError
+from gastritis_gan.rng import stream
 from gastritis_gan.typed_config import require, require_at_least
 
 
@@ -44,27 +43,17 @@ class SplitConfig:
 
 
 def split_patients(
-    images: Iterable[tuple[str, str]],
-    *,
-    train_positive_patients: int,
-    train_negative_patients: int,
-    validation_positive_patients: int = 0,
-    validation_negative_patients: int = 0,
-    seed: int,
+    images: Iterable[tuple[str, str]], config: SplitConfig
 ) -> dict[str, str]:
-    """Draws the training patients of each class; all others test.
+    """Assigns every patient to a split.
 
-    A patient with images of both labels counts as positive. The draw depends on the
+    A patient with images of both labels counts as positive. The split depends on the
     patients' names and labels, not on the order of the images. The validation patients
     are some of the training patients: the test patients do not depend on their number.
 
     Args:
         images: Patient and label ("positive" or "negative") of every image.
-        train_positive_patients: Number of positive patients that do not test.
-        train_negative_patients: Number of negative patients that do not test.
-        validation_positive_patients: How many of the former validate.
-        validation_negative_patients: How many of the latter validate.
-        seed: Seed of the draw.
+        config: Number of patients and seed.
 
     Returns:
         "train", "validation" or "test" for every patient.
@@ -77,11 +66,9 @@ def split_patients(
         if label_of.get(patient) != "positive":
             label_of[patient] = label
     splits: dict[str, str] = {}
-    numbers = {
-        "positive": (train_positive_patients, validation_positive_patients),
-        "negative": (train_negative_patients, validation_negative_patients),
-    }
-    for stream, (label, (number, num_validation)) in enumerate(numbers.items()):
+    for label in ("positive", "negative"):
+        number = getattr(config, f"train_{label}_patients")
+        num_training = number - getattr(config, f"validation_{label}_patients")
         patients = sorted(p for p, other in label_of.items() if other == label)
         if number >= len(patients):
             raise InputError(
@@ -89,9 +76,8 @@ def split_patients(
                 f"{len(patients)} {label} patients and at least one must be left to "
                 "test; choose a smaller number."
             )
-        generator = np.random.Generator(np.random.Philox(key=[seed, stream]))
-        order = [patients[index] for index in generator.permutation(len(patients))]
-        num_training = number - num_validation
+        shuffled = stream(config.seed, f"split.{label}").permutation(len(patients))
+        order = [patients[index] for index in shuffled]
         splits |= dict.fromkeys(order[:num_training], "train")
         splits |= dict.fromkeys(order[num_training:number], "validation")
         splits |= dict.fromkeys(order[number:], "test")
@@ -101,31 +87,15 @@ def split_patients(
 def hash_split(images: Iterable[tuple[str, str, str, str]]) -> str:
     """Returns the SHA-256 of a split as 64 hexadecimal digits.
 
-    It does not depend on the pseudonyms: a cohort that is prepared again with another
-    key has the same split.
+    It depends neither on the pseudonyms nor on the order of the images: a cohort that
+    is prepared again with another key has the same split.
 
     Args:
-        images: SHA-256 of the content, label, split and patient of every image, in the
-            store's order. A patient counts as the number of those before it.
+        images: Patient, SHA-256 of the pixels, label and split of every image.
     """
-    number_of: dict[str, int] = {}
-    rows = [
-        [content, label, split, number_of.setdefault(patient, len(number_of))]
-        for content, label, split, patient in images
-    ]
-    return _hash(rows)
-
-
-def hash_keyed_split(images: Iterable[tuple[str, str, str, str]]) -> str:
-    """Returns the hash of the store's format versions 1 and 2, which covers the keys.
-
-    Args:
-        images: Key, SHA-256 of the content, label and split of every image; their order
-            does not matter.
-    """
-    return _hash(sorted(list(image) for image in images))
-
-
-def _hash(rows: list[list]) -> str:
-    text = json.dumps(rows, separators=(",", ":"))
+    images_of: dict[str, list[list[str]]] = {}
+    for patient, *content in images:
+        images_of.setdefault(patient, []).append(content)
+    patients = sorted(sorted(contents) for contents in images_of.values())
+    text = json.dumps(patients, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

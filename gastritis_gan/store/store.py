@@ -4,42 +4,38 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.storage import read_json
+from gastritis_gan.images import average_windows, float_to_uint8
+from gastritis_gan.storage import DocumentFormat
 from gastritis_gan.store.patches import PatchGeometry
-from gastritis_gan.store.split import hash_keyed_split, hash_split
-from gastritis_gan.store.stored_pixels import (
-    NPY_SUFFIX,
-    PNG_SUFFIX,
-    is_cut_short,
-    read_pixels,
-)
+from gastritis_gan.store.pixels import is_cut_short, read_hashes, read_pixels
+from gastritis_gan.store.split import hash_split
 
-FORMAT = "gastritis-gan store"
-FORMAT_VERSION = 4
-FACTS_FILE = "store.json"
+STORE_FORMAT = DocumentFormat(
+    "gastritis-gan store", 5, "Prepare the cohort again, into another path."
+)
+STORE_FILE = "store.json"
 PATCHES_FILE = "patches.npz"
 IMAGES_FOLDER = "images"
+HASHES_FILE = "images/pixels.sha256"
 OUTLINES_FOLDER = "outlines"
-FINISHED_FOLDER = "finished"  # of the work folder: a record per finished image
-STORE_FOLDER = "store"  # of the work folder: what is renamed in the end
 PATCH_SETS = ("positive", "negative", "outside")
 SPLITS = ("train", "validation", "test")
 
-_OLDEST_VERSION = 1  # has no outlines and no hashes of the inputs
-_LAST_WITH_KEYED_SPLIT = _LAST_WITHOUT_BORDER_TEXT = 2
-_LAST_WITHOUT_COMPRESSION = 3
-_PATCH_COLUMNS = ("image", "row", "column", "pixels_inside")
-_BORDER_TEXT = "border_text"  # a column since version 3
+_PATCH_COLUMNS = ("image", "row", "column", "pixels_inside", "border_text")
 _FEW_IMAGES = 4  # enough for whoever reads one image after the other
 _MOST_KEPT_BYTES = 4 << 30
+_TENSOR_ALIGNMENT = 64  # bytes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,7 +49,8 @@ class StoredImage:
         split: "train", "validation" or "test".
         height: Pixels.
         width: Pixels.
-        sha256: Of the pixels as a `.npy` file, 64 hexadecimal digits.
+        sha256: Of the pixels as a `.npy` file, 64 hexadecimal digits; it stands in
+            `images/pixels.sha256`, not in `store.json`.
         size_change: "none", "padded" or "rescaled", by `cohort.other_sizes`.
         burned_in: "yes", "no" or "not stated", from BurnedInAnnotation.
     """
@@ -77,12 +74,13 @@ class Store:
     Attributes:
         path: The folder.
         split_hash: 64 hexadecimal digits; equal only for equal images, labels,
-            patients and split in the same order.
+            patients and split.
         positive: Name of the positive class.
         negative: Name of the negative class.
         geometry: Size, stride and sets of the patches.
         bits: 8 or 16 bits per pixel; pixels use the full range.
-        images: The images; the patch table refers to their positions.
+        images: The images in the order of their pixels' hashes; the patch table refers
+            to their positions.
         splits: "train", "validation" if there is one, and "test".
         patch_image: ndarray of int32 of shape (n_patches,), ascending positions in
             `images`.
@@ -97,16 +95,24 @@ class Store:
     """
 
     def __init__(
-        self, path: Path, facts: dict[str, Any], patches: dict[str, np.ndarray]
+        self,
+        path: Path,
+        metadata: dict[str, Any],
+        hashes: list[tuple[str, str]],
+        patches: dict[str, np.ndarray],
     ) -> None:
         self.path = path
-        self.split_hash: str = facts["split_hash"]
-        self._format_version: int = facts["format_version"]
-        self.positive: str = facts["positive"]
-        self.negative: str = facts["negative"]
-        self.geometry = PatchGeometry(**facts["patches"])
-        self.bits: int = facts["bits"]
-        self.images = tuple(StoredImage(**image) for image in facts["images"])
+        self.split_hash: str = metadata["split_hash"]
+        self.positive: str = metadata["positive"]
+        self.negative: str = metadata["negative"]
+        self.geometry = PatchGeometry(**metadata["patches"])
+        self.bits: int = metadata["bits"]
+        image_of = {image["key"]: image for image in metadata["images"]}
+        if sorted(image_of) != sorted(key for _, key in hashes):
+            raise ValueError(f"{HASHES_FILE} does not list the images of {STORE_FILE}")
+        self.images = tuple(
+            StoredImage(**image_of[key], sha256=sha256) for sha256, key in hashes
+        )
         self.patch_image = patches["image"]
         self.patch_row = patches["row"]
         self.patch_column = patches["column"]
@@ -116,45 +122,47 @@ class Store:
         self.patch_coverage = np.where(is_known, counts / area, np.nan).astype("f4")
         self.patch_inside = is_known & self.geometry.is_inside(counts)
         is_outside = is_known & self.geometry.is_outside(counts)
-        self.patch_excluded = is_outside & (patches[_BORDER_TEXT] != 0)
+        self.patch_excluded = is_outside & (patches["border_text"] != 0)
         self.patch_outside = is_outside & ~self.patch_excluded
         found = {image.split for image in self.images}
         self.splits = tuple(split for split in SPLITS if split in found)
         self._first_patch = np.searchsorted(
             self.patch_image, np.arange(len(self.images) + 1)
         )
-        self._suffix = (
-            NPY_SUFFIX
-            if self._format_version <= _LAST_WITHOUT_COMPRESSION
-            else PNG_SUFFIX
-        )
         self._cached_image = functools.lru_cache(_FEW_IMAGES)(self._read_image)
 
+    def __repr__(self) -> str:
+        patients = {image.patient for image in self.images}
+        return (
+            f"<Store {self.path}: {len(self.images):,} images of {len(patients):,} "
+            f"patients, {self.patch_image.size:,} patches, split "
+            f"{self.split_hash[:12]}>"
+        )
+
     @classmethod
-    def open(cls, path: Path) -> Store:
+    def open(cls, path: str | os.PathLike[str]) -> Store:
         """Opens a store and checks that it is whole; pixels are not read.
 
+        Args:
+            path: The folder that `gastritis-gan prepare` made.
+
         Raises:
-            InputError: `path` is no store, has another format version, or is damaged.
+            InputError: `path` is not a store, has another format version, or is
+                damaged.
         """
-        if not (path / FACTS_FILE).is_file():
+        path = Path(path)
+        if not (path / STORE_FILE).is_file():
             raise InputError(
-                f"{path} is not a store: it has no {FACTS_FILE}. Make one with "
+                f"{path} is not a store: it has no {STORE_FILE}. Make one with "
                 "`gastritis-gan prepare`."
             )
-        facts = read_json(path / FACTS_FILE)
-        if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-            raise InputError(f"{path / FACTS_FILE} does not describe a store.")
-        version = facts.get("format_version")
-        if version not in range(_OLDEST_VERSION, FORMAT_VERSION + 1):
-            raise InputError(
-                f"{path} has format version {version}; this program reads versions "
-                f"{_OLDEST_VERSION} to {FORMAT_VERSION}. Use the gastritis-gan that "
-                "made it, or prepare the cohort again with this one."
-            )
+        metadata = STORE_FORMAT.read(path / STORE_FILE)
         try:
             store = cls(
-                path, facts, _read_patches(path / PATCHES_FILE, facts["format_version"])
+                path,
+                metadata,
+                read_hashes(path / HASHES_FILE),
+                _read_patch_table(path / PATCHES_FILE),
             )
             problem = store._find_damage()
         except (KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile) as error:
@@ -269,6 +277,23 @@ class Store:
         patches = np.arange(self._first_patch[index], self._first_patch[index + 1])
         return patches[self.patch_inside[patches]] if inside_only else patches
 
+    def read(self, patches: npt.ArrayLike, resolution: int) -> npt.NDArray[np.uint8]:
+        """Reads patches as grey levels, averaged down to `resolution`.
+
+        Args:
+            patches: Integers of shape (n,), rows of the patch table, as `patch_set`
+                returns them.
+            resolution: Side of the output in pixels, at most the patch size.
+
+        Returns:
+            ndarray of uint8 of shape (n, resolution, resolution, 1).
+
+        Raises:
+            ValueError: `resolution` is above the patch size.
+            InputError: The file of an image is damaged.
+        """
+        return float_to_uint8(read_patches(self, np.asarray(patches), resolution))
+
     def _read_image(self, index: int) -> np.ndarray:
         image = self.images[index]
         path = self._image_path(image)
@@ -280,19 +305,16 @@ class Store:
             ) from None
 
     def _image_path(self, image: StoredImage) -> Path:
-        return self.path / IMAGES_FOLDER / (image.key + self._suffix)
-
-    def _hash_of_images(self) -> str:
-        if self._format_version <= _LAST_WITH_KEYED_SPLIT:
-            return hash_keyed_split(
-                (i.key, i.sha256, i.label, i.split) for i in self.images
-            )
-        return hash_split((i.sha256, i.label, i.split, i.patient) for i in self.images)
+        return self.path / IMAGES_FOLDER / f"{image.key}.png"
 
     def _find_damage(self) -> str:
         """Returns what is wrong with the store, or nothing."""
-        if self._hash_of_images() != self.split_hash:
-            return f"the images in {FACTS_FILE} do not give its split_hash"
+        if self.bits not in (8, 16):
+            return f"{STORE_FILE} states {self.bits} bits"
+        if self.split_hash != hash_split(
+            (i.patient, i.sha256, i.label, i.split) for i in self.images
+        ):
+            return f"the images in {STORE_FILE} do not give its split_hash"
         position = self.patch_image
         if position.size and (
             position[0] < 0
@@ -311,20 +333,38 @@ class Store:
         ):
             return f"{PATCHES_FILE} has a patch that leaves its image"
         for image in self.images:
-            num_bytes = image.height * image.width * self.bits // 8
-            if is_cut_short(self._image_path(image), num_bytes):
+            if is_cut_short(self._image_path(image)):
                 return f"{self._image_path(image).name} is too short"
         return ""
 
 
-def _read_patches(path: Path, format_version: int) -> dict[str, np.ndarray]:
+def read_patches(store: Store, indices: np.ndarray, resolution: int) -> np.ndarray:
+    """Reads patches in the range of the networks, averaged down to `resolution`.
+
+    Args:
+        store: The store.
+        indices: ndarray of int of shape (n,), rows of the patch table.
+        resolution: Side of the output in pixels, at most the store's patch size.
+
+    Returns:
+        ndarray of float32 of shape (n, resolution, resolution, 1) in [-1, 1].
+
+    Raises:
+        ValueError: `resolution` is above the patch size.
+    """
+    # Aligned memory is taken over by TensorFlow instead of copied.
+    shape = (len(indices), resolution, resolution, 1)
+    num_bytes = 4 * math.prod(shape)
+    memory = np.empty(num_bytes + _TENSOR_ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _TENSOR_ALIGNMENT
+    patches = memory[start : start + num_bytes].view(np.float32).reshape(shape)
+    average_windows((store.window(index) for index in indices), patches[..., 0])
+    return patches
+
+
+def _read_patch_table(path: Path) -> dict[str, np.ndarray]:
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
         patches = {name: archive[name] for name in _PATCH_COLUMNS}
-        patches[_BORDER_TEXT] = (
-            np.zeros_like(patches["image"])
-            if format_version <= _LAST_WITHOUT_BORDER_TEXT
-            else archive[_BORDER_TEXT]
-        )
     if any(p.dtype != np.int32 or p.ndim != 1 for p in patches.values()):
         raise ValueError(f"{path.name} does not hold int32 columns")
     if len({p.size for p in patches.values()}) != 1:

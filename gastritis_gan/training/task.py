@@ -12,8 +12,7 @@ from gastritis_gan.config import ExperimentConfig
 from gastritis_gan.errors import InputError
 from gastritis_gan.names import ModelName, Target
 from gastritis_gan.store.dataset import draw_indices, make_dataset
-from gastritis_gan.store.patch_reader import read_patches
-from gastritis_gan.store.store import Store
+from gastritis_gan.store.store import Store, read_patches
 from gastritis_gan.training.plan import is_conditional, schedule_of
 from gastritis_gan.training.schedule import Stage
 

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from gastritis_gan.evaluation.real_patches import real_blocks
-from gastritis_gan.store.patch_reader import read_patches
 from gastritis_gan.store.patches import PatchGeometry
+from gastritis_gan.store.store import read_patches
 
 
 @dataclasses.dataclass

@@ -14,12 +14,11 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
-from gastritis_gan.cohort.cohort import read_cohort
+from gastritis_gan.cohort.settings import CohortConfig
 from gastritis_gan.store.patches import PatchGeometry
-from gastritis_gan.store.prepare import prepare_store
-from gastritis_gan.store.split import split_patients
+from gastritis_gan.store.prepare import prepare_cohort
+from gastritis_gan.store.split import SplitConfig
 from gastritis_gan.store.store import Store
-from gastritis_gan.store.store_settings import StoreSettings
 
 MARKER = "Zebrafink"
 SIZE = 64
@@ -118,26 +117,24 @@ def make_store(make_cohort, tmp_path: Path) -> Callable[..., Store]:
         workers: int = 1,
         validation: int = 0,
         discard_key: bool = False,
+        geometry: PatchGeometry = GEOMETRY,
+        window: int | str | None = None,
         **settings: Any,
     ) -> Store:
-        checked = read_cohort(
-            cohort or make_cohort(), positive="dense", negative="fatty"
-        )
-        splits = split_patients(
-            ((image.patient, image.label) for image in checked.images),
-            train_positive_patients=2,
-            train_negative_patients=2,
-            validation_positive_patients=validation,
-            validation_negative_patients=validation,
-            seed=5,
-        )
-        defaults = {"geometry": GEOMETRY, "bits": 8, "seed": 5}
-        return prepare_store(
-            checked,
-            splits,
+        return prepare_cohort(
+            cohort or make_cohort(),
             tmp_path / name,
-            settings=StoreSettings(**(defaults | settings)),
+            settings=CohortConfig(positive="dense", negative="fatty", **settings),
+            geometry=geometry,
+            split=SplitConfig(
+                train_positive_patients=2,
+                train_negative_patients=2,
+                validation_positive_patients=validation,
+                validation_negative_patients=validation,
+                seed=5,
+            ),
             workers=workers,
+            window=window,
             discard_key=discard_key,
         )
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gastritis_gan.store.patch_reader import read_patches
+from gastritis_gan.store.store import read_patches
 
 tf = pytest.importorskip("tensorflow")
 dataset = pytest.importorskip("gastritis_gan.store.dataset")

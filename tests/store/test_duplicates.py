@@ -120,7 +120,7 @@ def test_the_hash_is_scipys_cosine_transform_above_its_median():
     assert (found != (spectrum > np.median(spectrum))).sum() <= 5
 
 
-def test_the_command_names_duplicates_by_their_keys(cohort, tmp_path):
+def test_prepare_names_duplicates_by_their_keys(cohort, tmp_path, caplog):
     from click.testing import CliRunner
 
     from gastritis_gan.cli.main import main
@@ -141,7 +141,7 @@ def test_the_command_names_duplicates_by_their_keys(cohort, tmp_path):
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     keys = keys_of(Store.open(tmp_path / "store"), smooth_image(0))
-    (warning,) = [line for line in result.stderr.splitlines() if "Warning" in line]
+    (warning,) = [m for m in caplog.messages if "under two patients" in m]
     assert len(keys) == 2
     assert all(key in warning for key in keys)
-    assert MARKER not in result.output
+    assert MARKER not in result.output + caplog.text

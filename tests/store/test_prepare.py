@@ -4,6 +4,7 @@ import errno
 import json
 import logging
 import os
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -16,9 +17,9 @@ from PIL import Image
 from gastritis_gan.cli.main import main
 from gastritis_gan.cohort.image_file import read_image
 from gastritis_gan.errors import InputError
-from gastritis_gan.store.inspection import count
+from gastritis_gan.store.inspect import count
 from gastritis_gan.store.patches import PatchGeometry
-from gastritis_gan.store.split import split_patients
+from gastritis_gan.store.split import SplitConfig, split_patients
 from gastritis_gan.store.store import PATCH_SETS
 from tests.helpers.cohorts import MARKER, organ_mask
 
@@ -58,7 +59,7 @@ def test_no_identifier_reaches_the_store_the_log_or_the_progress(
     caplog.set_level(logging.DEBUG)
     store = make_store("out", cohort=make_cohort(), workers=2)
     files = _files_of(store)
-    assert len(files) == 26  # 12 images, 12 outlines, the patches, the facts
+    assert len(files) == 27  # 12 images, 12 outlines, hashes, patches, store.json
     with zipfile.ZipFile(store.path / "patches.npz") as archive:
         files |= {name: archive.read(name) for name in archive.namelist()}
     for name, content in files.items():
@@ -96,13 +97,56 @@ def test_only_the_pseudonyms_depend_on_the_key(make_cohort, make_store):
     np.testing.assert_array_equal(one.patch_coverage, other.patch_coverage)
 
 
-def test_the_order_of_the_images_is_not_that_of_the_cohort(make_store):
+def test_the_order_of_the_images_is_that_of_their_hashes(make_store):
     store = make_store()
-    labels = [image.label for image in store.images]
-    assert labels != sorted(labels)
-    assert labels != sorted(labels, reverse=True)
-    keys = [image.key for image in store.images]
-    assert keys != sorted(keys)
+    hashes = [image.sha256 for image in store.images]
+    assert hashes == sorted(hashes)
+
+
+def test_the_order_of_the_rows_changes_nothing(make_cohort, make_store):
+    cohort = make_cohort()
+    store = make_store("store", cohort=cohort)
+    files = _files_of(store)
+    head, *rows = (cohort / "cohort.csv").read_text().splitlines()
+    (cohort / "cohort.csv").write_text("\n".join([head, *rows[::-1]]))
+    assert _files_of(make_store("store", cohort=cohort)) == files  # only compared
+    store.path.rename(store.path.with_name("elsewhere"))
+    assert _files_of(make_store("store", cohort=cohort)) == files
+
+
+def test_the_times_of_the_files_follow_the_pseudonyms(make_store):
+    store = make_store()
+    paths = sorted((store.path / "images").glob("*.png"))
+    times = [path.stat().st_mtime_ns for path in paths]
+    assert times == sorted(times)
+
+
+def test_copies_of_an_image_leave_the_patches_independent_of_the_key(
+    make_cohort, make_store
+):
+    """Two patients share an image; one more has an outline of her own for it."""
+    cohort = make_cohort()
+    folder = cohort / MARKER
+    for number in (3, 6):
+        shutil.copy(folder / f"{MARKER}00.png", folder / f"{MARKER}{number:02}.png")
+    Image.fromarray(organ_mask()[::-1].astype(np.uint8)).save(folder / "other.png")
+    lines = (cohort / "cohort.csv").read_text().splitlines()
+    lines[7] = lines[7].rpartition("/")[0] + "/other.png"
+    (cohort / "cohort.csv").write_text("\n".join(lines))
+    stores = [make_store(f"store{i}", cohort=cohort) for i in range(5)]
+    numbered = []
+    for store in stores:
+        first = {}
+        numbered.append(
+            [
+                (i.sha256, i.label, i.split, first.setdefault(i.patient, len(first)))
+                for i in store.images
+            ]
+        )
+        np.testing.assert_array_equal(store.patch_coverage, stores[0].patch_coverage)
+    assert numbered == numbered[:1] * 5
+    assert len({store.split_hash for store in stores}) == 1
+    assert len({image.sha256 for image in stores[0].images}) == 10
 
 
 def test_patients_never_straddle_the_split(make_store):
@@ -124,6 +168,7 @@ def test_validation_patients_are_apart_and_the_test_patients_stay(
     store = make_store("with", cohort=cohort, validation=1)
     assert store.splits == ("train", "validation", "test")
     assert store.split_hash != without.split_hash
+    assert [i.sha256 for i in store.images] == [i.sha256 for i in without.images]
     sides = [
         (a.split, b.split) for a, b in zip(store.images, without.images, strict=True)
     ]
@@ -257,9 +302,7 @@ def test_only_test_images_can_go_without_an_outline(make_cohort, make_store, tmp
             (patient, "positive" if label == "dense" else "negative")
             for patient, label in _patients_of(cohort)
         ],
-        train_positive_patients=2,
-        train_negative_patients=2,
-        seed=5,
+        SplitConfig(train_positive_patients=2, train_negative_patients=2, seed=5),
     )
     test = {patient for patient, split in splits.items() if split == "test"}
     _drop_outlines(cohort, test)
@@ -281,7 +324,7 @@ def test_only_test_images_can_go_without_an_outline(make_cohort, make_store, tmp
     ] * 4
     names = [path.name for path in tmp_path.iterdir()]
     _drop_outlines(cohort, {min(set(splits) - test)})
-    with pytest.raises(InputError, match=r"has no outline but is drawn for training"):
+    with pytest.raises(InputError, match=r"has no outline but is assigned to training"):
         make_store("other", cohort=cohort)
     assert [path.name for path in tmp_path.iterdir()] == names
 

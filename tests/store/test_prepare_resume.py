@@ -1,4 +1,4 @@
-"""A `prepare` that is killed goes on; one that is repeated changes nothing."""
+"""A `prepare` that is killed resumes; one that is repeated changes nothing."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ from PIL import Image
 from gastritis_gan.cli.main import main
 from gastritis_gan.store.store import Store
 from tests.helpers.cohorts import MARKER
-
-from .older_store import make_older
 
 CONFIG = """
 cohort: {positive: dense, negative: fatty}
@@ -96,9 +94,9 @@ def files_of(folder):
     }
 
 
-def test_a_run_killed_at_any_moment_goes_on_to_the_same_store(work):
+def test_a_run_killed_at_any_moment_resumes_to_the_same_store(work):
     expected = files_of(work / "whole")
-    assert len(expected) == 18  # 8 images, 8 outlines, patches.npz, store.json
+    assert len(expected) == 19  # 8 images, 8 outlines, hashes, patches, store.json
     shutil.copy(work / "whole.key", work / "steps.key")
     num_steps = killed(work, "steps", -1)
     assert files_of(work / "steps") == expected
@@ -138,7 +136,7 @@ def test_finished_images_are_not_converted_again(work, monkeypatch):
     # A finished image that does not have its hash any more is made again.
     (images / f"{finished[0].stem}.png").write_bytes(b"damaged")
     read = []
-    from gastritis_gan.store import image_conversion as module
+    from gastritis_gan.store import conversion as module
 
     original = module.read_image
     monkeypatch.setattr(
@@ -255,7 +253,7 @@ def change_the_split(work):
             "negative_patients: 1", "negative_patients: 1, seed: 3"
         )
     )
-    return "another `seed`"
+    return "other images, patients, labels or split"
 
 
 @pytest.mark.parametrize(
@@ -277,8 +275,11 @@ def test_a_changed_input_is_refused(work, change):
     shutil.copy(work / "whole.key", work / "unfinished.key")
     facts = json.loads((unfinished / "store" / "store.json").read_text())
     (unfinished / "finished").mkdir()
+    hashes = (unfinished / "store" / "images" / "pixels.sha256").read_text()
+    sha256_of = {key: sha256 for sha256, key in map(str.split, hashes.splitlines())}
     for image in facts["images"]:
-        record = {k: image[k] for k in ("height", "width", "sha256")}
+        record = {k: image[k] for k in ("height", "width")}
+        record["sha256"] = sha256_of[image["key"]]
         record |= {"size_change": "none", "burned_in": "not stated"}
         record |= {"pixels_inside": [0] * 49, "border_text": [0] * 49}
         record["inputs"] = facts["inputs"][image["key"]]
@@ -324,22 +325,14 @@ def test_without_its_key_nothing_is_continued_or_compared(work):
     assert not (work / "store.key").exists()
 
 
-def test_a_store_of_the_first_format_version_is_left_alone(work):
-    make_older(work / "whole", 1)
+def test_a_store_of_an_older_format_version_is_refused(work):
+    path = work / "whole" / "store.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 4}))
+    before = files_of(work)
     result = prepare(work, "whole")
     assert result.exit_code == 2
-    assert "exists already; nothing was changed" in result.output
-
-
-def test_a_store_of_the_last_format_version_is_compared_with_its_inputs(work):
-    make_older(work / "whole", 3)
-    result = prepare(work, "whole")
-    assert result.exit_code == 0, result.output
-    assert "its inputs are unchanged: nothing was done" in result.output
-    expected = change_an_image(work)
-    result = prepare(work, "whole")
-    assert result.exit_code == 2
-    assert expected in result.output
+    assert "Prepare the cohort again, into another path" in result.output
+    assert files_of(work) == before
 
 
 def test_two_processes_never_work_on_one_store(work):
@@ -359,7 +352,7 @@ def test_a_folder_of_another_purpose_is_never_taken_for_a_work_folder(work):
     (work / "store.partial" / "thesis.txt").write_text("my only copy")
     result = prepare(work, "store")
     assert result.exit_code == 2
-    assert "is not the work folder" in result.output
+    assert "does not hold unfinished work" in result.output
     assert (work / "store.partial" / "thesis.txt").read_text() == "my only copy"
 
 
@@ -399,5 +392,5 @@ def test_a_store_takes_hardly_more_disk_than_its_images(tmp_path):
     assert prepare(tmp_path, "store").exit_code == 0
     files = files_of(tmp_path / "store")
     total = sum(len(content) for content in files.values())
-    assert len(files) == 10
+    assert len(files) == 11
     assert total <= 1.05 * 4 * 1024 * 1024

@@ -11,12 +11,9 @@ from PIL import Image
 from skimage.io import imread
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.store.patch_reader import read_patches
-from gastritis_gan.store.store import PATCH_SETS, Store
-from gastritis_gan.store.stored_pixels import read_pixels
+from gastritis_gan.store.pixels import read_pixels
+from gastritis_gan.store.store import PATCH_SETS, Store, read_patches
 from tests.helpers.cohorts import organ_mask
-
-from .older_store import make_older
 
 
 def test_patch_sets_are_those_of_their_definition(make_store):
@@ -124,7 +121,7 @@ def test_opening_what_is_no_store_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"is not a store: it has no store.json"):
         Store.open(tmp_path / "nothing")
     (tmp_path / "store.json").write_text("[]")
-    with pytest.raises(InputError, match="does not describe a store"):
+    with pytest.raises(InputError, match="does not describe a gastritis-gan store"):
         Store.open(tmp_path)
 
 
@@ -135,45 +132,14 @@ def _edit(store: Store, **changes: object) -> None:
 
 def test_another_format_version_is_named(make_store):
     store = make_store()
-    for version in (0, 5, None):
+    for version in (4, 6, None):
         _edit(store, format_version=version)
         with pytest.raises(
-            InputError, match=f"version {version}; this program reads versions 1 to 4"
+            InputError,
+            match=f"version {version}; this program reads version 5. Prepare the "
+            "cohort again",
         ):
             Store.open(store.path)
-
-
-@pytest.mark.parametrize("bits", [8, 16])
-@pytest.mark.parametrize("version", [1, 2, 3])
-def test_older_format_versions_are_read(make_store, version, bits):
-    store = make_store(bits=bits)
-    images = [store.image(index) for index in range(12)]
-    facts = make_older(store.path, version)
-    old = Store.open(store.path)
-    assert old.images == store.images
-    assert old.split_hash == facts["split_hash"]
-    assert (old.outline(0) is None) == (version == 1)
-    for index, expected in enumerate(images):
-        np.testing.assert_array_equal(old.image(index), expected)
-        with pytest.raises(ValueError, match="read-only"):
-            old.image(index)[0, 0] = 1
-
-
-def test_damage_of_an_older_format_version_is_noticed(make_store):
-    store = make_store()
-    make_older(store.path, 3)
-    path = store.path / "images" / f"{store.images[2].key}.npy"
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-1])
-    with pytest.raises(InputError, match=r"is damaged.*npy is too short"):
-        Store.open(store.path)
-    path.write_bytes(whole)
-    np.save(path, np.zeros((64, 64), np.float32))
-    with pytest.raises(InputError, match="hash"):
-        Store.open(store.path).image(2)
-    np.save(path, np.array([None] * 4096, object))
-    with pytest.raises(InputError, match="allow_pickle"):
-        Store.open(store.path).image(2)
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -192,15 +158,61 @@ def test_images_are_png_files_without_loss(make_store, bits):
         assert digest.hexdigest() == image.sha256
 
 
+def test_the_hashes_give_the_order_of_the_images(make_store):
+    store = make_store()
+    lines = (store.path / "images" / "pixels.sha256").read_text().splitlines()
+    assert [tuple(line.split("  ")) for line in lines] == [
+        (image.sha256, image.key) for image in store.images
+    ]
+    assert lines == sorted(lines)
+
+
 def test_the_split_hash_is_what_the_documentation_says(make_store):
     store = make_store()
-    numbers = {}
-    rows = [
-        [i.sha256, i.label, i.split, numbers.setdefault(i.patient, len(numbers))]
-        for i in store.images
-    ]
+    metadata = json.loads((store.path / "store.json").read_text())
+    lines = (store.path / "images" / "pixels.sha256").read_text().splitlines()
+    hash_of = {key: sha256 for sha256, key in map(str.split, lines)}
+    patients = {}
+    for i in metadata["images"]:
+        content = [hash_of[i["key"]], i["label"], i["split"]]
+        patients.setdefault(i["patient"], []).append(content)
+    rows = sorted(sorted(contents) for contents in patients.values())
     text = json.dumps(rows, separators=(",", ":"))
     assert hashlib.sha256(text.encode()).hexdigest() == store.split_hash
+
+
+def test_what_describes_the_store_cannot_be_searched_for_a_film(make_store):
+    """Neither a hash of the pixels, nor an order or a size that follows from them."""
+    store = make_store()
+    text = (store.path / "store.json").read_text()
+    metadata = json.loads(text)
+    assert not any(image.sha256 in text for image in store.images)
+    keys = [image["key"] for image in metadata["images"]]
+    assert keys == sorted(keys) == list(metadata["inputs"])
+    assert "seed" not in metadata
+    assert not any("patients" in key for key in metadata)
+
+
+def test_the_representation_names_the_content_and_nobody(make_store):
+    store = make_store()
+    assert repr(store) == (
+        f"<Store {store.path}: 12 images of 6 patients, 588 patches, split "
+        f"{store.split_hash[:12]}>"
+    )
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_patches_are_read_as_grey_levels(make_store, bits):
+    store = make_store(bits=bits)
+    patches = store.patch_set("positive", "test")[:3]
+    read = Store.open(str(store.path)).read(patches.tolist(), 4)
+    assert (read.dtype, read.shape) == (np.uint8, (3, 4, 4, 1))
+    for index, image in zip(patches, read[..., 0], strict=True):
+        means = store.window(index).reshape(4, 4, 4, 4).mean(axis=(1, 3))
+        expected = means / (2**bits - 1) * 255
+        assert np.abs(image - expected).max() <= 0.5 + 1e-4
+    with pytest.raises(ValueError, match="Received: 17"):
+        store.read(patches, 17)
 
 
 def test_outlines_are_kept(make_store):
@@ -231,6 +243,20 @@ def test_damage_is_noticed(make_store):
     flipped[0]["split"] = "test" if flipped[0]["split"] == "train" else "train"
     _edit(store, images=flipped)
     refused("do not give its split_hash")
+    hashes = store.path / "images" / "pixels.sha256"
+    lines = hashes.read_text().splitlines(keepends=True)
+    _edit(store, images=facts["images"])
+    for damaged, match in (
+        (lines[::-1], "not in the order of the hashes"),
+        (lines[1:], "does not list the images"),
+        ([*lines, "0\n"], "not a hash and a key"),
+        (["0" * 64 + lines[0][64:], *lines[1:]], "do not give its split_hash"),
+    ):
+        hashes.write_text("".join(damaged))
+        refused(match)
+    hashes.unlink()
+    refused("No such file")
+    hashes.write_text("".join(lines))
     _edit(store, images=facts["images"], bits=None)
     refused("")
     _edit(store, **facts)

@@ -1,21 +1,27 @@
-"""How the pixels of an image lie in a store: as PNG; until version 3 as `.npy`."""
+"""The pixels of an image in a store: a PNG, and the hash that it must have.
+
+The hashes lie in a file of their own beside the images, in the order of the store.
+Whoever has a film can compute its hash; without the images `store.json` holds nothing
+to compare it with.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import re
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
-PNG_SUFFIX = ".png"
-NPY_SUFFIX = ".npy"
+from gastritis_gan.storage import write_bytes
 
-_NPY_HEADER_BYTES = 128  # of any two-dimensional array that np.save writes
 _END_OF_PNG = b"\0\0\0\0IEND\xaeB`\x82"
+_HASH_LINE = re.compile(r"([0-9a-f]{64})  ([0-9a-f]+)")
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
@@ -63,33 +69,51 @@ def read_pixels(path: Path, shape: tuple[int, int], sha256: str) -> np.ndarray:
     Raises:
         OSError, ValueError, SyntaxError: The file is missing, damaged or another.
     """
-    if path.suffix == NPY_SUFFIX:
-        pixels: np.ndarray = np.load(path, allow_pickle=False)
-    else:
-        with PngImageFile(path) as file:  # Image.open refuses very large ones
-            found = file.size[::-1]
-            if found != shape:
-                raise ValueError(f"it holds {found} pixels instead of {shape}")
-            pixels = np.array(file)
+    with PngImageFile(path) as file:  # Image.open refuses very large ones
+        found = file.size[::-1]
+        if found != shape:
+            raise ValueError(f"it holds {found} pixels instead of {shape}")
+        pixels = np.array(file)
     if hash_pixels(pixels) != sha256:
         raise ValueError("its pixels do not have their hash")
     pixels.flags.writeable = False
     return pixels
 
 
-def is_cut_short(path: Path, num_bytes: int) -> bool:
-    """Says whether the end of an image's file is missing, without decoding it.
-
-    Args:
-        path: The file.
-        num_bytes: Bytes of the pixels.
+def is_cut_short(path: Path) -> bool:
+    """Whether the end of an image's file is missing; it is not decoded.
 
     Raises:
         OSError: The file cannot be read.
     """
-    if path.suffix == NPY_SUFFIX:
-        return path.stat().st_size < _NPY_HEADER_BYTES + num_bytes
     with path.open("rb") as stream:
         stream.seek(0, io.SEEK_END)
         stream.seek(max(0, stream.tell() - len(_END_OF_PNG)))
         return stream.read() != _END_OF_PNG
+
+
+def write_hashes(path: Path, images: Iterable[tuple[str, str]]) -> None:
+    """Writes a line for every image.
+
+    Args:
+        path: The file.
+        images: Hash of the pixels and key of every image, in the store's order.
+    """
+    lines = [f"{sha256}  {key}\n" for sha256, key in images]
+    write_bytes(path, "".join(lines).encode())
+
+
+def read_hashes(path: Path) -> list[tuple[str, str]]:
+    """Returns hash and key of every image, in the store's order.
+
+    Raises:
+        OSError, ValueError: The file is missing or damaged.
+    """
+    lines = path.read_text(encoding="ascii").splitlines()
+    matches = [_HASH_LINE.fullmatch(line) for line in lines]
+    images = [(match[1], match[2]) for match in matches if match]
+    if len(images) < len(lines):
+        raise ValueError(f"{path.name} has lines that are not a hash and a key")
+    if images != sorted(images, key=lambda image: image[0]):
+        raise ValueError(f"{path.name} is not in the order of the hashes")
+    return images

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import shutil
 
 import numpy as np
@@ -11,7 +13,10 @@ from click.testing import CliRunner
 from PIL import Image
 
 from gastritis_gan.cli.main import main
+from gastritis_gan.privacy.latent_search import open_gradient
+from gastritis_gan.privacy.matching import PixelMatcher
 from gastritis_gan.privacy.verdict import read_verdict
+from gastritis_gan.serving.exported_model import ExportedModel
 from gastritis_gan.training.discriminator_of_run import load_discriminator
 from tests.helpers.small_store import draw_image
 
@@ -123,14 +128,16 @@ def test_figures_hold_keys_only(workplace, audited):
 
 def test_page_is_self_contained_and_warns(audited):
     folder, _ = audited
-    page = (folder / "report.html").read_text()
+    page = " ".join((folder / "report.html").read_text().split())
     assert "belongs inside the hospital" in page
     assert page.count("data:image/png;base64,") == 2
-    assert page.count("<svg") == 5  # two spaces, three attacks
-    assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
-    pictures = sorted(p.name for p in (folder / "figures").iterdir())
+    assert page.count("data:image/svg+xml;base64,") == 5  # two spaces, three attacks
+    assert not re.search(r"(?i)https?://|<script|<link|url\(", page)
+    for plot in re.findall(r"data:image/svg\+xml;base64,([^\"]+)", page):
+        assert b"<script" not in base64.b64decode(plot)
+    pictures = sorted(p.name for p in (folder / "closest_pairs").iterdir())
     assert pictures == ["ill-1-held-out.png", "ill-1-training.png"]
-    with Image.open(folder / "figures" / pictures[0]) as picture:
+    with Image.open(folder / "closest_pairs" / pictures[0]) as picture:
         assert picture.size == (4 * 96 + 3 * 2, 2 * 96 + 2)  # four pairs
 
 
@@ -162,12 +169,12 @@ def test_an_unfinished_audit_of_something_else_is_refused(workplace, tmp_path):
 
 
 def test_an_error_at_the_very_end_loses_nothing(workplace, tmp_path, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise OSError("disk full")
 
     models = shutil.copytree(workplace / "exported", tmp_path / "exported")
     with monkeypatch.context() as patched:
-        patched.setattr("gastritis_gan.privacy.report_page.write_report", fail)
+        patched.setattr("gastritis_gan.privacy.audit.write_report", fail)
         result = run_audit(workplace, tmp_path / "out", generators=models)
         assert result.exit_code != 0
         assert not (tmp_path / "out").exists()
@@ -175,13 +182,13 @@ def test_an_error_at_the_very_end_loses_nothing(workplace, tmp_path, monkeypatch
     # samples; 16 images in pixels; 16 and the samples in texture; 2 x 16 latents
     assert len(kept) == 1 + 16 + 17 + 2
 
-    for expensive in (
-        "subjects.draw_samples",
-        "matching._match",
-        "feature_space._extract",
-        "latent_search._climb",
-    ):
-        monkeypatch.setattr(f"gastritis_gan.privacy.{expensive}", fail)
+    def open_half(path):
+        return fail, open_gradient(path)[1]
+
+    monkeypatch.setattr(ExportedModel, "generate", fail)
+    monkeypatch.setattr(PixelMatcher, "match", fail)
+    monkeypatch.setattr("gastritis_gan.privacy.feature_space.level", fail)
+    monkeypatch.setattr("gastritis_gan.privacy.audit.open_gradient", open_half)
     result = run_audit(workplace, tmp_path / "out", generators=models)
     assert result.exit_code == 0, result.output
     assert not (tmp_path / "out.partial").exists()

@@ -38,7 +38,7 @@ def test_score_and_flip_are_those_of_match_template_at_whole_pixels():
         ]
         + [texture(seed, 8) for seed in range(10, 16)]
     ).astype(np.float32)
-    match = PixelMatcher(patches, patch_size=8, min_deviation=0).match(image)
+    match = PixelMatcher(patches, patch_size=8, min_std=0).match(image)
     for index, patch in enumerate(patches):
         score, flip = best_of_all_windows(patch, image)
         # Quarter-pixel steps may find better, never worse.
@@ -52,7 +52,7 @@ def test_quarter_pixels_are_found_by_brute_force_too():
     """Every quarter-pixel window of a small image, one by one."""
     image = texture(2, 20)
     patches = np.stack([texture(seed, 8) for seed in (3, 4, 5)])
-    match = PixelMatcher(patches, patch_size=8, min_deviation=0).match(image)
+    match = PixelMatcher(patches, patch_size=8, min_std=0).match(image)
     for index, patch in enumerate(patches):
         best = -1.0
         row, column = float(match.row[index]), float(match.column[index])
@@ -106,7 +106,7 @@ def test_disguised_windows_at_any_position_are_found(side, patch_size, resolutio
     patches = flip_patches(windows, flips)
     noise = rng.normal(size=patches.shape) * windows.std(axis=(1, 2), keepdims=True)
     patches = (0.7 * (patches + 0.1 * noise) + 0.2).astype(np.float32)
-    matcher = PixelMatcher(patches, patch_size=patch_size, min_deviation=0)
+    matcher = PixelMatcher(patches, patch_size=patch_size, min_std=0)
     match = matcher.match(image)
     far = np.abs(match.row - places[:, 0]) + np.abs(match.column - places[:, 1])
     is_found = (far < 2 * patch_size / resolution) & (match.score > 0.9)
@@ -119,7 +119,7 @@ def test_flat_patches_and_flat_windows_match_nothing():
     image[:24] = 0.5
     image[:24] += np.float32(1e-4) * texture(8, 48)[:24]
     patches = np.stack([image[2:10, 2:10], image[30:38, 30:38]])
-    matcher = PixelMatcher(patches, patch_size=8, min_deviation=0.01)
+    matcher = PixelMatcher(patches, patch_size=8, min_std=0.01)
     match = matcher.match(image)
     np.testing.assert_array_equal(matcher.is_flat, [True, False])
     assert match.score[0] == 0
@@ -130,5 +130,5 @@ def test_flat_patches_and_flat_windows_match_nothing():
 def test_images_need_not_be_square():
     image = texture(9)[:40]
     patch = image[11:19, 50:58][None]
-    match = PixelMatcher(patch, patch_size=8, min_deviation=0).match(image)
+    match = PixelMatcher(patch, patch_size=8, min_std=0).match(image)
     assert (match.row[0], match.column[0]) == (11, 50)

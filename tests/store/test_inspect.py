@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.store.inspection import contact_sheets, count, inspect_store
+from gastritis_gan.store.inspect import contact_sheets, count, inspect_store
 from gastritis_gan.store.patches import PatchGeometry
 from tests.helpers.cohorts import MARKER, organ_mask
 

@@ -1,0 +1,181 @@
+"""One image of a cohort becomes one image of a store, in one of several processes."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import io
+import json
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from gastritis_gan.cohort.cohort import CohortImage, file_error, naming_row
+from gastritis_gan.cohort.image_file import read_image, read_metadata
+from gastritis_gan.cohort.outlines import read_outline
+from gastritis_gan.cohort.settings import CohortConfig
+from gastritis_gan.cohort.size_rule import SizeRule
+from gastritis_gan.errors import InputError
+from gastritis_gan.progress import progress_bar
+from gastritis_gan.storage import read_json, write_bytes
+from gastritis_gan.store.border_text import touches_text
+from gastritis_gan.store.patches import PatchGeometry
+from gastritis_gan.store.pixels import encode_png, hash_pixels, read_pixels
+from gastritis_gan.store.pseudonym import hash_inputs, refuse_changed_files
+from gastritis_gan.store.store import IMAGES_FOLDER, OUTLINES_FOLDER
+
+FINISHED_FOLDER = "finished"  # of the work folder: a record per finished image
+STORE_FOLDER = "store"  # of the work folder: what is renamed in the end
+
+_NO_OUTLINE = -1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageConversion:
+    """How every image is converted; knows the folder, so it can run anywhere.
+
+    Attributes:
+        folder: The work folder.
+        secret: The key of the pseudonyms.
+        settings: Depth and size of the stored images.
+        geometry: Which windows are patches.
+        window: Number, from 1, or explanation of the window in DICOM files; None: the
+            first.
+    """
+
+    folder: Path
+    secret: bytes
+    settings: CohortConfig
+    geometry: PatchGeometry
+    window: int | str | None
+
+    def __call__(self, row: CohortImage, key: str) -> dict[str, Any]:
+        """Converts an image unless an earlier run has, and returns its record."""
+        inputs = hash_inputs(row, secret=self.secret)
+        record_file = self.folder / FINISHED_FOLDER / f"{key}.json"
+        store = self.folder / STORE_FOLDER
+        image_file = store / IMAGES_FOLDER / f"{key}.png"
+        if record_file.is_file():
+            record: dict[str, Any] = read_json(record_file)
+            refuse_changed_files(self.folder, row, record["inputs"], inputs)
+            if _is_whole(image_file, record):
+                return _with_arrays(record)
+        geometry = self.geometry
+        with naming_row(row.row, "image"):
+            metadata = read_metadata(row.image)
+            pixels = read_image(row.image, bits=self.settings.bits, window=self.window)
+            try:
+                change = self._size_rule().change(
+                    pixels.shape, metadata.pixel_spacing_mm
+                )
+                pixels = change.apply(pixels)
+                rows, columns = geometry.grid(*pixels.shape)
+            except InputError as error:
+                raise file_error(row.image, error) from None
+        counts = np.full(rows.size, _NO_OUTLINE, np.int32)
+        if row.outline is not None:
+            with naming_row(row.row, "outline"):
+                mask = read_outline(
+                    row.outline, shape=change.original_shape, image=row.image
+                )
+            mask = change.apply_to_mask(mask)
+            counts = geometry.count_pixels(mask, rows, columns)
+            buffer = io.BytesIO()
+            Image.fromarray(mask).save(buffer, "PNG")  # 1 bit per pixel
+            write_bytes(store / OUTLINES_FOLDER / f"{key}.png", buffer.getvalue())
+        write_bytes(image_file, encode_png(pixels))
+        text = touches_text(pixels, geometry, rows, columns, film=change.film())
+        record = {
+            "inputs": inputs,
+            "height": pixels.shape[0],
+            "width": pixels.shape[1],
+            "sha256": hash_pixels(pixels),
+            "size_change": change.kind,
+            "burned_in": metadata.burned_in,
+            "pixels_inside": counts.tolist(),
+            "border_text": text.astype(int).tolist(),
+        }
+        # Last: what has a record is finished. Indents would take long to write.
+        write_bytes(record_file, json.dumps(record).encode())
+        return _with_arrays(record)
+
+    def _size_rule(self) -> SizeRule:
+        return SizeRule(
+            image_size=self.settings.image_size,
+            other_sizes=self.settings.other_sizes,
+            pixel_spacing_mm=self.settings.pixel_spacing_mm,
+        )
+
+
+def _is_whole(path: Path, record: dict[str, Any]) -> bool:
+    """Whether a finished image is still what its record says."""
+    try:
+        read_pixels(path, (record["height"], record["width"]), record["sha256"])
+    except (OSError, ValueError, SyntaxError):
+        return False
+    return True
+
+
+def _with_arrays(record: dict[str, Any]) -> dict[str, Any]:
+    """Returns a record whose columns take 4 bytes a patch; all images' are held."""
+    columns = ("pixels_inside", "border_text")
+    return record | {name: np.array(record[name], np.int32) for name in columns}
+
+
+def run_on_images(
+    function: Callable[..., dict[str, Any]],
+    *arguments: list[Any],
+    workers: int,
+    description: str,
+) -> list[dict[str, Any]]:
+    """Returns the function of every image, in order, with a progress bar."""
+    bar = progress_bar(total=len(arguments[0]), description=description, unit="image")
+    with bar, _mapper(min(workers, len(arguments[0]))) as run:
+        results = []
+        for result in run(function, *arguments):
+            results.append(result)
+            bar.update()
+        return results
+
+
+@contextlib.contextmanager
+def _mapper(workers: int) -> Iterator:
+    """Yields a `map` that runs in `workers` processes."""
+    if workers == 1:
+        yield map
+        return
+    # Spawned: a fork would copy the threads of whatever the caller has imported.
+    executor = concurrent.futures.ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_end_with_the_parent,
+    )
+    try:
+        yield executor.map
+    except BrokenProcessPool:
+        raise InputError(
+            "a worker process ended unexpectedly, most likely for want of memory; try "
+            "fewer workers."
+        ) from None
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _end_with_the_parent() -> None:
+    """Ends this worker when its parent is killed; it would wait for work forever."""
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

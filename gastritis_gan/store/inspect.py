@@ -1,0 +1,406 @@
+"""What a store holds, in numbers and in pictures, for a person to check."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from gastritis_gan.progress import progress_bar
+from gastritis_gan.storage import new_folder, write_bytes, write_json
+from gastritis_gan.store.duplicates import Duplicate, find_duplicates
+from gastritis_gan.store.store import PATCH_SETS, Store, StoredImage
+
+COUNTS_FILE = "counts.json"
+TABLES_FILE = "inspection.md"
+
+# Section IV-A: 100 images a class train; the outside patches are those of all 200.
+PAPER_PATCHES = {"positive": 45_127, "negative": 42_785, "outside": 48_385}
+PAPER_IMAGES = {"positive": 100, "negative": 100, "outside": 200}
+
+KINDS = ("inside", "outside", "boundary", "excluded", "unknown")
+
+# Okabe and Ito's palette, which colour-blind readers tell apart.
+_COLOURS = {
+    "positive": (213, 94, 0),
+    "negative": (0, 114, 178),
+    "outside": (240, 228, 66),
+    "boundary": (204, 121, 167),
+    "excluded": (255, 255, 255),
+}
+_OUTLINE_COLOUR = (0, 255, 150)
+_OVERLAY_STRENGTH = 0.4
+_THUMBNAIL_PX = 280
+_GAP_PX = 8
+_TEXT_PX = 14
+_CAPTION_PX = 2 * (_TEXT_PX + 3)
+_PAIRS_PER_ROW = 2
+_ROWS_PER_SHEET = 4
+
+
+def inspect_store(store: Store, folder: str | os.PathLike[str]) -> list[Duplicate]:
+    """Writes a store's counts and contact sheets into a new folder.
+
+    Args:
+        store: The store.
+        folder: The folder to make: `inspection.md`, `counts.json`, and
+            `sheet_<split>_<label>_<number>.png`.
+
+    Returns:
+        The images that two patients share, as in the tables.
+
+    Raises:
+        InputError: The folder exists, or an image of the store is damaged.
+    """
+    with new_folder(Path(folder)) as partial:
+        counts = count(store)
+        duplicates = find_duplicates(store)
+        counts["duplicates"] = [dataclasses.asdict(d) for d in duplicates]
+        sheets = []
+        with progress_bar(
+            total=len(store.images), description="inspect", unit="image"
+        ) as bar:
+            for name, sheet, num_images in contact_sheets(store):
+                sheet.save(partial / name)
+                sheets.append(name)
+                bar.update(num_images)
+        write_json(partial / COUNTS_FILE, counts)
+        text = _tables(store, counts, duplicates, sheets)
+        write_bytes(partial / TABLES_FILE, text.encode())
+    return duplicates
+
+
+def summarize(store: Store) -> str:
+    """Returns what each patch set and split holds, as text for a terminal."""
+    width = max(map(len, (store.positive, store.negative, "patch set")))
+    sides = max(map(len, store.splits))
+    lines = [f"{'patch set':{width}}  {'split':{sides}}  patients  images    patches"]
+    lines += [
+        f"{row['class']:{width}}  {row['split']:{sides}}  {row['patients']:8,}  "
+        f"{row['images']:6,}  {row['patches']:9,}"
+        for row in count_sets(store)
+    ]
+    changes = collections.Counter(image.size_change for image in store.images)
+    lines += [
+        f"{changes[kind]:,} images were {kind}, as `cohort.other_sizes` says."
+        for kind in ("padded", "rescaled")
+        if changes[kind]
+    ]
+    if store.geometry.exclude_border_px:
+        lines.append(
+            f"{int(store.patch_excluded.sum()):,} outside patches were left out for "
+            "text-like structure in the border (`patches.exclude_border_px`)."
+        )
+    return "\n".join(lines)
+
+
+def table_beside_paper(store: Store) -> str:
+    """Returns the training patches, each number beside the paper's, in Markdown."""
+    return _markdown(
+        [
+            {
+                "set": row["set"]
+                if row["set"] == "outside"
+                else f"{row['set']} ({class_name(store, row['set'])})",
+                "patches": row["patches"],
+                "paper's": row["paper_patches"],
+                "images": row["images"],
+                "paper's images": row["paper_images"],
+                "patches / image": row["patches"] / max(row["images"], 1),
+                "paper's / image": row["paper_patches"] / row["paper_images"],
+            }
+            for row in count_beside_paper(store)
+        ]
+    )
+
+
+def _tables(
+    store: Store,
+    counts: dict[str, Any],
+    duplicates: list[Duplicate],
+    sheets: list[str],
+) -> str:
+    """Returns everything that was counted as Markdown."""
+    sides = sorted({(image.height, image.width) for image in store.images})
+    sizes = ", ".join(f"{height} x {width}" for height, width in sides)
+    geometry = store.geometry
+    pairs = "\n".join(f"- {duplicate}" for duplicate in duplicates)
+    parts = [
+        "# Inspection of a store",
+        f"Split {store.split_hash}. {len(store.images):,} images ({sizes} pixels, "
+        f"height x width), {store.bits} bits. Patches of {geometry.patch_size} x "
+        f"{geometry.patch_size} pixels every {geometry.stride}; inside from a coverage "
+        f"of {geometry.inside_coverage}, outside up to {geometry.outside_coverage}.",
+        "## Patch sets",
+        _markdown(counts["patch_sets"]),
+        "## Training patches beside the paper's",
+        table_beside_paper(store),
+        "## Images that two patients share",
+        pairs or "None, exact or near.",
+        "## Patients",
+        _markdown(counts["patients"]),
+        "## Contact sheets",
+        "\n\n".join(f"![{name}]({name})" for name in sheets),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown(rows: list[dict[str, Any]]) -> str:
+    """Returns a table with the keys as its head, readable as plain text too."""
+    cells = [list(rows[0]), *([_text(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    is_number = [not isinstance(value, str) for value in rows[0].values()]
+    lines = [
+        [
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(row, widths, is_number, strict=True)
+        ]
+        for row in cells
+    ]
+    rule = [
+        "-" * (width - right) + ":" * right
+        for width, right in zip(widths, is_number, strict=True)
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]])
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def count(store: Store) -> dict[str, Any]:
+    """Counts patients, images and patches by patch set, class, split and patient.
+
+    Returns:
+        A mapping that JSON can hold: "split_hash"; "patch_sets" (set, class, split,
+        patients, images, patches); "images" (key, patient, label, split, change of
+        size, burned-in text and the patches of every kind in `KINDS`); "patients" (the
+        same sums); "paper" (the training patches beside the paper's).
+    """
+    images = [count_image(store, index) for index in range(len(store.images))]
+    return {
+        "split_hash": store.split_hash,
+        "patch_sets": count_sets(store),
+        "paper": count_beside_paper(store),
+        "patients": _count_patients(images),
+        "images": images,
+    }
+
+
+def count_sets(store: Store) -> list[dict[str, Any]]:
+    """Counts the patients, images and patches of every patch set and split."""
+    return [
+        _count_set(store, patch_set, split)
+        for patch_set in PATCH_SETS
+        for split in store.splits
+    ]
+
+
+def count_beside_paper(store: Store) -> list[dict[str, Any]]:
+    """Counts the training images and patches of every patch set, as the paper does."""
+    training = {row["set"]: row for row in count_sets(store) if row["split"] == "train"}
+    return [
+        {
+            "set": name,
+            "images": training[name]["images"],
+            "patches": training[name]["patches"],
+            "paper_images": PAPER_IMAGES[name],
+            "paper_patches": PAPER_PATCHES[name],
+        }
+        for name in PATCH_SETS
+    ]
+
+
+def _count_set(store: Store, patch_set: str, split: str) -> dict[str, Any]:
+    images = [
+        image
+        for image in store.images
+        if image.split == split and patch_set in ("outside", image.label)
+    ]
+    return {
+        "set": patch_set,
+        "class": class_name(store, patch_set),
+        "split": split,
+        "patients": len({image.patient for image in images}),
+        "images": len(images),
+        "patches": int(store.patch_set(patch_set, split).size),
+    }
+
+
+def count_image(store: Store, index: int) -> dict[str, Any]:
+    """Counts the kinds of one image's patches; names it by its key."""
+    image = store.images[index]
+    patches = store.patches_of_image(index, inside_only=False)
+    kinds = patch_kinds(store, patches, "inside").tolist()
+    return {
+        "key": image.key,
+        "patient": image.patient,
+        "label": image.label,
+        "split": image.split,
+        "size_change": image.size_change,
+        "burned_in": image.burned_in,
+        **{kind: kinds.count(kind) for kind in KINDS},
+    }
+
+
+def patch_kinds(store: Store, indices: np.ndarray, label: str) -> np.ndarray:
+    """Names the kind of every patch of one image.
+
+    Args:
+        store: The store.
+        indices: ndarray of int of shape (n,), rows of the patch table.
+        label: The image's label.
+
+    Returns:
+        ndarray of str of shape (n,): the label inside the organ, "outside", "boundary",
+        "excluded" (outside, with text-like structure in the border), or "unknown"
+        without an outline.
+    """
+    return np.select(
+        [
+            store.patch_inside[indices],
+            store.patch_outside[indices],
+            store.patch_excluded[indices],
+            np.isnan(store.patch_coverage[indices]),
+        ],
+        [label, "outside", "excluded", "unknown"],
+        "boundary",
+    )
+
+
+def class_name(store: Store, patch_set: str) -> str:
+    """Returns what the cohort calls a patch set; other names stay."""
+    names = {"positive": store.positive, "negative": store.negative}
+    return names.get(patch_set, patch_set)
+
+
+def _count_patients(images: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    patients: dict[str, dict[str, Any]] = {}
+    for image in images:
+        first = {"patient": image["patient"], "split": image["split"], "images": 0}
+        patient = patients.setdefault(image["patient"], first)
+        patient["images"] += 1
+        for name in KINDS:
+            patient[name] = patient.get(name, 0) + image[name]
+    return list(patients.values())
+
+
+def contact_sheets(store: Store) -> Iterator[tuple[str, Image.Image, int]]:
+    """Yields (file name, picture, number of images) for every split and class.
+
+    Every image is shown twice: with the outline, and with a coloured square at the
+    centre of each patch, as wide as the stride.
+    """
+    per_sheet = _PAIRS_PER_ROW * _ROWS_PER_SHEET
+    for split in store.splits:
+        for label in ("positive", "negative"):
+            indices = [
+                index
+                for index, image in enumerate(store.images)
+                if (image.split, image.label) == (split, label)
+            ]
+            for number, start in enumerate(range(0, len(indices), per_sheet), start=1):
+                chosen = indices[start : start + per_sheet]
+                name = f"sheet_{split}_{label}_{number:03}.png"
+                yield name, _sheet(store, chosen), len(chosen)
+
+
+def _sheet(store: Store, indices: list[int]) -> Image.Image:
+    """Draws up to a sheet of images with their captions under a legend."""
+    cell_width = 2 * _THUMBNAIL_PX + 2 * _GAP_PX
+    cell_height = _THUMBNAIL_PX + _CAPTION_PX + _GAP_PX
+    legend_height = _TEXT_PX + 2 * _GAP_PX
+    num_rows = -(-len(indices) // _PAIRS_PER_ROW)
+    sheet = Image.new(
+        "RGB",
+        (cell_width * _PAIRS_PER_ROW + _GAP_PX, legend_height + num_rows * cell_height),
+        "white",
+    )
+    draw = ImageDraw.Draw(sheet)
+    draw.font = ImageFont.load_default(_TEXT_PX)
+    _draw_legend(store, draw)
+    for place, index in enumerate(indices):
+        left = _GAP_PX + place % _PAIRS_PER_ROW * cell_width
+        top = legend_height + place // _PAIRS_PER_ROW * cell_height
+        plain, overlay = _thumbnails(store, index)
+        sheet.paste(plain, (left, top))
+        sheet.paste(overlay, (left + _THUMBNAIL_PX + _GAP_PX // 2, top))
+        caption = _caption(store.images[index], count_image(store, index))
+        draw.multiline_text((left, top + _THUMBNAIL_PX + 2), caption, "black")
+    return sheet
+
+
+def _draw_legend(store: Store, draw: ImageDraw.ImageDraw) -> None:
+    left = _GAP_PX
+    colours = {"outline": _OUTLINE_COLOUR, **_COLOURS}
+    for name, colour in colours.items():
+        square = (left, _GAP_PX, left + _TEXT_PX, _GAP_PX + _TEXT_PX)
+        draw.rectangle(square, colour, "grey")  # an edge: one of them is white
+        left += _TEXT_PX + 5
+        text = class_name(store, name)
+        draw.text((left, _GAP_PX - 1), text, "black")
+        left += int(draw.textlength(text)) + 3 * _GAP_PX
+
+
+def _caption(image: StoredImage, counts: dict[str, Any]) -> str:
+    kinds = [
+        f"{counts[kind]:,} {kind}" for kind in KINDS if counts[kind] or kind == "inside"
+    ]
+    return f"{image.key}\n{', '.join(kinds)}"
+
+
+def _thumbnails(store: Store, index: int) -> tuple[Image.Image, Image.Image]:
+    """Returns an image with its outline, and with its patches."""
+    image = store.images[index]
+    scale = _THUMBNAIL_PX / max(image.height, image.width)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    pixels = np.asarray(store.image(index))
+    if pixels.dtype == np.uint16:
+        pixels = (pixels >> 8).astype(np.uint8)
+    grey = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
+    plain = np.repeat(grey[:, :, np.newaxis], 3, axis=2)  # [H, W, 3]
+    overlay = _colour_patches(store, index, plain, scale)
+    mask = store.outline(index)
+    if mask is not None:
+        small = Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
+        for picture in (plain, overlay):
+            picture[_edge(np.asarray(small, bool))] = _OUTLINE_COLOUR
+    return Image.fromarray(plain), Image.fromarray(overlay)
+
+
+def _colour_patches(
+    store: Store, index: int, picture: np.ndarray, scale: float
+) -> np.ndarray:
+    """Returns a copy whose squares at the patches' centres have the kind's colour."""
+    overlay = picture.astype(np.float32)
+    patches = store.patches_of_image(index, inside_only=False)
+    kinds = patch_kinds(store, patches, store.images[index].label)
+    half = min(store.geometry.stride, store.geometry.patch_size) / 2
+    centre = store.geometry.patch_size / 2
+    middle = np.stack([store.patch_row[patches], store.patch_column[patches]]) + centre
+    top, left = np.rint((middle - half) * scale).astype(int)
+    bottom, right = np.rint((middle + half) * scale).astype(int)
+    for place, kind in enumerate(kinds):
+        if kind in _COLOURS:
+            square = overlay[top[place] : bottom[place], left[place] : right[place]]
+            square *= 1 - _OVERLAY_STRENGTH
+            square += _OVERLAY_STRENGTH * np.array(_COLOURS[kind], np.float32)
+    return overlay.astype(np.uint8)
+
+
+def _edge(mask: np.ndarray) -> np.ndarray:
+    """Returns the pixels of a mask that touch its complement or the border."""
+    padded = np.pad(mask, 1)
+    neighbours = (
+        padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    )
+    edge: np.ndarray = mask & ~neighbours
+    return edge
