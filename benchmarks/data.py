@@ -27,6 +27,7 @@ from __future__ import annotations
 import argparse
 import csv
 import itertools
+import resource
 import shutil
 import tempfile
 import time
@@ -52,7 +53,7 @@ from gastritis_gan.store.prepare import prepare_cohort
 from gastritis_gan.store.split import SplitConfig
 from gastritis_gan.store.store import Store
 
-CLASSES = CohortConfig(positive="gastritis", negative="non_gastritis")
+CLASSES = CohortConfig()
 MIB = 1 << 20
 
 # dicom
@@ -219,7 +220,7 @@ def write_cohort(folder: Path, num_images: int, phantoms: Path) -> None:
 
 
 def measure_prepare(folder: str, workers: int) -> dict[str, float]:
-    """Makes the store of a cohort; returns seconds and the peak."""
+    """Makes the store of a cohort; returns seconds and the peaks in MiB."""
     usage = harness.usage_of(
         lambda: prepare_cohort(
             folder,
@@ -230,7 +231,13 @@ def measure_prepare(folder: str, workers: int) -> dict[str, float]:
             workers=workers,
         )
     )
-    return {"wall": usage.wall, "cpu": usage.cpu, "peak_mib": usage.peak_mib}
+    of_workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return {
+        "wall": usage.wall,
+        "cpu": usage.cpu,
+        "peak_mib": usage.peak_mib,
+        "worker_mib": of_workers if workers > 1 else 0.0,
+    }
 
 
 def report_prepare(options: argparse.Namespace, folder: Path) -> None:
@@ -240,7 +247,7 @@ def report_prepare(options: argparse.Namespace, folder: Path) -> None:
     phantoms = folder / "phantoms"
     make_phantom(phantoms, patients=4, image_size=options.size, seed=0)
     harness.write_header(
-        "images", "workers", "images/s", "images/CPU-s", "peak memory, MiB"
+        "images", "workers", "images/s", "images/CPU-s", "peak, MiB", "of a worker"
     )
     for num_images, workers in itertools.product(
         (options.images // 4, options.images), (1, 2)
@@ -256,6 +263,7 @@ def report_prepare(options: argparse.Namespace, folder: Path) -> None:
             f"{num_images / found['wall']:.2f}",
             f"{num_images / found['cpu']:.2f}",
             f"{found['peak_mib']:.0f}",
+            f"{found['worker_mib']:.0f}",
         )
 
 
