@@ -18,7 +18,6 @@ from typing import Any
 import harness
 import jax
 import jax.numpy as jnp
-import keras
 
 from gastritis_gan.models.network_size import discriminator_flops, generator_flops
 from gastritis_gan.models.pggan import ProgressiveDiscriminator, ProgressiveGenerator
