@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=500)
     options = parser.parse_args()
     if options.quick:
-        options.images, options.samples = 12, 20
+        options.images, options.samples = 12, 100
     with tempfile.TemporaryDirectory() as name:
         measure_all(Path(name), options.images, options.samples)
 
