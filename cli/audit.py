@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from .experiment import open_experiment
-from .extractor_options import find_weights, weights_dir_option, weights_option
+from .extractor_options import weights_dir_option, weights_option
 from .options import PATH, config_option, store_option
 
 
@@ -64,6 +64,7 @@ def audit(
       gastritis-gan audit --config configs/phantom.yaml --store stores/phantom \\
           --generators exported/ --out audits/phantom
     """
+    from gastritis_gan.evaluation.features.weights import find_weights
     from gastritis_gan.privacy.audit import audit as audit_models
     from gastritis_gan.serving.exported_model import find_models
     from gastritis_gan.training.discriminator_of_run import load_discriminator

@@ -15,11 +15,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 from PIL import Image
+
+if TYPE_CHECKING:
+    import scipy.sparse
 
 _PADDING = 16  # columns; see `_turned`
 _GAP_PX = 2
@@ -178,6 +181,8 @@ def image_sheet(images: np.ndarray, columns: int) -> Image.Image:
 @functools.lru_cache(maxsize=32)
 def _averages(source: int, target: int) -> scipy.sparse.csr_matrix:
     """Returns the weights of `source` rows in `target` means, float32 of [T, S]."""
+    import scipy.sparse  # a client that samples over HTTP has none
+
     # In units of 1 / target of an input every edge is an integer.
     edges = np.union1d(
         np.arange(0, source * target, target), np.arange(0, source * target, source)

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from gastritis_gan.evaluation.image_metrics.diversity import mean_pairwise_distance
-from gastritis_gan.evaluation.image_metrics.ms_ssim import ms_ssim_diversity
+from gastritis_gan.evaluation.image_metrics.diversity import (
+    mean_pairwise_distance,
+    ms_ssim_diversity,
+)
 from gastritis_gan.evaluation.image_metrics.swd import sliced_wasserstein_distance
 from gastritis_gan.losses import fade_real_images
 from gastritis_gan.serving.signatures import to_uint8
