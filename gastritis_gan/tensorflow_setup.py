@@ -1,4 +1,8 @@
-"""TensorFlow as the commands want it: fast kernels, and no lines of its own."""
+"""TensorFlow as this library wants it: fast kernels, and no lines of its own.
+
+Every sub-package that imports TensorFlow calls `set_up_tensorflow` before, in its
+`__init__`, so that a notebook and the command line compute the same bits.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,45 @@ import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 _NAME = "tensorflow"
+_ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
 def set_up_tensorflow() -> None:
-    """Decides how TensorFlow will behave when a command imports it."""
+    """Decides how TensorFlow will behave; a TensorFlow that is imported stays as it is.
+
+    Variables of the environment that the user has set keep their values.
+    """
+    if _NAME in sys.modules or is_set_up():
+        return
     # Its lines would bury the progress bar; its failures are exceptions.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault(_LOG_LEVEL, "3")
     # It leaves the faster kernels off on many CPUs (docs/performance.md).
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    if _NAME not in sys.modules and _QuietFinder not in sys.meta_path:
-        sys.meta_path.insert(0, _QuietFinder)
+    os.environ.setdefault(_ONEDNN, "1")
+    sys.meta_path.insert(0, _QuietFinder)
+
+
+def is_set_up() -> bool:
+    """Whether `set_up_tensorflow` came before the import of TensorFlow."""
+    return _QuietFinder in sys.meta_path
+
+
+def tensorflow_settings() -> dict[str, Any]:
+    """Returns what decides on TensorFlow's arithmetic in this process.
+
+    Returns:
+        `tensorflow`, its version, and `onednn`, whether these kernels are on.
+    """
+    import tensorflow as tf
+    from tensorflow.python.util import _pywrap_util_port
+
+    return {
+        "tensorflow": tf.__version__,
+        "onednn": bool(_pywrap_util_port.IsMklEnabled()),
+    }
 
 
 class _QuietFinder:

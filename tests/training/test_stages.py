@@ -1,28 +1,13 @@
-import copy
+"""From stage to stage: a state is all there is."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from gastritis_gan.config import config_from_dict
 from gastritis_gan.models.dcgan import DCGANGenerator
 from gastritis_gan.models.network import get_weights_by_name
-from gastritis_gan.training.plan import schedule_of
-from gastritis_gan.training.stage_model import (
-    build_generator,
-    build_stage_model,
-    capture_state,
-    restore_metrics,
-)
-
-from .tiny import DOCUMENT
-
-
-def config_of(**sections):
-    document = copy.deepcopy(DOCUMENT)
-    for name, changes in sections.items():
-        document[name] = {**document.get(name, {}), **changes}
-    return config_from_dict(document)
+from gastritis_gan.training.gan_step import build_gan, capture_state, restore_metrics
+from tests.helpers.tiny_run import stages_of
 
 
 def batch(stage):
@@ -31,14 +16,14 @@ def batch(stage):
     return (tf.constant(rng.uniform(-1, 1, shape).astype("float32")),)
 
 
-def after(config, stage, state, steps, model="pggan"):
+def after(spec, state, steps):
     """The state after training on; in a graph, as `fit()` does."""
-    gan = build_stage_model(config, stage, state, model=model)
+    gan = build_gan(spec, state)
     if state is not None:
         restore_metrics(gan, state)
     step = tf.function(gan.train_step)
     for _ in range(steps):
-        step(batch(stage))
+        step(batch(spec.stage))
     return capture_state(gan, int(gan.step.numpy()))
 
 
@@ -97,22 +82,20 @@ BFLOAT16 = {"precision": "mixed_bfloat16", "mbstd_group_size": 2}
 )
 def test_a_state_is_all_there_is(model, sections):
     """Three steps are one step, a new model from its state, and two more."""
-    config = config_of(**sections)
-    stage = schedule_of(config, model).stages[0]
-    resumed = after(config, stage, after(config, stage, None, 1, model), 2, model)
-    assert_equal(resumed, after(config, stage, None, 3, model))
+    spec = stages_of(model, **sections)[0]
+    assert_equal(after(spec, after(spec, None, 1), 2), after(spec, None, 3))
 
 
 def test_learning_rates_per_resolution_and_network():
-    config = config_of(
+    stages = stages_of(
         optimizer={
             "learning_rate": {4: 0.001, 8: 0.002},
             "discriminator_learning_rate": {4: 0.003, 8: 0.004},
         }
     )
     rates = []
-    for stage in schedule_of(config, "pggan").stages:
-        gan = build_stage_model(config, stage, None, model="pggan")
+    for spec in stages:
+        gan = build_gan(spec)
         rates.append(
             [float(o.learning_rate.numpy()) for o in (gan.g_optimizer, gan.d_optimizer)]
         )
@@ -120,19 +103,16 @@ def test_learning_rates_per_resolution_and_network():
 
 
 def test_one_learning_rate_is_that_of_both_networks():
-    config = config_of(optimizer={"learning_rate": 0.005})
-    stage = schedule_of(config, "pggan").stages[0]
-    gan = build_stage_model(config, stage, None, model="pggan")
+    gan = build_gan(stages_of(optimizer={"learning_rate": 0.005})[0])
     for optimizer in (gan.g_optimizer, gan.d_optimizer):
         assert float(optimizer.learning_rate.numpy()) == pytest.approx(0.005)
 
 
 @pytest.mark.parametrize("at_growth", ["reset", "keep"])
 def test_the_optimizers_at_a_new_resolution(at_growth):
-    config = config_of(optimizer={"at_growth": at_growth})
-    first, second, _ = schedule_of(config, "pggan").stages
-    before = after(config, first, None, 2)
-    gan = build_stage_model(config, second, before, model="pggan")
+    first, second, _ = stages_of(optimizer={"at_growth": at_growth})
+    before = after(first, None, 2)
+    gan = build_gan(second, before)
     slots = capture_state(gan, before.step).slots["d_optimizer"]
     old = before.slots["d_optimizer"]
     kept = {name for name in slots if name in old and np.any(slots[name])}
@@ -149,30 +129,26 @@ def test_the_optimizers_at_a_new_resolution(at_growth):
 
 
 def test_dcgan_trains_in_one_stage_of_its_own():
-    config = config_of()
-    (stage,) = schedule_of(config, "dcgan").stages
+    (spec,) = stages_of("dcgan")
+    stage = spec.stage
     assert (stage.resolution, stage.phase) == (8, "stable")
     assert (stage.batch_size, stage.num_steps) == (4, 6)
-    gan = build_stage_model(config, stage, None, model="dcgan")
+    gan = build_gan(spec)
     assert float(gan.g_optimizer.learning_rate.numpy()) == pytest.approx(0.0002)
     assert (gan.g_optimizer.beta_1, gan.g_optimizer.beta_2) == (0.5, 0.999)
     assert not gan.objective.uses_r1
-    assert isinstance(build_generator(config, 8, model="dcgan"), DCGANGenerator)
+    assert isinstance(spec.generator(), DCGANGenerator)
 
 
 def test_without_an_average_the_samples_are_the_generators():
-    config = config_of()
-    (stage,) = schedule_of(config, "dcgan").stages
-    state = after(config, stage, None, 2, "dcgan")
+    state = after(stages_of("dcgan")[0], None, 2)
     for name, array in state.weights["generator_ema"].items():
         np.testing.assert_array_equal(array, state.weights["generator"][name])
     assert np.any(state.weights["generator"]["4x4_norm/moving_mean"])
 
 
 def test_samples_are_made_in_float32_and_training_is_not():
-    config = config_of(networks={"precision": "mixed_bfloat16"})
-    stage = schedule_of(config, "pggan").stages[0]
-    gan = build_stage_model(config, stage, None, model="pggan")
+    gan = build_gan(stages_of(networks={"precision": "mixed_bfloat16"})[0])
     assert gan.generator.compute_dtype == gan.discriminator.compute_dtype == "bfloat16"
     assert gan.generator_ema.compute_dtype == "float32"
     for network in (gan.generator, gan.discriminator):

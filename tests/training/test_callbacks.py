@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from gastritis_gan.training.interruption import Interruption
+from gastritis_gan.training.callbacks import Interruption
 
 
 @pytest.fixture

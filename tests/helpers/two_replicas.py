@@ -8,23 +8,23 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from gastritis_gan.config import config_from_dict
 from gastritis_gan.training.distribution import Distribution
-from gastritis_gan.training.stage_model import build_stage_model, capture_state
-from gastritis_gan.training.task import Task
-from tests.training.fake_store import FakeStore
-from tests.training.tiny import DOCUMENT
+from gastritis_gan.training.fit import Task
+from gastritis_gan.training.gan_step import build_gan, capture_state
+from gastritis_gan.training.recipe import make_recipe
+from tests.helpers.tiny_run import FakeStore, sections_of
 
 NUM_STEPS = 50
 
 
 def train(distribution, task):
-    stage = task.schedule.stages[-1]
+    spec = task.recipe.stages[-1]
     with distribution.strategy.scope():
-        model = build_stage_model(task.config, stage, None, model="lc_pggan")
+        model = build_gan(spec)
     logs = model.fit(
         distribution.dataset(
-            functools.partial(task.dataset, stage, stage.first_step), stage.batch_size
+            functools.partial(task.dataset, spec, spec.stage.first_step),
+            spec.stage.batch_size,
         ),
         steps_per_epoch=NUM_STEPS,
         verbose=0,
@@ -39,16 +39,14 @@ def main():
     (cpu,) = tf.config.list_physical_devices("CPU")
     halves = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(cpu, halves)
-    config = config_from_dict(
-        {
-            **DOCUMENT,
-            "schedule": {**DOCUMENT["schedule"], "stable_images": 4 * NUM_STEPS},
-            # The group of a minibatch deviation lies inside a replica: groups of one
-            # are equal.
-            "networks": {**DOCUMENT["networks"], "mbstd_group_size": 1},
-        }
+    sections = sections_of(
+        schedule={"stable_images": 4 * NUM_STEPS},
+        # The group of a minibatch standard deviation lies inside a replica: groups of
+        # one are equal.
+        networks={"mbstd_group_size": 1},
     )
-    task = Task(config, FakeStore(), model="lc_pggan", target="positive")
+    recipe = make_recipe("lc_pggan", sections)
+    task = Task(recipe, FakeStore(), target="positive", settings=sections.training)
     one = train(Distribution("one_device"), task)
     two = train(Distribution("mirrored"), task)
     print("largest difference", np.abs(one - two).max())  # noqa: T201

@@ -1,12 +1,15 @@
-"""How many steps are done in one call, by hand."""
+"""What recipes make of an experiment, by hand."""
 
 from __future__ import annotations
 
 import pytest
 
 from gastritis_gan.config import config_from_dict
-from gastritis_gan.training.plan import steps_per_call
-from gastritis_gan.training.schedule import Stage
+from gastritis_gan.training.recipe import (
+    default_r1_weight,
+    ema_decay,
+    make_recipe,
+)
 
 # Forward operations of both networks for an image (facts/speed.md, section 3.1): 3.5
 # million at 4 pixels and 64 feature maps, 22.5 at 8, 98 at 16; 168 at 4 pixels and 512.
@@ -15,15 +18,18 @@ WIDTH_512 = {**WIDTH_64, "fmap_max": 512}
 
 
 def steps(networks, resolution, *, done=0, model="pggan", **training):
-    config = config_from_dict({"networks": networks, "training": training})
-    stage = Stage(
-        resolution=resolution,
-        phase="stable",
-        batch_size=32,
-        num_images=10**6,
-        first_step=100,
+    config = config_from_dict(
+        {
+            "networks": networks,
+            "schedule": {"batch_size": 32},
+            "objective": {"lc_resolution": 8},
+            "training": training,
+            "dcgan": {"resolution": 8},
+        }
     )
-    return steps_per_call(config, model, stage, 100 + done)
+    recipe = make_recipe(model, config.training_sections)
+    spec = next(s for s in recipe.stages if s.stage.resolution == resolution)
+    return spec.steps_per_call(spec.stage.first_step + done)
 
 
 @pytest.mark.parametrize(
@@ -58,4 +64,21 @@ def test_calls_end_there_after_a_step_in_between(done, expected):
 
 
 def test_a_dcgan_does_one():
-    assert steps(WIDTH_64, 4, model="dcgan") == 1
+    assert steps(WIDTH_64, 8, model="dcgan") == 1
+
+
+def test_after_its_half_life_a_weight_counts_half():
+    decay = ema_decay(1000, batch_size=8)
+    assert decay ** (1000 / 8) == pytest.approx(0.5)
+
+
+def test_the_default_half_life_is_a_thousandth_per_step_of_sixteen():
+    assert ema_decay(11_000, batch_size=16) == pytest.approx(0.999, abs=1e-5)
+
+
+def test_no_half_life_no_average():
+    assert ema_decay(0, batch_size=8) == 0
+
+
+def test_automatic_r1_weight_of_stylegan2_ada():
+    assert default_r1_weight(256, 8) == pytest.approx(1.6384)  # 0.0002 * 65536 / 8

@@ -3,7 +3,7 @@ import sys
 
 QUIET = """
 import sys
-from gastritis_gan.cli.tensorflow_environment import set_up_tensorflow
+from gastritis_gan.tensorflow_setup import set_up_tensorflow
 sys.path.insert(0, sys.argv[1])
 set_up_tensorflow()
 import tensorflow

@@ -1,30 +1,26 @@
 import collections
-import copy
 import dataclasses
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from gastritis_gan.config import config_from_dict
+from gastritis_gan import rng
 from gastritis_gan.models.network import get_weights_by_name
-from gastritis_gan.training.plan import schedule_of
-from gastritis_gan.training.stage_model import build_stage_model
+from gastritis_gan.training.gan_step import build_gan
+from tests.helpers.tiny_run import stages_of
 
-from .tiny import CONFIG, DOCUMENT
-
-STABLE_4, TRANSITION_8, STABLE_8 = schedule_of(CONFIG, "lc_pggan").stages
+STABLE_4, TRANSITION_8, STABLE_8 = stages_of("pggan")
+CONDITIONAL_8 = stages_of("lc_pggan")[-1]
 NETWORKS = ("generator", "discriminator", "generator_ema")
 
 
 def images(resolution, count=1):
-    rng = np.random.default_rng(5)
+    generator = np.random.default_rng(5)
     shape = (count, 4, resolution, resolution, 1)
-    return tuple(tf.constant(x) for x in rng.uniform(-1, 1, shape).astype("float32"))
-
-
-def model_of(stage, *, model="pggan", config=CONFIG):
-    return build_stage_model(config, stage, None, model=model)
+    return tuple(
+        tf.constant(x) for x in generator.uniform(-1, 1, shape).astype("float32")
+    )
 
 
 def weights_of(model):
@@ -35,17 +31,17 @@ def softplus(x):
     return tf.math.log(1.0 + tf.exp(x))
 
 
-def latents(step, stream):
-    """The documented draw: Philox, key (32 * seed + stream, step); the seed is 3."""
-    seed = (32 * 3 + stream, step)
-    return tf.random.stateless_normal((4, 8), seed=seed, alg="philox")
+def latents(step):
+    """The documented draw: Philox, key (purpose, step) as two int64; the seed is 3."""
+    purpose = int(rng.stateless_seed(3, "training.latents").view(np.int64)[0])
+    return tf.random.stateless_normal((4, 8), seed=(purpose, step), alg="philox")
 
 
 def expected_step(model, real, *, step, r1):
     """One step by hand: plain gradients of Eq. 2, plain Adam with beta_1 = 0."""
     d_weights = [v.value for v in model.discriminator.trainable_variables]
     g_weights = [v.value for v in model.generator.trainable_variables]
-    fake = model.generator(latents(step, 0))
+    fake = model.generator(latents(step))
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean(softplus(-model.discriminator(real)))
         loss += tf.reduce_mean(softplus(model.discriminator(fake)))
@@ -60,7 +56,7 @@ def expected_step(model, real, *, step, r1):
     for weight, value in zip(d_weights, d_after, strict=True):
         weight.assign(value)
     with tf.GradientTape() as tape:
-        scores = model.discriminator(model.generator(latents(step, 0)))  # the same
+        scores = model.discriminator(model.generator(latents(step)))  # the same
         g_loss = tf.reduce_mean(softplus(-scores))
     return d_after, adam(g_weights, tape.gradient(g_loss, g_weights)), loss, g_loss
 
@@ -75,7 +71,7 @@ def adam(weights, gradients):
 
 
 def test_a_step_is_the_step_worked_by_hand():
-    model, by_hand = model_of(STABLE_4), model_of(STABLE_4)
+    model, by_hand = build_gan(STABLE_4), build_gan(STABLE_4)
     before = weights_of(model)
     real = images(4)
     logs = model.train_step(real)
@@ -99,7 +95,7 @@ def test_a_step_is_the_step_worked_by_hand():
 
 def test_the_seed_and_the_step_decide_everything():
     def three_steps():
-        model = model_of(STABLE_8, model="lc_pggan")
+        model = build_gan(CONDITIONAL_8)
         step = tf.function(model.train_step)
         for _ in range(3):
             step(images(8, count=3))
@@ -111,8 +107,8 @@ def test_the_seed_and_the_step_decide_everything():
             np.testing.assert_array_equal(array, second[network][name])
 
 
-def test_judged_fake_patches_change_the_discriminator_only_through_lambda():
-    with_terms, without = model_of(STABLE_8, model="lc_pggan"), model_of(STABLE_8)
+def test_conditional_negatives_change_the_discriminator_only_through_lambda():
+    with_terms, without = build_gan(CONDITIONAL_8), build_gan(STABLE_8)
     real, negative, outside = images(8, count=3)
     plain = discriminator_gradients(without, real)
     conditional = discriminator_gradients(with_terms, real, negative, outside)
@@ -132,14 +128,14 @@ def test_judged_fake_patches_change_the_discriminator_only_through_lambda():
 
 def discriminator_gradients(model, *sets):
     context = model._context(tf.constant(0, tf.int64), sets)
-    fake = model.generator(latents(0, 0))
+    fake = model.generator(latents(0))
     gradients, _ = model._discriminator_gradients(list(sets), fake, context)
     return gradients
 
 
 def test_at_alpha_zero_the_new_block_gets_no_gradient():
     """The first step of a transition trains what the lower resolution trained."""
-    model = model_of(TRANSITION_8)
+    model = build_gan(TRANSITION_8)
     before = weights_of(model)
     model.train_step(images(8))
     after = weights_of(model)
@@ -155,7 +151,7 @@ def test_at_alpha_zero_the_new_block_gets_no_gradient():
 
 
 def test_metrics_are_reset_with_the_model():
-    model = model_of(STABLE_4)
+    model = build_gan(STABLE_4)
     logs = model.train_step(images(4))
     assert set(logs) == {
         "d_loss",
@@ -175,22 +171,15 @@ def test_metrics_are_reset_with_the_model():
     assert np.isnan([float(value) for value in logs.values()]).all()  # of no step
 
 
-def config_of(**sections):
-    document = copy.deepcopy(DOCUMENT)
-    for name, changes in sections.items():
-        document[name] = {**document.get(name, {}), **changes}
-    return config_from_dict(document)
-
-
-def stepped(config, *, steps=2, model="pggan", stage_number=0, **options):
+def stepped(spec, *, steps=2, **changes):
     """Weights and the last logs after steps in a graph on the same batch."""
-    stage = schedule_of(config, model).stages[stage_number]
-    gan = build_stage_model(config, stage, None, model=model)
-    gan.options = dataclasses.replace(gan.options, **options)
+    gan = build_gan(spec)
+    gan.spec = dataclasses.replace(gan.spec, **changes)
     step = tf.function(gan.train_step)
-    count = 3 if model == "lc_pggan" and stage.resolution == 8 else 1
     for _ in range(steps):
-        logs = step(images(stage.resolution, count=count))
+        logs = step(
+            images(spec.stage.resolution, count=3 if spec.is_conditional else 1)
+        )
     return weights_of(gan), {name: float(value) for name, value in logs.items()}
 
 
@@ -209,24 +198,22 @@ def assert_close(left, right, *, atol):
 )
 def test_a_batch_in_parts_is_the_batch(objective, model, stage_number):
     """Groups of one, so that the minibatch deviation of a part is that of the whole."""
-    objective = {**DOCUMENT["objective"], **objective}
-    whole = config_of(objective=objective, networks={"mbstd_group_size": 1})
-    parts = config_of(
-        objective=objective,
-        networks={"mbstd_group_size": 1},
-        schedule={"accumulation_steps": 4},
-    )
-    options = {"model": model, "stage_number": stage_number}
-    weights, logs = stepped(whole, **options)
-    weights_of_parts, logs_of_parts = stepped(parts, **options)
+    changes = {"objective": objective, "networks": {"mbstd_group_size": 1}}
+    whole = stages_of(model, **changes)[stage_number]
+    parts = stages_of(model, **changes, schedule={"accumulation_steps": 4})[
+        stage_number
+    ]
+    weights, logs = stepped(whole)
+    weights_of_parts, logs_of_parts = stepped(parts)
     assert_close(weights_of_parts, weights, atol=1e-5)
     assert logs_of_parts == pytest.approx(logs, rel=1e-4, abs=1e-5)
 
 
 def test_bfloat16_trains_like_float32_but_for_its_digits():
     """Eight bits of mantissa: losses to a hundredth, norms of gradients to a tenth."""
-    _, logs = stepped(config_of(), steps=1)
-    _, coarse = stepped(config_of(networks={"precision": "mixed_bfloat16"}), steps=1)
+    _, logs = stepped(STABLE_4, steps=1)
+    (bfloat16, *_) = stages_of(networks={"precision": "mixed_bfloat16"})
+    _, coarse = stepped(bfloat16, steps=1)
     assert logs != coarse
     for name, tolerance in (
         ("d_loss", 0.01),
@@ -239,22 +226,20 @@ def test_bfloat16_trains_like_float32_but_for_its_digits():
 
 @pytest.mark.slow
 def test_xla_changes_the_order_of_sums_only():
-    weights, logs = stepped(config_of(), steps=3)
-    compiled, compiled_logs = stepped(
-        config_of(networks={"jit_compile": True}), steps=3
-    )
+    weights, logs = stepped(STABLE_4, steps=3)
+    (jit_compiled, *_) = stages_of(networks={"jit_compile": True})
+    compiled, compiled_logs = stepped(jit_compiled, steps=3)
     assert_close(compiled, weights, atol=1e-5)
     assert compiled_logs == pytest.approx(logs, rel=1e-4, abs=1e-5)
 
 
 @pytest.mark.parametrize("stage_number", [0, 2], ids=["4 px", "8 px"])
 def test_a_step_that_xla_compiles_is_the_step(stage_number):
-    config = config_of(
+    spec = stages_of(
         objective={"adversarial_loss": "wgan_gp"}, augmentation={"flips": True}
-    )
-    options = {"steps": 3, "stage_number": stage_number}
-    weights, logs = stepped(config, **options)
-    compiled, compiled_logs = stepped(config, **options, compiled="step")
+    )[stage_number]
+    weights, logs = stepped(spec, steps=3)
+    compiled, compiled_logs = stepped(spec, steps=3, compiled="step")
     assert_close(compiled, weights, atol=1e-4)
     assert compiled_logs == pytest.approx(logs, rel=1e-3, abs=1e-4)
 
@@ -263,9 +248,7 @@ def compiled_of(stage_number=0, model="pggan", **sections):
     sections = {"objective": {"adversarial_loss": "wgan_gp"}, **sections}
     schedule = {"stable_images": 12_000, "transition_images": 12_000}
     sections["schedule"] = {**schedule, **sections.get("schedule", {})}
-    config = config_of(**sections)
-    stage = schedule_of(config, model).stages[stage_number]
-    return model_of(stage, model=model, config=config).options.compiled
+    return build_gan(stages_of(model, **sections)[stage_number]).spec.compiled
 
 
 def test_what_xla_compiles():
@@ -286,9 +269,7 @@ def test_what_xla_compiles():
 
 
 def test_flips_and_augmentation_change_what_the_discriminator_sees_and_nothing_else():
-    changed = config_of(augmentation={"flips": True, "probability": 0.4})
-    stage = schedule_of(changed, "pggan").stages[0]
-    gan = build_stage_model(changed, stage, None, model="pggan")
+    gan = build_gan(stages_of(augmentation={"flips": True, "probability": 0.4})[0])
     (real,) = images(4)
     seen = []
     for step in (0, 0, 1):
@@ -296,17 +277,16 @@ def test_flips_and_augmentation_change_what_the_discriminator_sees_and_nothing_e
         seen.append(gan._discriminator_sets((real,), context)[0].numpy())
     np.testing.assert_array_equal(seen[0], seen[1])  # a function of seed and step
     assert np.any(seen[0] != seen[2])
-    plain = model_of(STABLE_4)
+    plain = build_gan(STABLE_4)
     context = plain._context(tf.constant(0, tf.int64), images(4))
     assert plain._discriminator_sets((real,), context)[0] is real
-    latents_only = gan.generator(latents(0, 0)).numpy()
-    np.testing.assert_array_equal(plain.generator(latents(0, 0)), latents_only)
+    latents_only = gan.generator(latents(0)).numpy()
+    np.testing.assert_array_equal(plain.generator(latents(0)), latents_only)
 
 
-def operations(config):
+def operations(r1_weight):
     """How often a stable step at 4 pixels runs each operation, outside of branches."""
-    stage = schedule_of(config, "pggan").stages[0]
-    gan = build_stage_model(config, stage, None, model="pggan")
+    gan = build_gan(stages_of(objective={"r1_weight": r1_weight})[0])
     graph = tf.function(gan.train_step).get_concrete_function(images(4)).graph
     found, waiting = set(), [t.op for t in graph.outputs] + list(graph.control_outputs)
     while waiting:
@@ -325,11 +305,11 @@ def test_a_step_computes_what_its_loss_needs():
     images without its weights, and through G. XLA has the gradients of weights of the
     convolutions of 3 x 3 pixels; those of one pixel are matrix products.
     """
-    counts = operations(config_of(objective={"r1_weight": 0.0}))
+    counts = operations(0.0)
     assert counts["Conv2D"] == (2 + 2) + 2
     assert counts["PartitionedCall"] == 1 + 1
     assert counts["Conv2DBackpropInput"] == 1 + 2 + 2
-    with_r1 = operations(config_of(objective={"r1_weight": 1.0}))
+    with_r1 = operations(1.0)
     for name in ("Conv2D", "PartitionedCall", "Conv2DBackpropInput"):
         assert with_r1[name] == counts[name]  # R1 is within a branch of its own
     branches = [c["If"] + c["StatelessIf"] for c in (with_r1, counts)]
@@ -337,7 +317,7 @@ def test_a_step_computes_what_its_loss_needs():
 
 
 def test_a_stable_stage_has_no_old_path():
-    stable, transition = model_of(STABLE_8), model_of(TRANSITION_8)
+    stable, transition = build_gan(STABLE_8), build_gan(TRANSITION_8)
     for network in ("generator", "discriminator"):
         assert not hasattr(getattr(stable, network), "fade_in")
         assert hasattr(getattr(transition, network), "fade_in")

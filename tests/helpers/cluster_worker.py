@@ -4,7 +4,6 @@ A process of its own. Arguments: the run folder, where to write the final weight
 optionally after which step to die by SIGKILL.
 """
 
-import dataclasses
 import os
 import signal
 import sys
@@ -12,18 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from gastritis_gan.training import run
-from gastritis_gan.training.watch import Watch
-from tests.training.fake_store import FakeStore
-from tests.training.tiny import CONFIG
+from gastritis_gan.training import fit as training
+from gastritis_gan.training.callbacks import Watch
+from tests.helpers.tiny_run import FakeStore, sections_of
 
-# The group of a minibatch deviation lies inside a replica: groups of one are equal.
-# With seed 3 an input of a leaky ReLU is so near 0 that rounding decides on its slope.
-EXPERIMENT = dataclasses.replace(
-    CONFIG,
-    networks=dataclasses.replace(CONFIG.networks, mbstd_group_size=1),
-    training=dataclasses.replace(CONFIG.training, seed=4),
-)
+# The group of a minibatch standard deviation lies inside a replica: groups of one are
+# equal. With seed 3 an input of a leaky ReLU is so near 0 that rounding decides on its
+# slope.
+SECTIONS = sections_of(networks={"mbstd_group_size": 1}, training={"seed": 4})
 
 
 def main():
@@ -38,20 +33,20 @@ def main():
 
     Watch.on_train_batch_end = on_train_batch_end
     last = None
-    capture = run.capture_state
+    capture = training.capture_state
 
     def capture_state(model, step):
         nonlocal last
         last = capture(model, step)
         return last
 
-    run.capture_state = capture_state
-    run.train(
-        EXPERIMENT,
+    training.capture_state = capture_state
+    training.fit(
+        SECTIONS,
         FakeStore(),
         model="lc_pggan",
         target="positive",
-        run_dir=run_dir,
+        out=run_dir,
         resume=(run_dir / "run.json").exists(),
     )
     arrays = [w[name].ravel() for w in last.weights.values() for name in sorted(w)]

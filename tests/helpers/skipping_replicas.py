@@ -7,10 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from gastritis_gan.models.network import get_weights_by_name
-from gastritis_gan.training.plan import schedule_of
-from gastritis_gan.training.stage_model import build_stage_model
-from gastritis_gan.training.state import NETWORKS
-from tests.training.tiny import CONFIG
+from gastritis_gan.training.checkpoint import NETWORKS
+from gastritis_gan.training.gan_step import build_gan
+from tests.helpers.tiny_run import stages_of
 
 
 def weights_of(model):
@@ -25,9 +24,8 @@ def main():
     (cpu,) = tf.config.list_physical_devices("CPU")
     halves = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(cpu, halves)
-    stage = schedule_of(CONFIG, "pggan").stages[0]
     with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
-        model = build_stage_model(CONFIG, stage, None, model="pggan")
+        model = build_gan(stages_of()[0])
     before = weights_of(model)
     images = np.zeros((4, 4, 4, 1), "float32")
     images[3] = np.nan

@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from gastritis_gan.ema import update_ema
+from gastritis_gan import rng
+from gastritis_gan.layers.backend import trains_on_cpu
 from gastritis_gan.losses import fade_real_images
-from gastritis_gan.training.augmentation import NUM_FACTORS, flip_horizontally
-from gastritis_gan.training.gradient_norm import gradient_norm
-from gastritis_gan.training.loss_scale import LossScale
+from gastritis_gan.models.network import get_weights_by_name, set_weights_by_name
+from gastritis_gan.training.augmentation import (
+    NUM_FACTORS,
+    Augmentation,
+    flip_horizontally,
+)
+from gastritis_gan.training.checkpoint import (
+    NETWORKS,
+    OPTIMIZERS,
+    Arrays,
+    TrainingState,
+)
 from gastritis_gan.training.micro_batches import (
     map_micro_batches,
     mean_over_micro_batches,
 )
-from gastritis_gan.training.objective import (
-    DiscriminatorBatch,
-    Objective,
+from gastritis_gan.training.monitor import RunningMeans
+from gastritis_gan.training.objective import DiscriminatorBatch, Objective
+from gastritis_gan.training.optimizer import (
+    LossScale,
+    ReplicatedAdam,
+    gradient_norm,
+    update_ema,
 )
-from gastritis_gan.training.replicated_adam import ReplicatedAdam
-from gastritis_gan.training.running_means import RunningMeans
-from gastritis_gan.training.schedule import Stage
-from gastritis_gan.training.step_draws import StepDraws, Stream
-from gastritis_gan.training.step_options import StepOptions
+from gastritis_gan.training.recipe import AdamSpec, Compiled, StageSpec
 
 _Gradients = tuple[list[tf.Tensor], list[tf.Tensor]]  # and what else was computed
-_Draws = dict[int, tf.Tensor]  # all random numbers of a step, by stream
+_Draws = dict[str, tf.Tensor]  # all random numbers of a step, by purpose
+
+_NOT_STATE = "learning_rate"  # comes from the recipe
 
 
-class ProgressiveGAN(keras.Model):
+class GAN(keras.Model):
     """Trains a generator and a discriminator of one stage.
 
     Both networks learn from the same samples: first the discriminator, then the
@@ -42,49 +56,40 @@ class ProgressiveGAN(keras.Model):
     replicas see the latents that one device would have seen.
 
     A step whose loss or gradient is not finite is skipped: no weight, average or
-    optimizer slot changes, only `step` goes on. If the discriminator's is at fault, the
-    generator's update is left out too; if only the generator's is, the discriminator
-    has been updated by then and stays so.
+    optimizer slot changes, only `step` advances. If the discriminator's is at fault,
+    the generator's update is left out too; if only the generator's is, the
+    discriminator has been updated by then and stays so.
 
     Args:
+        spec: The stage.
+
+    Training data: tuples of float32 `(batch, resolution, resolution, 1)` in [-1, 1]:
+    the real patches, then any conditional negatives, which are judged as fake.
+
+    Attributes:
         generator: Generator of the stage.
         discriminator: Discriminator of the stage.
         generator_ema: Like `generator`; receives the moving average of its weights.
-        stage: Resolution, phase and length.
-        objective: Losses of the stage.
-        options: How a step works.
-
-    Training data: tuples of float32 `(batch, resolution, resolution, 1)` in [-1, 1]:
-    the real patches, then any sets that the objective judges as fake.
-
-    Attributes:
         step: Global step, the number of steps that were begun.
         consecutive_skips: How many steps in a row were skipped until now. Overflows
             that a lower loss scale may cure do not count. Once there are too many, a
             step that is done does not reset it.
     """
 
-    def __init__(
-        self,
-        generator: keras.Model,
-        discriminator: keras.Model,
-        generator_ema: keras.Model,
-        *,
-        stage: Stage,
-        objective: Objective,
-        options: StepOptions,
-    ) -> None:
+    def __init__(self, spec: StageSpec) -> None:
         super().__init__()
-        self.generator = generator
-        self.discriminator = discriminator
-        self.generator_ema = generator_ema
-        self.stage = stage
-        self.objective = objective
-        self.options = options
-        self.step = _counter("step", stage.first_step)
+        self.spec = spec
+        self.generator = spec.generator(spec.precision)
+        self.discriminator = spec.discriminator()
+        self.generator_ema = spec.generator()
+        self.objective = Objective(spec.objective)
+        self.augmentation = Augmentation(
+            spec.augmentation_probability, spec.augmentation_transforms
+        )
+        self.step = _counter("step", spec.stage.first_step)
         self.consecutive_skips = _counter("consecutive_skips", 0)
         self.running_means = RunningMeans()
-        self.loss_scale = LossScale() if options.scales_loss else None
+        self.loss_scale = LossScale() if spec.precision == "mixed_float16" else None
         self.built = True  # there is no call(): fit() would not know
 
     def compile(
@@ -103,7 +108,7 @@ class ProgressiveGAN(keras.Model):
         """
         super().compile(
             steps_per_execution=steps_per_execution,
-            jit_compile=False,  # `options` say what is compiled
+            jit_compile=False,  # the specification decides what is compiled
         )
         d_optimizer.build(self.discriminator.trainable_variables)
         g_optimizer.build(self.generator.trainable_variables)
@@ -121,7 +126,7 @@ class ProgressiveGAN(keras.Model):
 
     @property
     def counters(self) -> list[keras.Variable]:
-        """What else decides how training goes on, apart from weights and slots."""
+        """What a resumed run needs besides weights and slots."""
         counters = [self.consecutive_skips]
         if self.loss_scale is not None:
             counters += self.loss_scale.variables
@@ -133,7 +138,7 @@ class ProgressiveGAN(keras.Model):
         # XLA would draw other numbers, so all are drawn here.
         context = self._context(step, data)
         do_step: Callable[..., dict[str, tf.Tensor]] = self._do_step
-        if self.options.compiled == "step":
+        if self.spec.compiled == "step":
             do_step = tf.function(do_step, jit_compile=True, autograph=False)
         return do_step(data, context)
 
@@ -170,7 +175,7 @@ class ProgressiveGAN(keras.Model):
         update_ema(
             self.generator_ema.weights,
             self.generator.weights,
-            decay=self.options.ema_decay,
+            decay=self.spec.ema_decay,
             condition=finite,
         )
 
@@ -199,9 +204,9 @@ class ProgressiveGAN(keras.Model):
 
     def _context(self, step: tf.Tensor, data: tuple[tf.Tensor, ...]) -> _Context:
         alpha = None
-        if self.stage.transition:
-            images = (step - self.stage.first_step) * self.stage.batch_size
-            alpha = tf.cast(images / self.stage.num_images, tf.float32)
+        if self.spec.stage.transition:
+            images = (step - self.spec.stage.first_step) * self.spec.stage.batch_size
+            alpha = tf.cast(images / self.spec.stage.num_images, tf.float32)
         return _Context(
             step=step,
             alpha=alpha,
@@ -210,27 +215,43 @@ class ProgressiveGAN(keras.Model):
         )
 
     def _draws(self, step: tf.Tensor, data: tuple[tf.Tensor, ...]) -> _Draws:
-        source = StepDraws(
-            seed=self.options.seed,
-            step=step,
-            batch_size=self.stage.batch_size,
-            num_rows=tf.shape(data[0])[0],
-        )
+        """Draws for the global batch and returns this replica's own rows.
+
+        So two replicas see what one device would have seen.
+        """
+        num_rows = tf.shape(data[0])[0]
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+
+        def draw(distribution: Callable[..., Any], purpose: str, *shape: int) -> Any:
+            rows = distribution(
+                (self.spec.stage.batch_size, *shape),
+                seed=tf.stack([tf.constant(self._seed_word(purpose), tf.int64), step]),
+                alg="philox",
+            )
+            return rows[replica * num_rows :][:num_rows]
+
         sets = range(len(data))
-        shapes: dict[int, tuple[int, ...]] = {}
+        shapes: dict[str, tuple[int, ...]] = {}
         if self.objective.uses_mixed_images:
-            shapes[Stream.MIXING_FACTORS] = (1, 1, 1)
-        if self.options.flips:
-            shapes |= dict.fromkeys((Stream.FLIPS + number for number in sets), ())
-        if self.options.augmentation.is_used:
-            streams = [Stream.AUGMENT_SETS + number for number in sets]
-            streams += [Stream.AUGMENT_D_FAKE, Stream.AUGMENT_G_FAKE]
-            shapes |= dict.fromkeys(streams, (NUM_FACTORS,))
+            shapes["mixing_factors"] = (1, 1, 1)
+        if self.spec.flips:
+            shapes |= {f"flips.{number}": () for number in sets}
+        if self.augmentation.is_used:
+            purposes = ["augmented_d_fake", "augmented_g_fake"]
+            purposes += [f"augmented_set.{number}" for number in sets]
+            shapes |= dict.fromkeys(purposes, (NUM_FACTORS,))
         draws = {
-            stream: source.uniform(stream, *shape) for stream, shape in shapes.items()
+            purpose: draw(tf.random.stateless_uniform, purpose, *shape)
+            for purpose, shape in shapes.items()
         }
-        draws[Stream.LATENTS] = source.normal(Stream.LATENTS, self.generator.latent_dim)
+        latent_dim = self.generator.latent_dim
+        draws["latents"] = draw(tf.random.stateless_normal, "latents", latent_dim)
         return draws
+
+    def _seed_word(self, purpose: str) -> int:
+        """Returns the first word of a draw's seed; the second is the step."""
+        words = rng.stateless_seed(self.spec.seed, f"training.{purpose}")
+        return int(words.view(np.int64)[0])
 
     def _discriminator_sets(
         self, data: tuple[tf.Tensor, ...], context: _Context
@@ -240,18 +261,18 @@ class ProgressiveGAN(keras.Model):
         for number, images in enumerate(data):
             if context.alpha is not None:
                 images = fade_real_images(images, context.alpha)
-            if self.options.flips:
-                factors = context.draws[Stream.FLIPS + number]
+            if self.spec.flips:
+                factors = context.draws[f"flips.{number}"]
                 images = flip_horizontally(images, factors)
-            if self.options.augmentation.is_used:
-                factors = context.draws[Stream.AUGMENT_SETS + number]
-                images = self.options.augmentation(images, factors)
+            if self.augmentation.is_used:
+                factors = context.draws[f"augmented_set.{number}"]
+                images = self.augmentation(images, factors)
             sets.append(images)
         return sets
 
     def _generated(self, context: _Context) -> _Generated:
         """Returns the step's samples, which both networks learn from."""
-        latents = context.draws[Stream.LATENTS]
+        latents = context.draws["latents"]
         if self._is_in_parts:
             images = map_micro_batches(
                 self._compiled(
@@ -260,7 +281,7 @@ class ProgressiveGAN(keras.Model):
                     )
                 ),
                 latents,
-                num_micro_batches=self.options.num_micro_batches,
+                num_micro_batches=self.spec.num_micro_batches,
             )
             return _Generated(latents, images, None)
         with tf.GradientTape() as tape:
@@ -270,9 +291,7 @@ class ProgressiveGAN(keras.Model):
     @property
     def _is_in_parts(self) -> bool:
         """Whether parts of a step are computed apart, with no tape across them."""
-        return (
-            self.options.num_micro_batches > 1 or self.options.compiled == "gradients"
-        )
+        return self.spec.num_micro_batches > 1 or self.spec.compiled == "gradients"
 
     def _discriminator_gradients(
         self, sets: list[tf.Tensor], fake: tf.Tensor, context: _Context
@@ -284,7 +303,7 @@ class ProgressiveGAN(keras.Model):
             batch = DiscriminatorBatch(
                 real=rows["sets"][0],
                 fake=self._augmented(rows["fake"], rows.get("factors")),
-                judged_fake=tuple(rows["sets"][1:]),
+                conditional_negatives=tuple(rows["sets"][1:]),
                 mixing_factors=rows.get("mixing_factors"),
             )
             with tf.GradientTape() as tape:
@@ -300,12 +319,12 @@ class ProgressiveGAN(keras.Model):
             return tape.gradient(scaled_loss, weights), [loss, *means, *squares]
 
         rows: dict[str, Any] = {"sets": sets, "fake": fake}
-        for name, stream in (
-            ("mixing_factors", Stream.MIXING_FACTORS),
-            ("factors", Stream.AUGMENT_D_FAKE),
+        for name, purpose in (
+            ("mixing_factors", "mixing_factors"),
+            ("factors", "augmented_d_fake"),
         ):
-            if stream in context.draws:
-                rows[name] = context.draws[stream]
+            if purpose in context.draws:
+                rows[name] = context.draws[purpose]
         like = (weights, [tf.constant(0.0)] * 5)
         gradients: _Gradients = self._over_parts(compute, rows, like)
         return gradients
@@ -326,7 +345,7 @@ class ProgressiveGAN(keras.Model):
             return gradients
 
         due: list[tf.Tensor] = tf.cond(
-            tf.equal(context.step % self.objective.r1_interval_steps, 0),
+            tf.equal(context.step % self.spec.objective.r1_interval_steps, 0),
             lambda: self._over_parts(compute, real, weights),
             lambda: [tf.zeros_like(weight) for weight in weights],
         )
@@ -342,7 +361,7 @@ class ProgressiveGAN(keras.Model):
             scores = self._discriminator_at(context)(self._augmented(fake, factors))
             return self.objective.generator_loss_of(scores)
 
-        factors = context.draws.get(Stream.AUGMENT_G_FAKE)
+        factors = context.draws.get("augmented_g_fake")
         if generated.tape is not None:
             with tf.GradientTape() as tape:
                 tape.watch(generated.images)
@@ -370,7 +389,7 @@ class ProgressiveGAN(keras.Model):
         return gradients
 
     def _augmented(self, images: tf.Tensor, factors: tf.Tensor | None) -> tf.Tensor:
-        return images if factors is None else self.options.augmentation(images, factors)
+        return images if factors is None else self.augmentation(images, factors)
 
     def _discriminator_at(self, context: _Context) -> Callable[..., Any]:
         """Returns images, number of sets -> scores."""
@@ -382,12 +401,12 @@ class ProgressiveGAN(keras.Model):
         return mean_over_micro_batches(
             self._compiled(compute),
             rows,
-            num_micro_batches=self.options.num_micro_batches,
+            num_micro_batches=self.spec.num_micro_batches,
             like=like,
         )
 
     def _compiled(self, compute: Callable[..., Any]) -> Callable[..., Any]:
-        if self.options.compiled != "gradients":
+        if self.spec.compiled != "gradients":
             return compute
         compiled: Callable[..., Any] = tf.function(
             compute, jit_compile=True, autograph=False
@@ -417,7 +436,7 @@ class ProgressiveGAN(keras.Model):
     def _count(self, finite: tf.Tensor, context: _Context) -> None:
         skips = tf.identity(self.consecutive_skips)
         more = tf.where(context.loss_scale > 1.0, skips, skips + 1)
-        fewer = tf.where(skips > self.options.max_skipped_steps, skips, 0)
+        fewer = tf.where(skips > self.spec.max_skipped_steps, skips, 0)
         self.consecutive_skips.assign(tf.where(finite, fewer, more))
         if self.loss_scale is not None:
             self.loss_scale.update(finite)
@@ -446,3 +465,92 @@ def _counter(name: str, value: int) -> keras.Variable:
 
 def _finite(*numbers: tf.Tensor) -> tf.Tensor:
     return tf.reduce_all(tf.math.is_finite(tf.stack(numbers)))
+
+
+def build_gan(spec: StageSpec, state: TrainingState | None = None) -> GAN:
+    """Returns the compiled model of a stage, continuing from `state`.
+
+    Weights are carried over by name: layers that are new keep their seeded initial
+    values, layers that have faded out are left behind. At a new resolution both
+    optimizers start afresh (as in the original), or keep what they know of the layers
+    that stay (`optimizer.at_growth`); within one they continue.
+
+    Args:
+        spec: The stage to train.
+        state: Where the run stands; None at its start.
+    """
+    spec = dataclasses.replace(spec, compiled=_compiled_here(spec))
+    gan = GAN(spec)
+    first_step = spec.stage.first_step if state is None else state.step
+    gan.compile(
+        _adam(spec.d_adam),
+        _adam(spec.g_adam),
+        # Replicas cannot add up within a loop of TensorFlow's.
+        steps_per_execution=(
+            1 if tf.distribute.has_strategy() else spec.steps_per_call(first_step)
+        ),
+    )
+    if state is not None:
+        _restore(gan, state)
+    return gan
+
+
+def restore_metrics(gan: GAN, state: TrainingState) -> None:
+    """Continues the running means; for after `fit()` has reset them."""
+    for variable in gan.running_means.variables:
+        variable.assign(state.metrics[variable.name])
+
+
+def capture_state(gan: GAN, step: int) -> TrainingState:
+    """Returns copies of all that `build_gan` needs to continue after `step`."""
+    return TrainingState(
+        step=step,
+        resolution=gan.spec.stage.resolution,
+        weights={name: get_weights_by_name(getattr(gan, name)) for name in NETWORKS},
+        slots={name: _get_slots(getattr(gan, name)) for name in OPTIMIZERS},
+        metrics={
+            variable.name: variable.numpy()
+            for variable in (*gan.running_means.variables, *gan.counters)
+        },
+    )
+
+
+def _compiled_here(spec: StageSpec) -> Compiled:
+    """Returns what XLA compiles on this machine and under this strategy."""
+    is_slower = tf.distribute.has_strategy() or not trains_on_cpu(spec.precision)
+    return "nothing" if spec.compiled == "step" and is_slower else spec.compiled
+
+
+def _adam(spec: AdamSpec) -> ReplicatedAdam:
+    return ReplicatedAdam(**dataclasses.asdict(spec))
+
+
+def _restore(gan: GAN, state: TrainingState) -> None:
+    for network in NETWORKS:
+        set_weights_by_name(getattr(gan, network), state.weights[network], partial=True)
+    if gan.spec.keeps_slots or state.resolution == gan.spec.stage.resolution:
+        for name in OPTIMIZERS:
+            _set_slots(getattr(gan, name), state.slots[name])
+    gan.step.assign(state.step)
+    for variable in gan.counters:
+        variable.assign(state.metrics[variable.name])
+
+
+def _get_slots(optimizer: keras.optimizers.Optimizer) -> Arrays:
+    return {
+        _slot_name(variable): np.asarray(variable)
+        for variable in optimizer.variables
+        if variable.name != _NOT_STATE
+    }
+
+
+def _set_slots(optimizer: keras.optimizers.Optimizer, slots: Arrays) -> None:
+    for variable in optimizer.variables:
+        name = _slot_name(variable)
+        if variable.name != _NOT_STATE and name in slots:  # a new layer has none yet
+            variable.assign(slots[name])
+
+
+def _slot_name(variable: keras.Variable) -> str:
+    path: str = variable.path
+    return path.partition("/")[2]  # without the optimizer's own, numbered name

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gastritis_gan.training import plan, run
-from gastritis_gan.training.watch import Watch
-from tests.training.fake_store import FakeStore
-from tests.training.tiny import CONFIG
+from gastritis_gan.training import recipe
+from gastritis_gan.training.callbacks import Watch
+from gastritis_gan.training.fit import fit
+from tests.helpers.tiny_run import SECTIONS, FakeStore
 
 
 def die():
@@ -28,7 +28,7 @@ def die_at(point):
     kind, _, number = point.partition(":")
     done = 0
     if kind == "step":
-        plan._MOST_STEPS_PER_CALL = 1
+        recipe._MOST_STEPS_PER_CALL = 1
         original = Watch.on_train_batch_end
 
         def on_train_batch_end(self, batch, logs=None):
@@ -62,12 +62,12 @@ def train(run_dir, point=None):
     if child == 0:
         if point is not None:
             die_at(point)
-        run.train(
-            CONFIG,
+        fit(
+            SECTIONS,
             FakeStore(),
             model="lc_pggan",
             target="positive",
-            run_dir=run_dir,
+            out=run_dir,
             resume=run_dir.exists(),
         )
         os._exit(0)
