@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.evaluation.features.feature_extractor import FeatureExtractor
-from gastritis_gan.evaluation.features.registry import make_extractor
+from gastritis_gan.evaluation.features.extractors import (
+    FeatureExtractor,
+    make_extractor,
+)
 from gastritis_gan.privacy.audit_document import audit_document
 from gastritis_gan.privacy.audit_settings import AuditSettings
 from gastritis_gan.privacy.generator_audit import audit_generator, num_deciding_tests
