@@ -159,8 +159,8 @@ def _refuse_other_images(
     ):
         raise InputError(
             f"{first.parent} contains images that {model.name}, version "
-            f"{model.version} does not make: it is another model of that name; remove the folder or "
-            "give another --out."
+            f"{model.version} does not make: it is another model of that name; remove "
+            "the folder or give another --out."
         )
 
 
