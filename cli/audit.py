@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from .experiment import open_experiment
-from .extractor_options import find_weights, weights_dir_option, weights_option
+from .extractor_options import weights_dir_option, weights_option
 from .options import PATH, config_option, store_option
 
 
@@ -64,10 +64,10 @@ def audit(
       gastritis-gan audit --config configs/phantom.yaml --store stores/phantom \\
           --generators exported/ --out audits/phantom
     """
+    from gastritis_gan.evaluation.features.weights import find_weights
     from gastritis_gan.privacy.audit import audit as audit_models
     from gastritis_gan.serving.exported_model import find_models
-    from gastritis_gan.training.discriminator_of_run import load_discriminator
-    from gastritis_gan.training.trained_run import load_run
+    from gastritis_gan.training.run import Run
 
     config, store = open_experiment(config_path, store_path)
     models, notes = find_models(generator_paths, split_hash=store.split_hash)
@@ -80,7 +80,7 @@ def audit(
         out=out,
         weights=find_weights(weights, weights_dir, config.audit.extractors),
         discriminators=[
-            (load_run(path).facts, load_discriminator(path)[1]) for path in run_paths
+            (run.metadata, run.discriminator()) for run in map(Run.open, run_paths)
         ],
         notes=notes,
     )

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.evaluation.features.feature_extractor import FeatureExtractor
-from gastritis_gan.evaluation.features.registry import make_extractor
-from gastritis_gan.privacy.audit_document import audit_document
+from gastritis_gan.evaluation.features.extractors import (
+    FeatureExtractor,
+    make_extractor,
+)
 from gastritis_gan.privacy.audit_settings import AuditSettings
 from gastritis_gan.privacy.generator_audit import audit_generator, num_deciding_tests
 from gastritis_gan.privacy.latent_search import open_gradient
-from gastritis_gan.privacy.report import write_report
+from gastritis_gan.privacy.report import audit_document, write_report
 from gastritis_gan.privacy.subjects import AuditSubject, Discriminate
 from gastritis_gan.privacy.verdict import (
     AuditedModel,
