@@ -108,6 +108,11 @@ def draft_cohort(
     Raises:
         InputError: `folder` is not a folder, or holds no image; `out` or the list
             exists already, or their folder does not.
+
+    Example:
+        >>> draft = gg.draft_cohort("cohorts/phantom", "cohorts/draft.csv")
+        >>> len(draft.rows)
+        12
     """
     folder, csv_path = Path(folder), Path(out)
     left_out_path = csv_path.with_name(f"{csv_path.stem}_left_out.csv")

@@ -57,6 +57,10 @@ def make_phantom(
 
     Raises:
         InputError: An argument is out of range, or `out` exists.
+
+    Example:
+        >>> gg.make_phantom("cohorts/tiny", patients=2, image_size=256)
+        PosixPath('cohorts/tiny/cohort.csv')
     """
     out = Path(out)
     if patients < 2 or patients % 2:

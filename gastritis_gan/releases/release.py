@@ -6,7 +6,7 @@ import csv
 import hashlib
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +56,11 @@ _MANIFEST_COLUMNS = (
 )
 
 
+Model = ExportedModel | str | os.PathLike[str]
+
+
 def release(  # noqa: PLR0913  (what a publisher decides)
-    models: Sequence[ExportedModel | str | os.PathLike[str]],
+    models: Model | Iterable[Model],
     out: str | os.PathLike[str],
     *,
     per_class: int = 100,
@@ -76,7 +79,7 @@ def release(  # noqa: PLR0913  (what a publisher decides)
     """Gathers samples of exported models into a folder that can be published.
 
     Args:
-        models: Exported models, or paths of them: `exported/NAME`, `exported/NAME/1`,
+        models: Exported models, or paths of them, or one: `exported/NAME`, `exported/NAME/1`,
             or a folder of models (the highest version of each). All of one split and
             one size of images.
         out: Folder to make; it appears whole or not at all.
@@ -104,6 +107,12 @@ def release(  # noqa: PLR0913  (what a publisher decides)
         InputError: `out` exists; the models are damaged or do not belong together; a
             class cannot name a folder; the audit has not passed, is of other models,
             or was changed, and no risk was accepted; the results are of other models.
+
+    Example:
+        >>> folder = gg.release("exported", "releases/tiny", per_class=4,
+        ...                     accept_risk="the cohort is artificial")
+        >>> (folder / "DATASHEET.md").is_file()
+        True
     """
     out = Path(out)
     refuse_existing(out)
@@ -147,8 +156,10 @@ def release(  # noqa: PLR0913  (what a publisher decides)
 
 
 def _open(
-    models: Sequence[ExportedModel | str | os.PathLike[str]],
+    models: Model | Iterable[Model],
 ) -> list[ExportedModel]:
+    if isinstance(models, ExportedModel | str | os.PathLike):
+        models = [models]
     folders: list[Path] = []
     for model in models:
         # A card is read again, for an audit may have been added to it since.

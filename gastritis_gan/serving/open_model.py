@@ -3,38 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Protocol
-
-import numpy as np
 
 from gastritis_gan.errors import InputError
-
-
-class SampleSource(Protocol):
-    """One version of a model that turns seeds into images."""
-
-    @property
-    def name(self) -> str:
-        """Name of the model."""
-
-    @property
-    def version(self) -> int:
-        """The version's number."""
-
-    @property
-    def class_name(self) -> str:
-        """Class of the images; empty where the source does not say."""
-
-    def generate(self, seeds: np.ndarray, truncation: float = 1.0) -> np.ndarray:
-        """Makes one image per seed.
-
-        Args:
-            seeds: Integers of shape (n,), n at least 1, within int64.
-            truncation: 0 (one image for every seed) to 1 (as trained).
-
-        Returns:
-            uint8 (n, r, r, 1).
-        """
+from gastritis_gan.serving.sample_folder import SampleSource
 
 
 def open_model(
@@ -48,11 +19,6 @@ def open_model(
 ) -> SampleSource:
     """Opens an exported model; equal seeds give equal images wherever it is.
 
-    Example:
-        >>> model = open_model("exported/lc_positive")
-        >>> model = open_model("http://127.0.0.1:8501", "lc_positive")
-        >>> images = model.generate(range(100))  # uint8 (100, r, r, 1)
-
     Args:
         where: A folder, `exported/<name>`, which needs TensorFlow; or the address of a
             server's REST port, which does not.
@@ -64,6 +30,14 @@ def open_model(
 
     Raises:
         InputError: The model is not there, or the arguments do not fit together.
+
+    Example:
+        >>> model = gg.open_model("exported/phantom_lc_positive")
+        >>> images = model.generate(seeds=range(16))  # grey levels, 0 to 255
+        >>> images.dtype, images.shape
+        (dtype('uint8'), (16, 16, 16, 1))
+
+        From a server: `gg.open_model("http://127.0.0.1:8501", "phantom_lc_positive")`.
     """
     if str(where).startswith(("http://", "https://")):
         from gastritis_gan.serving.remote import RemoteModel

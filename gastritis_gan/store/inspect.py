@@ -57,6 +57,10 @@ def inspect_store(store: Store, folder: str | os.PathLike[str]) -> list[Duplicat
 
     Raises:
         InputError: The folder exists, or an image of the store is damaged.
+
+    Example:
+        >>> gg.inspect_store(gg.open_store("stores/phantom"), "inspections/again")
+        []
     """
     with new_folder(Path(folder)) as partial:
         counts = count(store)

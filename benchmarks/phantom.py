@@ -1,6 +1,6 @@
 """How well real phantom patches tell the two classes apart: a Markdown table.
 
-    python benchmarks/phantom_separability.py --seeds 0 1 2 3 4
+    python benchmarks/phantom.py --seeds 0 1 2 3 4
 
 For each seed a cohort of 40 patients is made, 20 patients train a linear SVM on their
 inside patches and the other 20 are classified by a majority vote over theirs. HM is the
@@ -9,11 +9,11 @@ harmonic mean of sensitivity and specificity (paper, Eq. 10).
 
 from __future__ import annotations
 
-import argparse
 import csv
 import tempfile
 from pathlib import Path
 
+import harness
 import numpy as np
 import pydicom
 from PIL import Image
@@ -68,7 +68,7 @@ def texture_features(patch: np.ndarray) -> np.ndarray:
 
 
 def brightness_features(patch: np.ndarray) -> np.ndarray:
-    """Mean and deviation of one patch."""
+    """Mean and standard deviation of one patch."""
     return np.array([patch.mean(), patch.std()])
 
 
@@ -104,22 +104,25 @@ def harmonic_mean(features: list[np.ndarray], labels: np.ndarray) -> float:
 
 
 def main() -> None:
-    """Prints one row a seed, and the means."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Writes a row a seed, and the means."""
+    parser = harness.make_parser(__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--image-size", type=int, default=1024)
-    arguments = parser.parse_args()
-
-    lines = ["| seed | fewest inside patches | HM texture | HM mean and deviation |"]
-    lines.append("|---|---|---|---|")
+    options = parser.parse_args()
+    if options.quick:
+        options.seeds, options.image_size = [0], 512
+    harness.write_machine()
+    harness.write_header(
+        "seed", "fewest inside patches", "HM texture", "HM mean and standard deviation"
+    )
     scores = []
-    for seed in arguments.seeds:
+    for seed in options.seeds:
         with tempfile.TemporaryDirectory() as folder:
             cohort = Path(folder) / "cohort"
             make_phantom(
                 cohort,
                 patients=NUM_PATIENTS,
-                image_size=arguments.image_size,
+                image_size=options.image_size,
                 seed=seed,
             )
             patches, labels = read_cohort(cohort)
@@ -131,10 +134,9 @@ def main() -> None:
         ]
         scores.append(row)
         least = min(len(image) for image in patches)
-        lines.append(f"| {seed} | {least} | {row[0]:.2f} | {row[1]:.2f} |")
+        harness.write_row(seed, least, f"{row[0]:.2f}", f"{row[1]:.2f}")
     mean = np.mean(scores, axis=0)
-    lines.append(f"| mean | | {mean[0]:.2f} | {mean[1]:.2f} |")
-    print("\n".join(lines))  # noqa: T201
+    harness.write_row("mean", "", f"{mean[0]:.2f}", f"{mean[1]:.2f}")
 
 
 if __name__ == "__main__":
