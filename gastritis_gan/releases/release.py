@@ -79,9 +79,9 @@ def release(  # noqa: PLR0913  (what a publisher decides)
     """Gathers samples of exported models into a folder that can be published.
 
     Args:
-        models: Exported models, or paths of them, or one: `exported/NAME`, `exported/NAME/1`,
-            or a folder of models (the highest version of each). All of one split and
-            one size of images.
+        models: Exported models, or paths of them, or one: `exported/NAME`,
+            `exported/NAME/1`, or a folder of models (the highest version of each). All
+            of one split and one size of images.
         out: Folder to make; it appears whole or not at all.
         per_class: Images of each class, divided evenly among the class's models.
         counts: Number of images by the name of the model, instead of `per_class`; one

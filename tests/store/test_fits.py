@@ -1,8 +1,10 @@
 import pytest
 import yaml
 
-from gastritis_gan.cli.experiment import open_experiment
+from gastritis_gan.config import load_config
 from gastritis_gan.errors import InputError
+from gastritis_gan.store.fits import check_store_fits
+from gastritis_gan.store.store import Store
 
 STORED = {
     "cohort": {"positive": "gastritis", "negative": "non_gastritis", "bits": 8},
@@ -38,7 +40,16 @@ def store_path(tmp_path_factory):
 def open_with(store_path, tmp_path, section="split", **changes):
     document = {**STORED, section: {**STORED[section], **changes}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(document))
-    return open_experiment(tmp_path / "config.yaml", store_path)
+    path = tmp_path / "config.yaml"
+    config, store = load_config(path), Store.open(store_path)
+    check_store_fits(
+        store,
+        cohort=config.cohort,
+        patches=config.patches,
+        split=config.split,
+        config_name=str(path),
+    )
+    return config, store
 
 
 def test_the_config_that_prepared_the_store_opens_it(store_path, tmp_path):
