@@ -36,7 +36,7 @@ resolution = config.schedule.final_resolution
 
 # %%
 cohort = gg.make_phantom(OUT / "cohort", patients=40, image_size=1024, seed=0)
-print((cohort / "cohort.csv").read_text().splitlines()[:3])
+print(cohort.read_text().splitlines()[:3])
 
 # %% [markdown]
 # ## A store
