@@ -1,4 +1,4 @@
-r"""The audit: a whole one, what it says of leaks, its test dealt anew, its search.
+r"""The audit: a whole one, its verdict on leaks, its test dealt anew, its search.
 
     python benchmarks/audit.py whole --work FOLDER [--samples 10000]
         [--classes positive negative] [--kill-after 300]
