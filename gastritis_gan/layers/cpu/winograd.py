@@ -173,7 +173,7 @@ def _outputs_gradient(
 
     Args:
         upstream: Of the outputs.
-        signs: The outputs of the leaky ReLU, if there is one; they tell its slopes and
+        signs: The outputs of the leaky ReLU, if there is one; they decide its slopes and
             count as constant, for it is not curved.
         shape: Of the outputs.
         filtering: How they were computed.
