@@ -15,6 +15,7 @@ VERSION = re.search(
 # What training, evaluation and the local server need beside TensorFlow itself.
 COMPUTE = [
     "h5py>=3.11",
+    "jinja2>=3.1",
     "keras>=3.10",
     "matplotlib>=3.9",
     "scikit-image>=0.24",
@@ -57,6 +58,7 @@ setup(
         "gastritis_gan.cli",
     ],
     package_dir={"gastritis_gan.cli": "cli"},
+    package_data={"gastritis_gan.privacy": ["*.j2"]},
     entry_points={
         "console_scripts": ["gastritis-gan = gastritis_gan.cli.main:main"],
     },

@@ -24,7 +24,8 @@ def compare(first: Path, second: Path) -> None:
     Example:
       gastritis-gan compare results/lambda_05 results/lambda_02
     """
-    from gastritis_gan.evaluation.compare_results import compare_results
-    from gastritis_gan.evaluation.stored_result import read_result
+    from gastritis_gan.evaluation.compare import compare as compare_results
+    from gastritis_gan.evaluation.results import GanTrainResult
 
-    click.echo(compare_results(read_result(first), read_result(second)))
+    result = compare_results(GanTrainResult.open(first), GanTrainResult.open(second))
+    click.echo(result.table)

@@ -1,13 +1,8 @@
-"""The options that name the pretrained networks' weights, and what they name."""
+"""Options of the commands that compute features."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import click
-
-from gastritis_gan.errors import InputError
 
 from .options import PATH
 
@@ -30,34 +25,5 @@ cache_option = click.option(
     "cache_path",
     type=PATH,
     help="Folder for features that are computed already; a second run, or one that was "
-    "killed, goes on from there. [default: feature-cache beside --out]",
+    "killed, resumes from it. [default: feature-cache beside --out]",
 )
-
-
-def find_weights(
-    options: Sequence[str], weights_dir: Path | None, extractors: Sequence[str]
-) -> dict[str, Path]:
-    """Returns the weights file of each extractor that was given one.
-
-    Raises:
-        InputError: An option names no extractor in use, or a file in the folder is
-            missing or not Keras'.
-    """
-    from gastritis_gan.evaluation.features.imagenet_weights import require_weights
-    from gastritis_gan.evaluation.features.registry import PRETRAINED_NETWORKS
-
-    usable = [name for name in extractors if name in PRETRAINED_NETWORKS]
-    files = {}
-    for option in options:
-        name, _, file = option.partition("=")
-        if name not in usable or not file:
-            raise InputError(
-                f"--weights {option}: give NAME=FILE, where NAME is a pretrained "
-                "network among the extractors that the config names for this command: "
-                f"{', '.join(usable) or 'it has none'}."
-            )
-        files[name] = Path(file)
-    if weights_dir is not None:
-        for name in usable:
-            files.setdefault(name, require_weights(name, weights_dir))
-    return files

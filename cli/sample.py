@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from gastritis_gan.errors import InputError
-
 from .options import PATH
-
-if TYPE_CHECKING:
-    from gastritis_gan.serving.open_model import SampleSource
 
 
 @click.command()
@@ -57,7 +51,7 @@ if TYPE_CHECKING:
     show_default=True,
     type=click.IntRange(min=0),
     help="Seed of the first image; the next images have the next seeds. After "
-    "--count 64 --seed 0, --seed 64 goes on with new images.",
+    "--count 64 --seed 0, --seed 64 gives new images.",
 )
 @click.option(
     "--out",
@@ -91,7 +85,7 @@ def sample(
     Writes 000000.png and so on (8-bit greyscale), manifest.csv with the seed, class,
     model and version of each image, and sheet.png with the first 64 images. The same
     seed gives the same image again, within one grey level, from a folder as from a
-    server. After an interruption the same command goes on where it was.
+    server. After an interruption the same command resumes.
 
     \b
     Examples:
@@ -99,54 +93,24 @@ def sample(
       gastritis-gan sample --server http://127.0.0.1:8501 --model phantom_lc \\
         --count 1000 --out samples/lc
     """
-    from gastritis_gan.serving.sample_folder import (
-        check_seeds,
-        unfinished_folder,
-        write_sample_folder,
+    from gastritis_gan.serving.open_model import open_model
+    from gastritis_gan.serving.sample_folder import sample_into
+
+    where = server or folder
+    if where is None or (server and folder):
+        raise click.UsageError("Give a MODEL folder or --server, one of the two.")
+    model = open_model(
+        where,
+        name,
+        version=version,
+        label=label,
+        wait_seconds=wait_seconds,
+        timeout_seconds=timeout_seconds,
     )
-    from gastritis_gan.storage import refuse_existing
-
-    _check_options(folder, server, name, label)
-    refuse_existing(out)
-    check_seeds(count=count, seed=seed)
-    source: SampleSource
-    if server is not None and name is not None:
-        from gastritis_gan.serving.remote import RemoteModel
-
-        source = RemoteModel.open(
-            server,
-            name,
-            version=version,
-            label=label,
-            wait_seconds=wait_seconds,
-            timeout_seconds=timeout_seconds,
-        )
-    elif folder is not None:
-        from gastritis_gan.serving.exported_model import ExportedModel
-
-        source = ExportedModel.open(folder, version)
-    try:
-        write_sample_folder(source, out, count=count, seed=seed, truncation=truncation)
-    except (InputError, KeyboardInterrupt):
-        if unfinished_folder(out).exists():
-            click.echo(
-                "Unfinished: the same command goes on where this ended.", err=True
-            )
-        raise
-    of_class = f", class '{source.class_name}'" if source.class_name else ""
+    sample_into(model, out, count=count, seed=seed, truncation=truncation)
+    of_class = f", class '{model.class_name}'" if model.class_name else ""
     click.echo(
-        f"Sampled {source.name}, version {source.version}{of_class}: {count} images.\n"
+        f"Sampled {model.name}, version {model.version}{of_class}: {count} images.\n"
         f"Images and manifest.csv:  {out}\n"
         f"Contact sheet:            {out / 'sheet.png'}"
     )
-
-
-def _check_options(
-    folder: Path | None, server: str | None, name: str | None, label: str | None
-) -> None:
-    if (folder is None) == (server is None):
-        raise click.UsageError("Give a MODEL folder or --server, one of the two.")
-    if server is not None and name is None:
-        raise click.UsageError("--server may have many models; name one with --model.")
-    if server is None and (name is not None or label is not None):
-        raise click.UsageError("--model and --label go with --server.")

@@ -36,8 +36,9 @@ def weights(names: tuple[str, ...], *, weights_dir: Path | None, fetch: bool) ->
       gastritis-gan weights
       gastritis-gan weights --fetch --weights-dir weights/ vgg16_fc2 resnet50_pool
     """
-    from gastritis_gan.evaluation.features.imagenet_weights import (
+    from gastritis_gan.evaluation.features.weights import (
         IMAGENET_WEIGHTS,
+        fetch_weights,
         keras_folder,
         state_of,
         weights_path,
@@ -46,15 +47,13 @@ def weights(names: tuple[str, ...], *, weights_dir: Path | None, fetch: bool) ->
     for name in names:
         if name not in IMAGENET_WEIGHTS:
             raise InputError(
-                f"{name} is no pretrained extractor; there are "
+                f"{name} is not a pretrained extractor; there are "
                 f"{', '.join(IMAGENET_WEIGHTS)}."
             )
     incomplete = False
     for name in names or IMAGENET_WEIGHTS:
         path = weights_path(name, weights_dir)
         if fetch and state_of(name, path) != "verified":
-            from gastritis_gan.evaluation.features.fetch_weights import fetch_weights
-
             fetch_weights(name, path)
         state = state_of(name, path)
         incomplete |= state != "verified"

@@ -181,7 +181,7 @@ def image_sheet(images: np.ndarray, columns: int) -> Image.Image:
 @functools.lru_cache(maxsize=32)
 def _averages(source: int, target: int) -> scipy.sparse.csr_matrix:
     """Returns the weights of `source` rows in `target` means, float32 of [T, S]."""
-    import scipy.sparse  # not in the plain install, which stores images and shows them
+    import scipy.sparse  # not in the plain install, which can store and show images
 
     # In units of 1 / target of an input every edge is an integer.
     edges = np.union1d(

@@ -91,17 +91,53 @@ def _place(line: int) -> str:
 
 
 @contextlib.contextmanager
+def refusing(path: Path, problem: str, *, logger: str = "") -> Iterator[None]:
+    """Turns whatever a damaged file makes a library raise into one sentence.
+
+    The library's warnings and log, which quote the file, are silenced.
+
+    Args:
+        path: The file.
+        problem: What it means when the code inside raises, without a full stop.
+        logger: Name of the library's logger.
+
+    Raises:
+        InputError: Anything but a lack of memory was raised inside.
+    """
+    try:
+        with quiet(logger):
+            yield
+    except MemoryError:
+        raise
+    except InputError as error:
+        raise file_error(
+            path, CohortError(_one_line(str(error)), _one_line(public_text(error)))
+        ) from None
+    except Exception as error:  # noqa: BLE001 - damage surfaces as any exception
+        reason = _one_line(str(error)) or type(error).__name__
+        raise file_error(path, problem, reason=reason) from None
+
+
+def _one_line(text: str) -> str:
+    """Values of a damaged file, which messages quote, hold line breaks and worse."""
+    line = " ".join(text.split())
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
+
+
+@contextlib.contextmanager
 def quiet(logger_name: str) -> Iterator[None]:
     """Silences all warnings, and the log of a library; its exceptions still come."""
-    logger = logging.getLogger(logger_name)
-    was_disabled = logger.disabled
-    logger.disabled = True
+    logger = logging.getLogger(logger_name) if logger_name else None
+    was_disabled = logger is not None and logger.disabled
     try:
+        if logger is not None:
+            logger.disabled = True
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.disabled = was_disabled
+        if logger is not None:
+            logger.disabled = was_disabled
 
 
 def split_number(path: Path) -> tuple[Path, int | None]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from gastritis_gan.cohort.cohort import file_error, split_number
+from gastritis_gan.cohort.cohort import file_error, refusing, split_number
 from gastritis_gan.cohort.dicom.header import ImageMetadata, read_dicom_metadata
 from gastritis_gan.cohort.dicom.reader import read_dicom
 from gastritis_gan.errors import InputError
@@ -92,24 +91,16 @@ def read_grey_file(path: Path) -> np.ndarray:
         InputError: The file is damaged, coloured, or holds several pages or another
             depth.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's doubts; its errors are below
+    with refusing(path, "is damaged or truncated"):
+        try:
             with Image.open(path, formats=("PNG", "TIFF")) as file:
-                _check_is_grey(path, file)
+                _check_is_grey(file)
                 pixels = np.array(file, dtype=_DTYPE_OF_MODE[file.mode])
                 tags = getattr(file, "tag_v2", {})
-    except (InputError, MemoryError):
-        raise
-    except UnidentifiedImageError:
-        raise file_error(path, "is no PNG or TIFF file that can be read.") from None
-    except Image.DecompressionBombError:
-        raise file_error(
-            path, "declares more pixels than any radiograph has."
-        ) from None
-    except Exception as error:  # noqa: BLE001 - damage surfaces as any exception
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise file_error(path, "is damaged or truncated", reason=reason) from None
+        except UnidentifiedImageError:
+            raise InputError("is not a PNG or TIFF file that can be read.") from None
+        except Image.DecompressionBombError:
+            raise InputError("declares more pixels than any radiograph has.") from None
     if pixels.dtype == np.uint16 and tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
         pixels = np.iinfo(np.uint16).max - pixels  # Pillow inverts 8 bits only
     return pixels
@@ -132,19 +123,18 @@ def convert_bits(pixels: np.ndarray, bits: int) -> np.ndarray:
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def _check_is_grey(path: Path, file: Image.Image) -> None:
+def _check_is_grey(file: Image.Image) -> None:
     if getattr(file, "n_frames", 1) != 1:
-        raise file_error(path, "holds several pages; give a file with one.")
+        raise InputError("holds several pages; give a file with one.")
     if file.mode not in _DTYPE_OF_MODE:
-        raise file_error(
-            path,
+        raise InputError(
             f"is not 8- or 16-bit greyscale (Pillow's mode {file.mode!r}); convert "
-            "colour and palette images to greyscale first.",
+            "colour and palette images to greyscale first."
         )
     # Pillow turns a TIFF by its tag when it loads it, but not a PNG.
     if file.format == "PNG" and file.getexif().get(_EXIF_ORIENTATION, 1) != 1:
-        raise file_error(
-            path, "states an orientation in EXIF; save it the right way up without."
+        raise InputError(
+            "states an orientation in EXIF; save it the right way up without."
         )
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from gastritis_gan.cohort.cohort import file_error, quiet, quoting, split_number
+from gastritis_gan.cohort.cohort import file_error, quoting, refusing, split_number
 from gastritis_gan.cohort.dicom.segmentation import read_segmentation
 from gastritis_gan.cohort.image_file import is_dicom, is_png_or_tiff, read_grey_file
 from gastritis_gan.cohort.polygons import combine_parts, fill_polygon
@@ -279,7 +277,7 @@ def read_nifti(path: Path, *, shape: tuple[int, ...]) -> np.ndarray:
             or orientation.
     """
     nibabel = _import("nibabel")
-    with _refusal(path, "NIfTI"), quiet("nibabel.global"):
+    with refusing(path, "cannot be read as NIfTI", logger="nibabel.global"):
         file = nibabel.load(path)
         _check_is_plane(file.shape, shape)
         if file.header["sform_code"] or file.header["qform_code"]:
@@ -303,7 +301,7 @@ def read_nrrd(path: Path, *, shape: tuple[int, ...]) -> np.ndarray:
             or orientation.
     """
     nrrd = _import("nrrd")
-    with _refusal(path, "NRRD"), path.open("rb") as stream:
+    with refusing(path, "cannot be read as NRRD"), path.open("rb") as stream:
         header = nrrd.read_header(stream)
         if "data file" in header or "datafile" in header:
             raise InputError("keeps its pixels in another file; save them in one.")
@@ -322,19 +320,6 @@ def _import(name: str) -> ModuleType:
             f"NIfTI and NRRD outlines need the package {name}, which is not installed; "
             "pip install 'gastritis-gan[outlines]'."
         ) from None
-
-
-@contextlib.contextmanager
-def _refusal(path: Path, kind: str) -> Iterator[None]:
-    try:
-        yield
-    except MemoryError:
-        raise
-    except InputError as error:
-        raise file_error(path, error) from None
-    except Exception as error:  # noqa: BLE001 - damage surfaces as any exception
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise file_error(path, f"cannot be read as {kind}", reason=reason) from None
 
 
 def _check_is_plane(sizes: tuple[int, ...], shape: tuple[int, ...]) -> None:

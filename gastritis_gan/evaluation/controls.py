@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.evaluation.patch_sample import PatchSample
-from gastritis_gan.evaluation.random_draw import choose
-from gastritis_gan.evaluation.rows import TARGETS
-from gastritis_gan.evaluation.training_set import TrainingSet
+from gastritis_gan.evaluation.patches import PatchSample
+from gastritis_gan.evaluation.rows import TARGETS, TrainingSet, choose
 
 PATIENT_FRACTIONS = (0.01, 0.1)  # the row of real data is the whole
 NUM_PATIENT_DRAWS = 5  # which patients they are matters
@@ -48,7 +46,7 @@ def permuted_rows(real: TrainingSet) -> list[TrainingSet]:
 def numbers_of_patients(num_patients: Mapping[str, int]) -> list[dict[str, int]]:
     """Returns how many patients of each class 1 % and 10 % of them are.
 
-    At least one; a fraction that is no fewer than the next larger one is left out.
+    At least one; a fraction that is not fewer than the next larger one is left out.
 
     Args:
         num_patients: By target, the number of training patients.
@@ -66,7 +64,7 @@ def numbers_of_patients(num_patients: Mapping[str, int]) -> list[dict[str, int]]
 def draw_patients(
     patients: NDArray[Any], count: int, *, seed: int, target: str, draw: int
 ) -> NDArray[np.bool_]:
-    """Draws patients and tells which patches are theirs.
+    """Draws patients and returns which patches are theirs.
 
     Args:
         patients: Shape `(n,)`: whose each patch is.
@@ -79,7 +77,8 @@ def draw_patients(
         Shape `(n,)`.
     """
     names = np.unique(patients)
-    chosen = choose(len(names), count, seed=seed, purpose=f"patients {target} {draw}")
+    purpose = f"evaluation.patients.{target}"
+    chosen = choose(len(names), count, seed=seed, purpose=purpose, index=draw)
     return np.isin(patients, names[chosen])
 
 
@@ -147,4 +146,6 @@ def _filled_up(
 def _some(sample: PatchSample, count: int, seed: int) -> PatchSample:
     if len(sample) <= count:
         return sample
-    return sample.take(choose(len(sample), count, seed=seed, purpose="control"))
+    return sample.take(
+        choose(len(sample), count, seed=seed, purpose="evaluation.control")
+    )

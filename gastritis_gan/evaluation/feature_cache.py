@@ -1,17 +1,31 @@
-"""Features on disk, so that they need not fit into memory and outlive a kill."""
+"""Features on disk, computed once: they need not fit into memory and outlive a kill."""
 
 from __future__ import annotations
 
+import collections
+import contextlib
+import ctypes
+import gc
 import hashlib
 import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.evaluation.patch_block import PatchBlock
+from gastritis_gan.evaluation.features.extractors import (
+    FeatureExtractor,
+    make_extractor,
+)
+from gastritis_gan.evaluation.patches import PatchBlock
+from gastritis_gan.progress import progress_bar
 from gastritis_gan.storage import ArrayFolder, write_json
+
+_READERS = 2
+_BLOCKS_AHEAD = 2  # read and waiting; bounds the memory
 
 
 class FeatureCache:
@@ -57,3 +71,168 @@ class FeatureCache:
 
     def _shape(self, block: PatchBlock) -> tuple[int, int]:
         return block.num_patches, self._dim
+
+
+class Features:
+    """Features of every patch that an evaluation needs, of several extractors.
+
+    Only one network is in memory at a time, and none when samples are made or a
+    classifier is trained.
+
+    Args:
+        names: The extractors.
+        resolution: Size of the patches in pixels.
+        weights: From pretrained network to weights file, where one was given.
+        cache: Folder of the features.
+
+    Attributes:
+        descriptions: What each extractor's `describe` returns, by name.
+
+    Raises:
+        InputError: Weights cannot be had; every extractor is tried before any feature
+            is computed.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        *,
+        resolution: int,
+        weights: Mapping[str, Path],
+        cache: Path,
+    ) -> None:
+        self._resolution = resolution
+        self._weights = weights
+        self._cache = cache
+        self.descriptions: dict[str, dict[str, Any]] = {}
+        for name in names:
+            self.descriptions[name] = self._make(name).describe()
+            _give_memory_back()
+
+    def fill(self, blocks: Iterable[PatchBlock]) -> dict[str, FeatureCache]:
+        """Computes the features that the caches lack, and returns the caches by name.
+
+        The samples come first, each made once for all extractors. The network with the
+        most features is the largest; it comes next, for what a network leaves behind is
+        not all given back to the system.
+        """
+        blocks = list({block.key: block for block in blocks}.values())
+        caches = {
+            name: FeatureCache(self._cache, description)
+            for name, description in self.descriptions.items()
+        }
+        _make_samples(blocks, caches.values())
+        for name in sorted(caches, key=lambda name: -self.descriptions[name]["dim"]):
+            self._fill(name, caches[name], blocks)
+        return caches
+
+    def _fill(
+        self, name: str, cache: FeatureCache, blocks: Sequence[PatchBlock]
+    ) -> None:
+        missing = missing_blocks(blocks, cache)
+        total = _num_patches(blocks)
+        with progress_bar(
+            total=total,
+            initial=total - _num_patches(missing),
+            description=f"{name}: features",
+            unit="patches",
+        ) as bar:
+            if missing:
+                compute_features(
+                    self._make(name), missing, cache, report_patches=bar.update
+                )
+        _give_memory_back()  # before a classifier or another network needs it
+
+    def _make(self, name: str) -> FeatureExtractor:
+        weights_file = self._weights.get(name)
+        return make_extractor(
+            name, resolution=self._resolution, weights_file=weights_file
+        )
+
+
+def missing_blocks(
+    blocks: Iterable[PatchBlock], cache: FeatureCache
+) -> list[PatchBlock]:
+    """Returns the blocks whose features the cache lacks, each once."""
+    unique = {block.key: block for block in blocks}
+    return [block for block in unique.values() if block not in cache]
+
+
+def compute_features(
+    extractor: FeatureExtractor,
+    blocks: Iterable[PatchBlock],
+    cache: FeatureCache,
+    *,
+    report_patches: Callable[[int], Any] = lambda num_patches: None,
+) -> None:
+    """Computes the features of blocks and puts each into the cache when it is done.
+
+    A run that is killed loses the block in hand; the next run finds the others.
+
+    Args:
+        extractor: Computes the features.
+        blocks: What to compute; see `missing_blocks`.
+        cache: Where the features go.
+        report_patches: Called with the number of patches just done.
+    """
+    for block, images in _read_ahead(blocks):
+        cache.write(block, extractor(images))
+        report_patches(block.num_patches)
+
+
+def _read_ahead(
+    blocks: Iterable[PatchBlock],
+) -> Iterator[tuple[PatchBlock, NDArray[np.float32]]]:
+    with ThreadPoolExecutor(_READERS) as pool:
+        waiting: collections.deque[tuple[PatchBlock, Future[NDArray[np.float32]]]]
+        waiting = collections.deque()
+        for block in blocks:
+            waiting.append((block, pool.submit(block.read)))
+            if len(waiting) > _BLOCKS_AHEAD:
+                first, images = waiting.popleft()
+                yield first, images.result()
+        for first, images in waiting:
+            yield first, images.result()
+
+
+def _make_samples(blocks: Sequence[PatchBlock], caches: Iterable[FeatureCache]) -> None:
+    """Makes the samples whose features are missing, one generator after the other.
+
+    A generator and a network are never in memory together.
+    """
+    generated = [block for block in blocks if block.generator is not None]
+    missing = {
+        block.key: block
+        for cache in caches
+        for block in missing_blocks(generated, cache)
+    }.values()
+    if not missing:
+        return
+    with progress_bar(
+        total=_num_patches(missing), description="samples", unit="images"
+    ) as bar:
+        generator = None
+        for block in missing:
+            if generator is not None and generator is not block.generator:
+                generator.close()
+            generator = block.generator
+            block.read()
+            bar.update(block.num_patches)
+    if generator is not None:
+        generator.close()
+    _give_memory_back()
+
+
+def _num_patches(blocks: Iterable[PatchBlock]) -> int:
+    return sum(block.num_patches for block in blocks)
+
+
+def _give_memory_back() -> None:
+    """Frees networks, which hold themselves, and returns their memory to the system.
+
+    The C library keeps freed memory for itself, some hundred MB after a few networks;
+    only glibc can be told not to.
+    """
+    gc.collect()
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -10,19 +11,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.evaluation.labelled_image import LabelledImage
-from gastritis_gan.evaluation.linear_classifier import LinearClassifier
-from gastritis_gan.evaluation.patch_classifier import PatchClassifier, fit_classifier
-from gastritis_gan.evaluation.patch_sample import ReadFeatures, sample_features
-from gastritis_gan.evaluation.row_votes import RowVotes
-from gastritis_gan.evaluation.svm_settings import SvmSettings
-from gastritis_gan.evaluation.training_set import TrainingSet
+from gastritis_gan.evaluation.classifier import Classifier
+from gastritis_gan.evaluation.patches import (
+    LabelledImage,
+    PatchSample,
+    ReadFeatures,
+    sample_features,
+)
+from gastritis_gan.evaluation.rows import REAL_DATA_ROW, TrainingSet
 from gastritis_gan.evaluation.votes import Votes
+from gastritis_gan.rng import stream
+from gastritis_gan.stats import harmonic_mean, wilson_interval
 
-# A linear classifier is a vector, one with an RBF kernel holds its training patches.
-_CLASSIFIERS_AT_ONCE = {"linear": 64, "rbf": 1}
+_CLASSIFIERS_AT_ONCE = 64
 
 Report = Callable[[int], Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RowVotes:
+    """One row of a table before anything is averaged.
+
+    Attributes:
+        training_set: What the classifier was trained on.
+        converged: Whether its optimizer reached its tolerance.
+        votes: The votes on the test images by who voted: "all" patches, those "inside"
+            the organ.
+    """
+
+    training_set: TrainingSet
+    converged: bool
+    votes: dict[str, Votes]
 
 
 def check_both_classes(images: Sequence[LabelledImage]) -> None:
@@ -40,12 +59,12 @@ def check_both_classes(images: Sequence[LabelledImage]) -> None:
             )
 
 
-def gan_train(
+def compute_votes(
     training_sets: Sequence[TrainingSet],
     images: Sequence[LabelledImage],
     read_features: ReadFeatures,
-    settings: SvmSettings,
     *,
+    c: float,
     voters: Sequence[str],
     report: Report = lambda steps: None,
 ) -> list[RowVotes]:
@@ -58,7 +77,7 @@ def gan_train(
         training_sets: One per row.
         images: Test images, of both classes.
         read_features: Function from a block to its features.
-        settings: Of the SVM.
+        c: Penalty of the SVM's slack.
         voters: Whose votes are counted: "all" patches of an image, those "inside".
         report: Called with 1 for each classifier trained and each image classified by
             all of them; see `num_steps`.
@@ -71,10 +90,10 @@ def gan_train(
     """
     check_both_classes(images)
     rows: list[RowVotes] = []
-    for group in _batched(training_sets, _CLASSIFIERS_AT_ONCE[settings.kernel]):
+    for group in _batched(training_sets, _CLASSIFIERS_AT_ONCE):
         classifiers = []
         for training_set in group:
-            classifiers.append(train(training_set, read_features, settings))
+            classifiers.append(train(training_set, read_features, c=c))
             report(1)
         votes = _vote(classifiers, images, read_features, voters, report)
         rows += [
@@ -88,16 +107,16 @@ def gan_train(
     return rows
 
 
-def num_steps(num_sets: int, num_images: int, settings: SvmSettings) -> int:
-    """Returns how many steps `gan_train` reports."""
-    groups = -(-num_sets // _CLASSIFIERS_AT_ONCE[settings.kernel])
+def num_steps(num_sets: int, num_images: int) -> int:
+    """Returns how many steps `compute_votes` reports."""
+    groups = -(-num_sets // _CLASSIFIERS_AT_ONCE)
     return num_sets + groups * num_images
 
 
 def train(
-    training_set: TrainingSet, read_features: ReadFeatures, settings: SvmSettings
-) -> PatchClassifier:
-    """Trains the SVM of one row; arguments as for `gan_train`."""
+    training_set: TrainingSet, read_features: ReadFeatures, *, c: float
+) -> Classifier:
+    """Trains the SVM of one row; arguments as for `compute_votes`."""
     features = sample_features(
         [*training_set.positive, *training_set.negative], read_features
     )
@@ -105,26 +124,82 @@ def train(
     labels = np.repeat([True, False], sizes)
     if training_set.permutation_seed is not None:
         labels = _balanced_permutation(sizes, training_set.permutation_seed)
-    return fit_classifier(features, labels, settings)
+    return Classifier.fit(features, labels, c=c)
+
+
+def gan_test(
+    rows: Sequence[TrainingSet], read_features: ReadFeatures, *, c: float
+) -> list[dict[str, Any]]:
+    """Returns how many generated patches look like their class to real data's SVM.
+
+    High values say that samples are recognisable, not that they are diverse: a
+    generator of one good image per class reaches 1.
+
+    Args:
+        rows: Of the table; the first of real data trains the SVM, the others are
+            tested.
+        read_features: Function from a block to its features.
+        c: Penalty of the SVM's slack.
+
+    Reference: [Shmelkov et al., 2018](https://arxiv.org/abs/1807.09499), section 3.
+    """
+    real = next(row for row in rows if row.name == REAL_DATA_ROW)
+    generated = [row for row in rows if row.name != REAL_DATA_ROW]
+    if not generated:
+        return []
+    classifier = train(real, read_features, c=c)
+
+    def count_positive(samples: Sequence[PatchSample]) -> int:
+        return sum(
+            int(np.sum(classifier.scores(read_features(block)[inside]) > 0))
+            for sample in samples
+            for block, inside in sample.used()
+        )
+
+    results = []
+    for row in generated:
+        true_positives = count_positive(row.positive)
+        true_negatives = row.num_negative - count_positive(row.negative)
+        sensitivity = true_positives / row.num_positive
+        specificity = true_negatives / row.num_negative
+        results.append(
+            {
+                "name": row.name,
+                "generator_seed": row.generator_seed,
+                "sample_seed": row.sample_seed,
+                "num_positive_patches": row.num_positive,
+                "num_negative_patches": row.num_negative,
+                "sensitivity": sensitivity,
+                "sensitivity_interval": wilson_interval(
+                    true_positives, row.num_positive
+                ),
+                "specificity": specificity,
+                "specificity_interval": wilson_interval(
+                    true_negatives, row.num_negative
+                ),
+                "harmonic_mean": float(harmonic_mean(sensitivity, specificity)),
+            }
+        )
+    return results
 
 
 def _balanced_permutation(sizes: tuple[int, int], seed: int) -> NDArray[np.bool_]:
-    """Returns labels that half of each class carries, so that they tell nothing."""
-    generator = np.random.Generator(np.random.Philox(key=seed))
+    """Returns labels that half of each class carries: they do not tell them apart."""
+    generator = stream(seed, "evaluation.permutation")
     return np.concatenate(
         [generator.permutation(np.arange(size) < size / 2) for size in sizes]
     )
 
 
 def _vote(
-    classifiers: Sequence[PatchClassifier],
+    classifiers: Sequence[Classifier],
     images: Sequence[LabelledImage],
     read_features: ReadFeatures,
     voters: Sequence[str],
     report: Report,
 ) -> list[dict[str, Votes]]:
     votes = [{name: Votes.zeros(len(images)) for name in voters} for _ in classifiers]
-    judge = _joined(classifiers)
+    judge = Classifier.joined(classifiers)
     for position, image in enumerate(images):
         start = 0
         for block in image.blocks:
@@ -136,11 +211,6 @@ def _vote(
                     counted.add(position, scores if name == "all" else scores[inside])
         report(1)
     return votes
-
-
-def _joined(classifiers: Sequence[PatchClassifier]) -> PatchClassifier:
-    linear = [one for one in classifiers if isinstance(one, LinearClassifier)]
-    return LinearClassifier.joined(linear) if linear else classifiers[0]
 
 
 def _batched(

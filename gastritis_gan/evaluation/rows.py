@@ -2,15 +2,50 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.evaluation.patch_block import PatchBlock
-from gastritis_gan.evaluation.patch_sample import PatchSample, whole
-from gastritis_gan.evaluation.random_draw import choose
-from gastritis_gan.evaluation.training_set import TrainingSet
+from gastritis_gan.evaluation.patches import PatchBlock, PatchSample, whole
+from gastritis_gan.rng import stream
+
+_SEED_LIMIT = 2**53  # exact in JSON and in every other language's double
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingSet:
+    """Patches of both classes.
+
+    Attributes:
+        name: The row's name, as in the paper's tables.
+        positive: Samples of positive patches.
+        negative: Samples of negative patches.
+        sample_seed: Of the draw of the patches.
+        generator_seed: Seed of the generators' training; None where there is none, or
+            where they have no common one.
+        permutation_seed: Where given, the labels are permuted with it, so that half of
+            each class carries either label: a control.
+    """
+
+    name: str
+    positive: tuple[PatchSample, ...]
+    negative: tuple[PatchSample, ...]
+    sample_seed: int
+    generator_seed: int | None = None
+    permutation_seed: int | None = None
+
+    @property
+    def num_positive(self) -> int:
+        """Number of positive patches."""
+        return sum(map(len, self.positive))
+
+    @property
+    def num_negative(self) -> int:
+        """Number of negative patches."""
+        return sum(map(len, self.negative))
+
 
 TARGETS = ("positive", "negative")
 REAL_DATA_ROW = "Real data (Ideal)"
@@ -51,7 +86,7 @@ def generated_rows(
                     [pools[place] for place in chain if place[1] == target],
                     patches_per_class,
                     sample_seed=sample_seed,
-                    purpose=f"choice {row} {target}",
+                    purpose=f"evaluation.row.{row}.{target}",
                 )
                 for target in TARGETS
             )
@@ -99,7 +134,7 @@ def draw_real_patches(
         len(pool),
         min(patches_per_class, len(pool)),
         seed=sample_seed,
-        purpose=f"choice {REAL_DATA_ROW} {target}",
+        purpose=f"evaluation.real.{target}",
     )
     return pool[chosen]
 
@@ -132,3 +167,26 @@ def _drawn(
     total = sum(block.num_patches for block in union)
     chosen = choose(total, count, seed=sample_seed, purpose=purpose)
     return PatchSample(blocks=union, chosen=chosen)
+
+
+def sample_seeds(
+    model: str, target: str, *, training_seed: int, count: int, seed: int
+) -> NDArray[np.int64]:
+    """Returns the `(count,)` seeds of a generator's samples, in [0, 2^53).
+
+    Two generators get different seeds: an LC-PGGAN may have branched from the PGGAN,
+    and equal latents would then give nearly equal images in the mixed row.
+    """
+    purpose = f"evaluation.samples.{model}.{target}"
+    return stream(seed, purpose, training_seed).integers(_SEED_LIMIT, size=count)
+
+
+def choose(
+    total: int, count: int, *, seed: int, purpose: str, index: int = 0
+) -> NDArray[np.int64]:
+    """Returns `count` of `range(total)`, without replacement, in ascending order.
+
+    The other arguments are those of `rng.stream`.
+    """
+    generator = stream(seed, purpose, index)
+    return np.sort(generator.choice(total, count, replace=False))

@@ -9,7 +9,7 @@ from gastritis_gan.typed_config import require, require_at_least
 
 ExtractorName = Literal[
     "texture",
-    "mean_and_deviation",
+    "mean_and_std",
     "vgg16_block5",
     "vgg16_fc2",
     "inception_v3_pool",
@@ -29,9 +29,7 @@ class EvaluationConfig:
     samples_per_generator: int = 10_000
     patches_per_class: int = 5_000
     vote: Literal["all", "inside"] = "all"  # which patches of a test image vote
-    svm_kernel: Literal["linear", "rbf"] = "linear"
-    svm_c: float = 0.0001  # docs/evaluation.md has the comparison
-    svm_scaling: Literal["standard", "unit_length", "none"] = "standard"
+    svm_c: float = 0.0001  # of a linear SVM; docs/evaluation.md has the comparison
     num_sample_seeds: int = 1  # how often everything is drawn, from `seed` upwards
     controls: bool = True  # permuted labels, few patients, mixing, GAN-test
     seed: int = 0

@@ -9,22 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from gastritis_gan.privacy.closest_pairs import closest_pairs
-from gastritis_gan.privacy.copies import (
+from gastritis_gan.privacy.decision import overall
+from gastritis_gan.privacy.exposure import (
     SpaceFindings,
     joint_copy_rate_bound,
     joint_power,
 )
-from gastritis_gan.privacy.decision import overall
 from gastritis_gan.privacy.generator_audit import GeneratorFindings
 from gastritis_gan.privacy.membership import FALSE_POSITIVE_RATES, Attack, Membership
+from gastritis_gan.privacy.report import closest_pairs
 from gastritis_gan.store.store import Store
 
 
 def audit_document(
     findings: Sequence[GeneratorFindings], store: Store
 ) -> dict[str, Any]:
-    """Returns verdict, reasons, models and all figures, JSON-able; keys only.
+    """Returns verdict, reasons, models and all metrics, JSON-able; keys only.
 
     Args:
         findings: At least one.
@@ -78,11 +78,8 @@ def _generator(found: GeneratorFindings, store: Store) -> dict[str, Any]:
             "spaces": [_space(space) for space in found.spaces],
         },
         "closest_pairs": {
-            name: [
-                dataclasses.asdict(pair)
-                for pair in closest_pairs(found, store, of_training=of_training)
-            ]
-            for name, of_training in (("training", True), ("held_out", False))
+            group: [dataclasses.asdict(pair) for pair in pairs]
+            for group, pairs in closest_pairs(found, store).items()
         },
         "per_patient": [
             {

@@ -1,4 +1,4 @@
-"""How many samples are copies, in one way to compare samples with patients."""
+"""Copies of patients: known ones to plant, and the rate of those that are found."""
 
 from __future__ import annotations
 
@@ -6,13 +6,103 @@ import dataclasses
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.stats import binomtest
 
-from gastritis_gan.privacy.exposure import Exposure, find_exposed, patients_needed
+from gastritis_gan.images import average_windows
+from gastritis_gan.privacy.subjects import AuditCohort
+from gastritis_gan.privacy.windows import flip_patches
+from gastritis_gan.rng import stream
+from gastritis_gan.stats import CONFIDENCE, patient_bootstrap
+from gastritis_gan.store.store import Store
 
-_CONFIDENCE = 0.95
-_NUM_RESAMPLES = 2000
-_RESAMPLE_STREAM = 1
+NOISE_DB = 20.0  # signal to noise: the noise has a tenth of the patch's contrast
+_CONTRAST = (0.7, 1.3)
+_BRIGHTNESS = (-0.1, 0.1)  # of the range
+
+
+@dataclasses.dataclass(frozen=True)
+class PlantedCopies:
+    """Altered windows of training images.
+
+    Attributes:
+        patches: uint8 of shape (n, r, r).
+        patient: Shape `(n,)`, whose image each comes from: position in the cohort's
+            `patients`.
+    """
+
+    patches: NDArray[np.uint8]
+    patient: NDArray[np.int64]
+
+
+def plant_copies(
+    store: Store, cohort: AuditCohort, *, number: int, resolution: int, seed: int
+) -> PlantedCopies:
+    """Draws windows of training images and disguises them.
+
+    A window starts anywhere within one stride of a patch inside the organ, is averaged
+    to `resolution`, flipped or not, has its contrast scaled by 0.7 to 1.3 and its
+    brightness moved by up to 0.1 of the range, and gets noise at 20 dB.
+
+    Args:
+        store: The store.
+        cohort: Its training images must have patches inside the organ.
+        number: How many.
+        resolution: Of the generator, in pixels.
+        seed: Of all draws.
+    """
+    generator = stream(seed, "privacy.planted")
+    images = [
+        (image, patient, patches)
+        for image, patient in zip(cohort.images, cohort.patient_of_image, strict=True)
+        if cohort.is_training[patient]
+        and len(patches := store.patches_of_image(image, inside_only=True))
+    ]
+    patients = np.empty(number, np.int64)
+    places = np.empty((number, 3), np.int64)
+    for index in range(number):
+        image, patients[index], patches = images[generator.integers(len(images))]
+        corner = _shifted_corner(store, image, generator.choice(patches), generator)
+        places[index] = image, *corner
+    size = store.geometry.patch_size
+    order = np.argsort(places[:, 0], kind="stable")  # one image after the other
+    windows = np.empty((number, resolution, resolution), np.float32)
+    windows[order] = average_windows(
+        (
+            store.image(image)[row : row + size, column : column + size]
+            for image, row, column in places[order]
+        ),
+        np.empty_like(windows),
+        low=0,
+    )
+    turned = flip_patches(windows, generator.integers(4, size=number).astype(np.uint8))
+    return PlantedCopies(_disguise(turned, generator), patients)
+
+
+def _shifted_corner(
+    store: Store, image: int, patch: int, generator: np.random.Generator
+) -> tuple[int, int]:
+    size, stride = store.geometry.patch_size, store.geometry.stride
+    sides = store.images[image].height, store.images[image].width
+    row, column = (
+        min(int(start + generator.integers(stride)), side - size)
+        for start, side in zip(
+            (store.patch_row[patch], store.patch_column[patch]), sides, strict=True
+        )
+    )
+    return row, column
+
+
+def _disguise(
+    patches: NDArray[np.float32], generator: np.random.Generator
+) -> NDArray[np.uint8]:
+    shape = (len(patches), 1, 1)
+    mean = patches.mean(axis=(1, 2), keepdims=True)
+    contrast = generator.uniform(*_CONTRAST, size=shape)
+    altered = mean + contrast * (patches - mean)
+    altered += generator.uniform(*_BRIGHTNESS, size=shape)
+    noise = altered.std(axis=(1, 2), keepdims=True) * 10 ** (-NOISE_DB / 20)
+    altered += noise * generator.standard_normal(patches.shape)
+    return np.asarray(np.rint(np.clip(altered, 0, 1) * 255).astype(np.uint8))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,28 +139,26 @@ def excess_rate(
         scores: From `stand_out`, of shape `(samples, patients)`.
         is_training: Shape `(patients,)`; both groups must occur.
         threshold: Scores above it count.
-        seed: Of the 2,000 resamples.
+        seed: Of the resamples.
     """
     best, highest = scores.argmax(axis=1), scores.max(axis=1)
     counts = np.bincount(best[highest > threshold], minlength=len(is_training))
     share = counts / len(scores)  # of samples, per patient
-    training, held_out = share[is_training], share[~is_training]
-    generator = np.random.Generator(np.random.Philox(key=[seed, _RESAMPLE_STREAM]))
-    size = len(training)
-    resampled = size * (
-        _resampled_means(training, generator) - _resampled_means(held_out, generator)
-    )
-    tail = (1 - _CONFIDENCE) / 2
+    scale = is_training.sum() / (~is_training).sum()
+    of_training, of_held_out = share * is_training, scale * share * ~is_training
     # Resampling may count the one patient of all copies several times.
-    scale = max(1.0, size / len(held_out))
-    low, high = np.quantile(np.clip(resampled, -scale, 1), [tail, 1 - tail])
-    of_training, of_held_out = size * training.mean(), size * held_out.mean()
+    low, high = patient_bootstrap(
+        lambda w: np.clip(w @ (of_training - of_held_out), -max(1.0, scale), 1),
+        is_training,
+        np.arange(len(is_training)),
+        seed=seed,
+    )
     return ExcessRate(
-        training=float(of_training),
-        held_out=float(of_held_out),
-        excess=float(of_training - of_held_out),
-        low=float(low),
-        high=float(high),
+        training=float(of_training.sum()),
+        held_out=float(of_held_out.sum()),
+        excess=float(of_training.sum() - of_held_out.sum()),
+        low=low,
+        high=high,
     )
 
 
@@ -82,144 +170,14 @@ def copy_rate_bound(num_copies: int, num_samples: int, power: float) -> float:
 
     Reference: C. J. Clopper, E. S. Pearson, Biometrika 26 (1934) 404-413.
     """
-    if num_copies == num_samples or power == 0:
+    if power == 0:
         return 1.0
-    bound = stats.beta.ppf(_CONFIDENCE, num_copies + 1, num_samples - num_copies)
-    return min(1.0, float(bound) / power)
+    found = binomtest(num_copies, num_samples, alternative="less")
+    return min(1.0, float(found.proportion_ci(CONFIDENCE, "exact").high) / power)
 
 
 def samples_needed(max_rate: float, power: float) -> int:
     """Returns how many samples without a copy exclude a rate above `max_rate`."""
     if max_rate * power >= 1:
         return 1
-    return int(np.ceil(np.log(1 - _CONFIDENCE) / np.log1p(-max_rate * power)))
-
-
-def _resampled_means(
-    values: NDArray[np.float64], generator: np.random.Generator
-) -> NDArray[np.float64]:
-    draws = generator.multinomial(
-        len(values), np.full(len(values), 1 / len(values)), size=_NUM_RESAMPLES
-    )
-    return np.asarray(draws @ values / len(values))
-
-
-_CLOSE_QUANTILE = 0.99  # of the samples' best held-out matches
-_MIN_POWER_TO_DECIDE = 0.1  # share of the planted copies
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SpaceFindings:
-    """Memorisation in one space.
-
-    Attributes:
-        name: "pixels" or an extractor's name.
-        scores: From `stand_out`, of shape `(samples, patients)`.
-        is_training: Shape `(patients,)`.
-        exposure: Per patient.
-        is_noticed: Shape `(planted,)`: which planted copies pass the threshold.
-        copies: Samples beyond the threshold, minus the control's.
-        close: The same for a lower threshold, which 1 % of the samples' best held-out
-            matches pass: near copies and mere likeness.
-        num_copies: Samples that match any training patient beyond the threshold.
-        num_held_out_exposed: Held-out patients beyond what training patients show, were
-            the groups exchanged: samples of them spoil the yardstick.
-        patients_needed: Per group, until the threshold lets `min_power` of the planted
-            copies through; None where no number would.
-    """
-
-    name: str
-    scores: NDArray[np.float64]
-    is_training: NDArray[np.bool_]
-    exposure: Exposure
-    is_noticed: NDArray[np.bool_]
-    copies: ExcessRate
-    close: ExcessRate
-    num_copies: int
-    num_held_out_exposed: int
-    patients_needed: int | None
-
-    @property
-    def decides(self) -> bool:
-        """Whether the space notices copies at all, so that exposure in it means one.
-
-        In a space that overlooks nearly all planted copies, a patient who stands out is
-        an unusual patient.
-        """
-        return bool(self.is_noticed.mean() >= _MIN_POWER_TO_DECIDE)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ScoreTable:
-    """How far samples and planted copies stand out (see `stand_out`).
-
-    Attributes:
-        name: Of the space.
-        samples: Shape `(samples, patients)`.
-        planted: Shape `(planted, patients)`.
-        source: Shape `(planted,)`, the patient each copy comes from.
-    """
-
-    name: str
-    samples: NDArray[np.float64]
-    planted: NDArray[np.float64]
-    source: NDArray[np.int64]
-
-
-def examine_space(
-    table: ScoreTable,
-    is_training: NDArray[np.bool_],
-    *,
-    alpha: float,
-    min_power: float,
-    seed: int,
-) -> SpaceFindings:
-    """Looks for training patients that samples come too close to.
-
-    Args:
-        table: The scores.
-        is_training: Shape `(patients,)`; both groups must occur.
-        alpha: Probability of a false alarm in this space.
-        min_power: Share of the planted copies that the audit has to notice.
-        seed: Of the bootstraps.
-    """
-    exposure = find_exposed(table.samples, is_training, alpha=alpha)
-    of_source = table.planted[np.arange(len(table.source)), table.source]
-    best_held_out = table.samples[:, ~is_training].max(axis=1)
-    beyond = (table.samples[:, is_training] > exposure.threshold).any(axis=1)
-    held_out = exposure.exposure[~is_training]
-    mirrored = find_exposed(table.samples, ~is_training, alpha=alpha)
-    return SpaceFindings(
-        name=table.name,
-        scores=table.samples,
-        is_training=is_training,
-        exposure=exposure,
-        is_noticed=of_source > exposure.threshold,
-        copies=excess_rate(
-            table.samples, is_training, threshold=exposure.threshold, seed=seed
-        ),
-        close=excess_rate(
-            table.samples,
-            is_training,
-            threshold=float(np.quantile(best_held_out, _CLOSE_QUANTILE)),
-            seed=seed,
-        ),
-        num_copies=int(beyond.sum()),
-        num_held_out_exposed=int(mirrored.exposed.sum()),
-        patients_needed=patients_needed(
-            held_out, float(np.quantile(of_source, 1 - min_power)), alpha=alpha
-        )
-        if len(held_out) > 1
-        else None,
-    )
-
-
-def joint_power(spaces: list[SpaceFindings]) -> float:
-    """Returns the share of planted copies that at least one space notices."""
-    return float(np.any([space.is_noticed for space in spaces], axis=0).mean())
-
-
-def joint_copy_rate_bound(spaces: list[SpaceFindings]) -> float:
-    """Returns the rate of copies that is not excluded, the spaces taken together."""
-    num_copies = max((s.num_copies for s in spaces if s.decides), default=0)
-    return copy_rate_bound(num_copies, len(spaces[0].scores), joint_power(spaces))
+    return int(np.ceil(np.log(1 - CONFIDENCE) / np.log1p(-max_rate * power)))

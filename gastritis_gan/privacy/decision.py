@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from gastritis_gan.privacy.copies import (
+from gastritis_gan.privacy.copies import samples_needed
+from gastritis_gan.privacy.exposure import (
     SpaceFindings,
     joint_copy_rate_bound,
     joint_power,
-    samples_needed,
 )
 from gastritis_gan.privacy.membership import Membership, membership_patients_needed
 from gastritis_gan.privacy.verdict import Verdict
@@ -56,7 +56,7 @@ def decide_memorisation(
     ]
     if failures:
         return failures
-    power = joint_power(list(spaces))
+    power = joint_power(spaces)
     num_samples = len(spaces[0].scores)
     if power < min_power:
         return [
@@ -67,7 +67,7 @@ def decide_memorisation(
                 f"{min_power:.0%} have to be), {_remedy(spaces)}.",
             )
         ]
-    bound = joint_copy_rate_bound(list(spaces))
+    bound = joint_copy_rate_bound(spaces)
     if bound > max_copy_rate:
         return [
             Decision(

@@ -1,17 +1,30 @@
-"""Which training patients stand out beyond what held-out patients show."""
+"""Which patients stand out in one way to compare samples with patients (a space)."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import math
+from collections.abc import Sequence
 
 import numpy as np
+import scipy.stats
 from numpy.typing import NDArray
 
-_TO_DEVIATION = 1.4826  # median absolute deviation to standard deviation, normal data
+from gastritis_gan.privacy.copies import ExcessRate, copy_rate_bound, excess_rate
+from gastritis_gan.rng import stream
+
 _MAX_CORRELATION = 1 - 1e-4  # keeps Fisher's transform of a perfect copy finite
 _EPSILON = 1e-9
+_CLOSE_QUANTILE = 0.99  # of the samples' best held-out matches
+_MIN_POWER_TO_DECIDE = 0.1  # share of the planted copies
+_NUM_SIMULATIONS = 20_000
+# Of the generalised extreme value distribution: maxima of scores with a somewhat longer
+# than exponential tail. At 0 (Gumbel) innocent samples failed more often than stated;
+# docs/studies/privacy.md has the rates at this value.
+_SHAPE = 0.1
+_MAX_PATIENTS = 100  # per group, when asking how many are needed
+MIN_HELD_OUT = 3  # fewer have no standard deviation worth the name
 
 
 def fisher_transform(correlation: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -21,11 +34,11 @@ def fisher_transform(correlation: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def standardize_rows(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Compares each sample's scores with each other.
+    """Makes scores comparable between samples: median 0, standard deviation 1.
 
     A smooth sample matches everybody well and a busy one nobody: minus the median over
-    patients, divided by a robust deviation. All patients are treated alike: were
-    training and held-out patients exchangeable, so are their columns.
+    patients, divided by a robust standard deviation. All patients are treated alike:
+    were training and held-out patients exchangeable, so are their columns.
 
     Args:
         scores: Shape `(samples, patients)`, higher is more alike.
@@ -33,17 +46,16 @@ def standardize_rows(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     Returns:
         Shape `(samples, patients)`.
     """
-    centered = scores - np.median(scores, axis=1, keepdims=True)
-    return centered / _deviations(centered)
+    return (scores - np.median(scores, axis=1, keepdims=True)) / _spread(scores)
 
 
 def stand_out(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Says how far each patient's score lies above those of the others, per sample.
+    """Returns how far each patient's score lies above those of the others, per sample.
 
-    Minus the second highest score among the other patients, in the same deviations: a
-    window of film edge matches many patients far better than the median, and none of
-    them stands out. Not the highest, so that a patient who is there twice under two
-    numbers can still stand out.
+    Minus the second highest score among the other patients, in units of a robust
+    standard deviation: a window of film edge matches many patients far better than the
+    median, and none of them stands out. Not the highest, so that a patient who is there
+    twice under two numbers can still stand out.
 
     Args:
         scores: Shape `(samples, patients)`, at least three patients.
@@ -53,27 +65,17 @@ def stand_out(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     third, second = np.sort(scores, axis=1)[:, -3:-1].T[:, :, None]
     others = np.where(scores >= second, third, second)
-    centered = scores - np.median(scores, axis=1, keepdims=True)
-    return np.asarray((scores - others) / _deviations(centered))
+    return np.asarray((scores - others) / _spread(scores))
 
 
-def _deviations(centered: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns a robust deviation per sample, of shape `(samples, 1)`.
+def _spread(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns a robust standard deviation per sample, of shape `(samples, 1)`.
 
     A few patients give a poor estimate of it, so it is the mean of the sample's own and
     of all samples' median.
     """
-    own = _TO_DEVIATION * np.median(np.abs(centered), axis=1, keepdims=True)
+    own = scipy.stats.median_abs_deviation(scores, axis=1, scale="normal")[:, None]
     return np.asarray(0.5 * (own + np.median(own)) + _EPSILON)
-
-
-_NUM_SIMULATIONS = 20_000
-# Of the generalised extreme value distribution: maxima of scores with a somewhat longer
-# than exponential tail. At 0 (Gumbel) innocent samples failed more often than stated;
-# docs/studies/privacy.md has the rates at this value.
-_SHAPE = 0.1
-_MAX_PATIENTS = 100  # per group, when asking how many are needed
-MIN_HELD_OUT = 3  # fewer have no deviation worth the name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Exposure:
     Attributes:
         exposure: Shape `(patients,)`, how far the patient stands out at most.
         threshold: Beyond it a training patient counts as exposed; infinite where too
-            few held-out patients say what is usual.
+            few held-out patients show what is usual.
         exposed: Shape `(patients,)`, True for exposed training patients.
     """
 
@@ -100,7 +102,7 @@ def find_exposed(
     A patient's exposure is the highest of its scores over all samples, so where nobody
     was copied exposures follow a distribution of maxima. The threshold is what the
     highest exposure of as many training patients passes with probability `alpha`, given
-    the held-out patients' mean and deviation.
+    the held-out patients' mean and standard deviation.
 
     Args:
         scores: From `stand_out`, of shape `(samples, patients)`.
@@ -142,12 +144,12 @@ def patients_needed(
 
 @functools.lru_cache(maxsize=256)
 def yardstick_factor(num_held_out: int, num_training: int, alpha: float) -> float:
-    """Returns how many deviations above the held-out mean the threshold lies.
+    """Returns how many standard deviations above the held-out mean the threshold lies.
 
-    By simulation (fixed seed): mean and deviation are estimated from few patients, and
-    the ratio does not depend on the location and scale of the distribution.
+    By simulation (fixed seed): mean and standard deviation are estimated from few
+    patients, and the ratio does not depend on the distribution's location and scale.
     """
-    generator = np.random.Generator(np.random.Philox(key=num_held_out))
+    generator = stream(0, "privacy.yardstick", num_held_out)
     held_out = _maxima(generator.exponential(size=(_NUM_SIMULATIONS, num_held_out)))
     # The smallest of n exponential variables is one, divided by n.
     highest = _maxima(generator.exponential(size=_NUM_SIMULATIONS) / num_training)
@@ -158,3 +160,120 @@ def yardstick_factor(num_held_out: int, num_training: int, alpha: float) -> floa
 def _maxima(exponential: NDArray[np.float64]) -> NDArray[np.float64]:
     """Turns exponential variables into generalised extreme value ones; it decreases."""
     return np.asarray((exponential**-_SHAPE - 1) / _SHAPE)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SpaceFindings:
+    """Memorisation in one space.
+
+    Attributes:
+        name: "pixels" or an extractor's name.
+        scores: From `stand_out`, of shape `(samples, patients)`.
+        is_training: Shape `(patients,)`.
+        exposure: Per patient.
+        is_noticed: Shape `(planted,)`: which planted copies pass the threshold.
+        copies: Samples beyond the threshold, minus the control's.
+        close: The same for a lower threshold, which 1 % of the samples' best held-out
+            matches pass: near copies and mere likeness.
+        num_copies: Samples that match any training patient beyond the threshold.
+        num_held_out_exposed: Held-out patients beyond what training patients show, were
+            the groups exchanged: samples of them spoil the yardstick.
+        patients_needed: Per group, until the threshold lets `min_power` of the planted
+            copies through; None where no number would.
+    """
+
+    name: str
+    scores: NDArray[np.float64]
+    is_training: NDArray[np.bool_]
+    exposure: Exposure
+    is_noticed: NDArray[np.bool_]
+    copies: ExcessRate
+    close: ExcessRate
+    num_copies: int
+    num_held_out_exposed: int
+    patients_needed: int | None
+
+    @property
+    def decides(self) -> bool:
+        """Whether the space notices copies at all, so that exposure in it means one.
+
+        In a space that overlooks nearly all planted copies, a patient who stands out is
+        an unusual patient.
+        """
+        return bool(self.is_noticed.mean() >= _MIN_POWER_TO_DECIDE)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ScoreTable:
+    """How far samples and planted copies stand out (see `stand_out`).
+
+    Attributes:
+        name: Of the space.
+        samples: Shape `(samples, patients)`.
+        planted: Shape `(planted, patients)`.
+        source: Shape `(planted,)`, the patient each copy comes from.
+    """
+
+    name: str
+    samples: NDArray[np.float64]
+    planted: NDArray[np.float64]
+    source: NDArray[np.int64]
+
+
+def examine_space(
+    table: ScoreTable,
+    is_training: NDArray[np.bool_],
+    *,
+    alpha: float,
+    min_power: float,
+    seed: int,
+) -> SpaceFindings:
+    """Looks for training patients that samples come too close to.
+
+    Args:
+        table: The scores.
+        is_training: Shape `(patients,)`; both groups must occur.
+        alpha: Probability of a false alarm in this space.
+        min_power: Share of the planted copies that the audit has to notice.
+        seed: Of the bootstraps.
+    """
+    exposure = find_exposed(table.samples, is_training, alpha=alpha)
+    of_source = table.planted[np.arange(len(table.source)), table.source]
+    best_held_out = table.samples[:, ~is_training].max(axis=1)
+    beyond = (table.samples[:, is_training] > exposure.threshold).any(axis=1)
+    held_out = exposure.exposure[~is_training]
+    mirrored = find_exposed(table.samples, ~is_training, alpha=alpha)
+    return SpaceFindings(
+        name=table.name,
+        scores=table.samples,
+        is_training=is_training,
+        exposure=exposure,
+        is_noticed=of_source > exposure.threshold,
+        copies=excess_rate(
+            table.samples, is_training, threshold=exposure.threshold, seed=seed
+        ),
+        close=excess_rate(
+            table.samples,
+            is_training,
+            threshold=float(np.quantile(best_held_out, _CLOSE_QUANTILE)),
+            seed=seed,
+        ),
+        num_copies=int(beyond.sum()),
+        num_held_out_exposed=int(mirrored.exposed.sum()),
+        patients_needed=patients_needed(
+            held_out, float(np.quantile(of_source, 1 - min_power)), alpha=alpha
+        )
+        if len(held_out) > 1
+        else None,
+    )
+
+
+def joint_power(spaces: Sequence[SpaceFindings]) -> float:
+    """Returns the share of planted copies that at least one space notices."""
+    return float(np.any([space.is_noticed for space in spaces], axis=0).mean())
+
+
+def joint_copy_rate_bound(spaces: Sequence[SpaceFindings]) -> float:
+    """Returns the rate of copies that is not excluded, the spaces taken together."""
+    num_copies = max((s.num_copies for s in spaces if s.decides), default=0)
+    return copy_rate_bound(num_copies, len(spaces[0].scores), joint_power(spaces))

@@ -7,16 +7,19 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import pairwise_distances_argmin_min
 
-from gastritis_gan.evaluation.features.feature_extractor import FeatureExtractor
-from gastritis_gan.images import AreaResize
+from gastritis_gan.evaluation.features.extractors import FeatureExtractor
+from gastritis_gan.images import average_windows
 from gastritis_gan.privacy.subjects import AuditCohort
-from gastritis_gan.privacy.windows import FLIPS, flip_patches
+from gastritis_gan.privacy.windows import FLIPS, MIN_STD, flip_patches
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.storage import kept_array, kept_rows
 from gastritis_gan.store.store import Store
 
-_BATCH = 512  # samples: bounds the memory of a table of distances
+_FLIP_INVARIANT = ("texture",)  # no flip changes its features
+_MEAN, _STD = 0.5, 0.15  # every patch gets them
+_SAMPLES_PER_FILE = 256
 _EPSILON = 1e-6  # the distance of a perfect copy has a logarithm
 
 
@@ -31,14 +34,10 @@ def nearest_distances(
     """
     if not len(patches):
         return np.full(len(samples), np.inf)
-    b = patches.astype(np.float64)
-    b_squared = (b**2).sum(axis=1)
-    nearest = []
-    for start in range(0, len(samples), _BATCH):
-        a = samples[start : start + _BATCH].astype(np.float64)
-        squared = (a**2).sum(axis=1)[:, None] - 2 * a @ b.T + b_squared
-        nearest.append(np.sqrt(np.maximum(squared.min(axis=1), 0)))
-    return np.concatenate(nearest)
+    _, nearest = pairwise_distances_argmin_min(
+        samples.astype(np.float64), patches.astype(np.float64)
+    )
+    return np.asarray(nearest)
 
 
 def closeness(distances: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -68,19 +67,13 @@ def read_dense_windows(
         [starts + half * np.array(offset) for offset in np.ndindex(2, 2)]
     )
     starts = np.unique(starts, axis=0)
-    fits = (starts + size <= pixels.shape).all(axis=1)
-    windows = np.empty((fits.sum(), resolution, resolution), np.float32)
-    resize = AreaResize(size, resolution)
-    for (row, column), window in zip(starts[fits], windows, strict=True):
-        resize(pixels[row : row + size, column : column + size], window)
-    windows /= np.float32(2**store.bits - 1)
-    return np.clip(windows, 0, 1, out=windows)
-
-
-_FLIP_INVARIANT = ("texture",)  # no flip changes its features
-_MEAN, _DEVIATION = 0.5, 0.15  # every patch gets them
-_SAMPLES_PER_FILE = 256
-_MIN_DEVIATION = 2 / 255  # what is flatter keeps its rounding errors small
+    starts = starts[(starts + size <= pixels.shape).all(axis=1)]
+    windows = np.empty((len(starts), resolution, resolution), np.float32)
+    return average_windows(
+        (pixels[row : row + size, column : column + size] for row, column in starts),
+        windows,
+        low=0,
+    )
 
 
 class FeatureSpace:
@@ -126,8 +119,8 @@ class FeatureSpace:
                 )
                 windows.append(kept_array(path, compute))
                 bar.update()
-        deviation = np.concatenate(windows).std(axis=0)
-        scale = np.where(deviation > 0, deviation, 1).astype(np.float32)
+        spread = np.concatenate(windows).std(axis=0)
+        scale = np.where(spread > 0, spread, 1).astype(np.float32)
         self._windows = [w / scale for w in windows]
         num_flips = 1 if self.name in _FLIP_INVARIANT else len(FLIPS)
         self.features = np.stack(
@@ -163,10 +156,14 @@ class FeatureSpace:
 
 
 def level(patches: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Gives patches `(n, r, r)` in [0, 1] one mean and, unless flat, one deviation."""
+    """Gives patches `(n, r, r)` one mean and, unless flat, one standard deviation.
+
+    Args:
+        patches: In [0, 1]. Flat ones keep their rounding errors small.
+    """
     mean = patches.mean(axis=(1, 2), keepdims=True)
-    deviation = np.maximum(patches.std(axis=(1, 2), keepdims=True), _MIN_DEVIATION)
-    levelled = _MEAN + _DEVIATION * (patches - mean) / deviation
+    std = np.maximum(patches.std(axis=(1, 2), keepdims=True), MIN_STD)
+    levelled = _MEAN + _STD * (patches - mean) / std
     return np.asarray(np.clip(levelled, 0, 1), np.float32)
 
 

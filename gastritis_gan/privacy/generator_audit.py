@@ -10,15 +10,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.evaluation.features.feature_extractor import FeatureExtractor
+from gastritis_gan.evaluation.features.extractors import FeatureExtractor
 from gastritis_gan.privacy.audit_settings import AuditSettings
-from gastritis_gan.privacy.copies import ScoreTable, SpaceFindings, examine_space
+from gastritis_gan.privacy.copies import plant_copies
 from gastritis_gan.privacy.decision import (
     Decision,
     decide_membership,
     decide_memorisation,
 )
-from gastritis_gan.privacy.exposure import fisher_transform, stand_out, standardize_rows
+from gastritis_gan.privacy.exposure import (
+    ScoreTable,
+    SpaceFindings,
+    examine_space,
+    fisher_transform,
+    stand_out,
+    standardize_rows,
+)
 from gastritis_gan.privacy.feature_space import FeatureSpace
 from gastritis_gan.privacy.linkage import Linkage, measure_linkage
 from gastritis_gan.privacy.matching import (
@@ -34,7 +41,6 @@ from gastritis_gan.privacy.membership import (
     membership_patients_needed,
     nearest_sample_scores,
 )
-from gastritis_gan.privacy.planted import plant_copies
 from gastritis_gan.privacy.subjects import (
     AuditCohort,
     AuditSubject,
@@ -42,9 +48,9 @@ from gastritis_gan.privacy.subjects import (
     draw_samples,
     shrink,
 )
+from gastritis_gan.privacy.windows import MIN_STD
 from gastritis_gan.store.store import Store
 
-MIN_DEVIATION = 2 / 255  # of the range: what is flatter shows nobody
 _MIN_PATIENTS = 2  # per group, for any statistic
 
 
@@ -94,7 +100,7 @@ def audit_generator(
         settings: Effort, thresholds, seed.
         alpha: Probability of a false alarm of each test.
         folder: Keeps samples, matches, features and the search for latents, so that an
-            interrupted audit goes on.
+            interrupted audit resumes.
     """
     cohort = choose_cohort(store, subject.label, seed=settings.seed)
     groups = np.bincount(cohort.is_training, minlength=2)
@@ -118,7 +124,7 @@ def audit_generator(
     matcher = PixelMatcher(
         patches,
         patch_size=store.geometry.patch_size,
-        min_deviation=MIN_DEVIATION,
+        min_std=MIN_STD,
     )
     matches = match_images(
         matcher,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gastritis_gan.privacy.exposure import fisher_transform
+from gastritis_gan.privacy.subjects import Correlate, Generate
+from gastritis_gan.rng import stream
 from gastritis_gan.storage import kept_rows
-
-Correlate = Callable[
-    [NDArray[np.float32], NDArray[np.float32]],
-    tuple[NDArray[np.float32], NDArray[np.float32]],
-]
-"""From latents `(n, latent_dim)` and targets `(n, r, r)` to the correlations `(n,)` of
-the generated images with their targets, and their gradients `(n, latent_dim)`."""
-
-Generate = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""From latents `(n, latent_dim)` to images `(n, r, r)`."""
 
 _NUM_STARTS = 256  # random latents; each target starts from the best of them
 _BATCH = 16  # targets
@@ -28,7 +19,6 @@ _LEARNING_RATE = 0.05
 _DECAY_1, _DECAY_2 = 0.9, 0.999  # Adam's defaults
 _EPSILON = 1e-8
 _MIN_SQUARED_NORM = 1e-6  # of an image without its mean
-_LATENT_STREAM = 5
 
 
 def search_latents(
@@ -57,8 +47,9 @@ def search_latents(
     Returns:
         Shape `(n,)`: Fisher-transformed best correlations.
     """
-    generator = np.random.Generator(np.random.Philox(key=[seed, _LATENT_STREAM]))
-    pool = generator.standard_normal((_NUM_STARTS, latent_dim), dtype=np.float32)
+    pool = stream(seed, "privacy.latents").standard_normal(
+        (_NUM_STARTS, latent_dim), dtype=np.float32
+    )
     images = np.concatenate(
         [generate(pool[i : i + _BATCH]) for i in range(0, len(pool), _BATCH)]
     )

@@ -8,22 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gastritis_gan.privacy.membership import Rate
-
-_CONFIDENCE = 0.95
-_NUM_RESAMPLES = 2000
-_RESAMPLE_STREAM = 6
+from gastritis_gan.stats import patient_bootstrap
 
 
 @dataclasses.dataclass(frozen=True)
 class Linkage:
-    """How often a second image finds the patient again.
+    """How often a second image leads to the same patient.
 
     Attributes:
         num_patients: With at least two images.
         num_samples: Whose best match is an image of such a patient.
         rate: Of these samples, the share whose best match among all other images is
             again the same patient.
-        chance: What guessing gives.
+        chance: The rate of guessing.
     """
 
     num_patients: int
@@ -40,7 +37,7 @@ def measure_linkage(
     Args:
         scores: Shape `(samples, images)`, of one group of patients.
         patient_of_image: Shape `(images,)`.
-        seed: Of the 2,000 resamples of patients.
+        seed: Of the resamples of patients.
 
     Returns:
         None where no sample's best match has a second image.
@@ -57,16 +54,16 @@ def measure_linkage(
     hits = np.bincount(patient[usable], weights=is_again, minlength=len(num_images))
     tries = np.bincount(patient[usable], minlength=len(num_images))
     hits, tries = hits[tries > 0], tries[tries > 0]
-    generator = np.random.Generator(np.random.Philox(key=[seed, _RESAMPLE_STREAM]))
-    draws = generator.multinomial(
-        len(tries), np.full(len(tries), 1 / len(tries)), size=_NUM_RESAMPLES
+    low, high = patient_bootstrap(
+        lambda w: (w @ hits) / (w @ tries),
+        np.ones(len(tries), bool),
+        np.arange(len(tries)),
+        seed=seed,
     )
-    tail = (1 - _CONFIDENCE) / 2
-    low, high = np.quantile((draws @ hits) / (draws @ tries), [tail, 1 - tail])
     others = num_images[patient[usable]] - 1
     return Linkage(
         num_patients=int((num_images > 1).sum()),
         num_samples=len(usable),
-        rate=Rate(float(is_again.mean()), float(low), float(high)),
+        rate=Rate(float(is_again.mean()), low, high),
         chance=float((others / (len(patient_of_image) - 1)).mean()),
     )

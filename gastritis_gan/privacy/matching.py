@@ -63,19 +63,19 @@ class PixelMatcher:
     Args:
         patches: float32 of shape (n, r, r), in [0, 1].
         patch_size: Side in pixels of the image windows that the patches stand for.
-        min_deviation: Windows and patches whose standard deviation is below this match
+        min_std: Windows and patches whose standard deviation is below this match
             nothing: what flat background correlates with is noise. In units of the
             range [0, 1].
     """
 
     def __init__(
-        self, patches: NDArray[np.float32], *, patch_size: int, min_deviation: float
+        self, patches: NDArray[np.float32], *, patch_size: int, min_std: float
     ) -> None:
         self.patches = patches
         self.patch_size = patch_size
-        self.min_deviation = min_deviation
+        self.min_std = min_std
         self.resolution = patches.shape[1]
-        self.is_flat = patches.std(axis=(1, 2)) < min_deviation
+        self.is_flat = patches.std(axis=(1, 2)) < min_std
         # All images of one size need the same; made once, and by one thread.
         self._lock = threading.Lock()
         self._standardized = functools.cache(self._standardize)
@@ -127,7 +127,7 @@ class PixelMatcher:
     ) -> QuarterPixelWindows:
         factor = self.resolution // resolution
         return QuarterPixelWindows(
-            scale_image(quarters, factor), resolution, self.min_deviation
+            scale_image(quarters, factor), resolution, self.min_std
         )
 
     def _refine(

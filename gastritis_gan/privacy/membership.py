@@ -6,30 +6,27 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import NormalDist
 
 import numpy as np
+import scipy.stats
 from numpy.typing import NDArray
-from scipy import stats
 
 from gastritis_gan.privacy.audit_settings import AuditSettings
 from gastritis_gan.privacy.feature_space import closeness, nearest_distances
 from gastritis_gan.privacy.latent_search import search_latents
 from gastritis_gan.privacy.subjects import AuditCohort, AuditSubject
+from gastritis_gan.rng import stream
+from gastritis_gan.stats import CONFIDENCE, auc, patient_resamples, percentile_interval
 from gastritis_gan.store.store import Store, read_patches
 
-_CONFIDENCE = 0.95  # of two-sided intervals
-_BOUND_CONFIDENCE = 0.95  # of the one-sided bound
-_NUM_RESAMPLES = 2000
-_RESAMPLE_STREAM = 3
-_CONTROL_STREAM = 4
-_POWER = 0.8
 FALSE_POSITIVE_RATES = (0.01, 0.1)
+_POWER = 0.8
+_WHITE_BOX_PATCHES = 16  # per patient
 
 
 @dataclasses.dataclass(frozen=True)
 class Rate:
-    """A figure with its 95 % interval over patients."""
+    """A rate or an AUC with its 95 % interval over patients."""
 
     value: float
     low: float
@@ -65,33 +62,27 @@ def measure_membership(
     Args:
         training: One score per training patient, higher for "member".
         held_out: One score per held-out patient.
-        seed: Of the 2,000 resamples.
+        seed: Of the resamples.
     """
-    generator = np.random.Generator(np.random.Philox(key=[seed, _RESAMPLE_STREAM]))
-    resamples = [
-        (
-            generator.choice(training, len(training)),
-            generator.choice(held_out, len(held_out)),
-        )
-        for _ in range(_NUM_RESAMPLES)
-    ]
-    aucs = np.array([area_under_curve(a, b) for a, b in resamples])
-    tail = (1 - _CONFIDENCE) / 2
-    rates = []
-    for rate in FALSE_POSITIVE_RATES:
-        values = [true_positive_rate(a, b, rate) for a, b in resamples]
-        low, high = np.quantile(values, [tail, 1 - tail])
-        value = true_positive_rate(training, held_out, rate)
-        rates.append(Rate(value, float(low), float(high)))
-    low, high = np.quantile(aucs, [tail, 1 - tail])
-    test = stats.mannwhitneyu(training, held_out, alternative="greater")
-    auc = area_under_curve(training, held_out)
+    scores = np.concatenate([training, held_out])
+    is_training = np.arange(len(scores)) < len(training)
+    resamples = patient_resamples(is_training, np.arange(len(scores)), seed=seed)
+    aucs = auc(scores, is_training, resamples)
+    area = float(auc(scores, is_training))
     sizes = len(training), len(held_out)
     error = math.sqrt((sum(sizes) + 1) / (12 * math.prod(sizes)))  # at chance
-    normal_bound = max(auc, 0.5) + NormalDist().inv_cdf(_BOUND_CONFIDENCE) * error
+    normal_bound = max(area, 0.5) + scipy.stats.norm.ppf(CONFIDENCE) * error
+    test = scipy.stats.mannwhitneyu(training, held_out, alternative="greater")
+    rates = []
+    for rate in FALSE_POSITIVE_RATES:
+        values = true_positive_rates(scores, is_training, rate, resamples)
+        (value,) = true_positive_rates(
+            scores, is_training, rate, np.ones((1, len(scores)), np.int64)
+        )
+        rates.append(Rate(float(value), *percentile_interval(values)))
     return Membership(
-        auc=Rate(auc, float(low), float(high)),
-        auc_bound=max(float(np.quantile(aucs, _BOUND_CONFIDENCE)), normal_bound),
+        auc=Rate(area, *percentile_interval(aucs)),
+        auc_bound=max(float(np.quantile(aucs, CONFIDENCE)), float(normal_bound)),
         p_value=float(test.pvalue),
         tpr=tuple(rates),
     )
@@ -104,35 +95,39 @@ def measure_control(held_out: NDArray[np.float64], *, seed: int) -> Membership |
     """
     if len(held_out) < 4:
         return None
-    generator = np.random.Generator(np.random.Philox(key=[seed, _CONTROL_STREAM]))
-    order = generator.permutation(len(held_out))
+    order = stream(seed, "privacy.control").permutation(len(held_out))
     half = len(held_out) // 2
     return measure_membership(held_out[order[:half]], held_out[order[half:]], seed=seed)
 
 
-def area_under_curve(
-    training: NDArray[np.float64], held_out: NDArray[np.float64]
-) -> float:
-    """Returns the area under the ROC curve; ties count half."""
-    ordered = np.sort(held_out)
-    below = np.searchsorted(ordered, training, side="left")
-    not_above = np.searchsorted(ordered, training, side="right")
-    return float((below + not_above).mean() / 2 / len(held_out))
-
-
-def true_positive_rate(
-    training: NDArray[np.float64],
-    held_out: NDArray[np.float64],
+def true_positive_rates(
+    scores: NDArray[np.float64],
+    is_training: NDArray[np.bool_],
     false_positive_rate: float,
-) -> float:
+    weights: NDArray[np.int64],
+) -> NDArray[np.float64]:
     """Returns the training patients above the threshold that a false rate allows.
 
     At most that share of held-out patients lies above the threshold; with fewer than
     1 / rate patients, none.
+
+    Args:
+        scores: Shape `(patients,)`, higher for "member".
+        is_training: Shape `(patients,)`.
+        false_positive_rate: Below 1.
+        weights: Shape `(resamples, patients)`: how often each patient counts.
+
+    Returns:
+        Shape `(resamples,)`.
     """
+    training, held_out = scores[is_training], scores[~is_training]
+    order = np.argsort(-held_out)
+    num_above = np.cumsum(weights[:, ~is_training][:, order], axis=1)
     allowed = math.floor(false_positive_rate * len(held_out) + 1e-9)
-    threshold = np.sort(held_out)[::-1][allowed] if allowed < len(held_out) else -np.inf
-    return float((training > threshold).mean())
+    threshold = held_out[order][(num_above > allowed).argmax(axis=1)]
+    counts = weights[:, is_training]
+    recognised = (counts * (training > threshold[:, None])).sum(axis=1)
+    return np.asarray(recognised / counts.sum(axis=1))
 
 
 def membership_patients_needed(max_auc: float, auc: float = 0.5) -> int:
@@ -145,9 +140,8 @@ def membership_patients_needed(max_auc: float, auc: float = 0.5) -> int:
         max_auc: The limit.
         auc: What the attack reaches in truth, below the limit; chance by default.
     """
-    normal = NormalDist()
-    quantiles = normal.inv_cdf(_BOUND_CONFIDENCE) + normal.inv_cdf(_POWER)
-    return math.ceil((quantiles / (max_auc - auc)) ** 2 / 6)
+    quantiles = scipy.stats.norm.ppf(CONFIDENCE) + scipy.stats.norm.ppf(_POWER)
+    return math.ceil(float(quantiles / (max_auc - auc)) ** 2 / 6)
 
 
 def nearest_sample_scores(
@@ -187,10 +181,6 @@ def closest_samples_scores(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     number = max(1, len(scores) // 100)
     return np.asarray(np.sort(scores, axis=0)[-number:].mean(axis=0))
-
-
-_WHITE_BOX_PATCHES = 16  # per patient
-_PATCH_STREAM = 7
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -279,7 +269,7 @@ def _draw_patches(
     store: Store, cohort: AuditCohort, resolution: int, *, number: int, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Draws patches inside the organ: `(n, r, r, 1)` in [-1, 1], and their patients."""
-    generator = np.random.Generator(np.random.Philox(key=[seed, _PATCH_STREAM]))
+    generator = stream(seed, "privacy.patches")
     chosen, owner = [], []
     for patient in range(len(cohort.patients)):
         pool = cohort.patches_of(store, patient)

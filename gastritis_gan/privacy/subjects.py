@@ -10,11 +10,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.images import AreaResize
-from gastritis_gan.privacy.latent_search import Correlate, Generate
+from gastritis_gan.images import average_windows
 from gastritis_gan.privacy.verdict import AuditedModel
+from gastritis_gan.rng import stream
 from gastritis_gan.storage import kept_rows
 from gastritis_gan.store.store import Store
+
+_SAMPLES_PER_FILE = 256
+
+Correlate = Callable[
+    [NDArray[np.float32], NDArray[np.float32]],
+    tuple[NDArray[np.float32], NDArray[np.float32]],
+]
+"""From latents `(n, latent_dim)` and targets `(n, r, r)` to the correlations `(n,)` of
+the generated images with their targets, and their gradients `(n, latent_dim)`."""
+
+Generate = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""From latents `(n, latent_dim)` to images `(n, r, r)`."""
+
+Discriminate = Callable[[NDArray[np.float32]], NDArray[Any]]
+"""From patches `(n, r, r, 1)` of one patient in [-1, 1] to scores `(n,)`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,10 +42,9 @@ class AuditSubject:
         resolution: Side of its images in pixels.
         latent_dim: Length of a latent.
         sample: From seeds `(n,)` to images, uint8 `(n, r, r, 1)`.
-        open_gradient: Gives the functions `correlate` and `generate` of the exported
+        open_gradient: Returns the functions `correlate` and `generate` of the exported
             generator (see `latent_search`); None leaves that attack out.
-        discriminate: From patches `(n, r, r, 1)` in [-1, 1] of one patient to scores
-            `(n,)`; None leaves that attack out.
+        discriminate: The discriminator; None leaves that attack out.
     """
 
     model: AuditedModel
@@ -39,10 +53,41 @@ class AuditSubject:
     latent_dim: int
     sample: Callable[[NDArray[np.int64]], NDArray[np.uint8]]
     open_gradient: Callable[[], tuple[Correlate, Generate]] | None = None
-    discriminate: Callable[[NDArray[np.float32]], NDArray[Any]] | None = None
+    discriminate: Discriminate | None = None
 
 
-_HELD_OUT_STREAM = 0
+def draw_samples(
+    subject: AuditSubject, *, number: int, size: int, folder: Path
+) -> NDArray[np.float32]:
+    """Draws the images of the seeds 0, 1, 2, ... that `sample` gives by default.
+
+    Args:
+        subject: The generator.
+        number: How many.
+        size: Side in pixels to which they are averaged.
+        folder: Keeps them, in a file for every 256.
+
+    Returns:
+        Shape `(number, size, size)`, in [0, 1].
+    """
+
+    def draw(part: slice) -> NDArray[np.float32]:
+        images = subject.sample(np.arange(part.start, part.stop))
+        return shrink(images[..., 0], size)
+
+    return kept_rows(
+        folder,
+        number,
+        draw,
+        rows_per_file=_SAMPLES_PER_FILE,
+        description=f"audit, samples of {subject.model.name}",
+    )
+
+
+def shrink(images: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
+    """Averages `(n, r, r)` images to `size` pixels, in [0, 1]."""
+    out = np.empty((len(images), size, size), np.float32)
+    return average_windows(images, out, low=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +134,7 @@ def choose_cohort(store: Store, label: str, *, seed: int) -> AuditCohort:
         store: The store.
         label: "positive" or "negative": the class that the generator imitates. The
             groups hold this class only, as its training did.
-        seed: Of the draw of the held-out patients.
+        seed: Of the choice among the held-out patients.
     """
     usable = [
         index
@@ -106,9 +151,9 @@ def choose_cohort(store: Store, label: str, *, seed: int) -> AuditCohort:
         )
         for split in ("train", "test")
     )
-    generator = np.random.Generator(np.random.Philox(key=[seed, _HELD_OUT_STREAM]))
-    order = generator.permutation(len(held_out))[: len(training)]
-    patients = (*training, *(held_out[i] for i in sorted(order)))
+    order = stream(seed, "privacy.held_out").permutation(len(held_out))
+    chosen = sorted(order[: len(training)])
+    patients = (*training, *(held_out[i] for i in chosen))
     number = {patient: index for index, patient in enumerate(patients)}
     images = [i for i in usable if store.images[i].patient in number]
     return AuditCohort(
@@ -119,43 +164,3 @@ def choose_cohort(store: Store, label: str, *, seed: int) -> AuditCohort:
         patients=patients,
         is_training=np.arange(len(patients)) < len(training),
     )
-
-
-_BATCH = 256
-
-
-def draw_samples(
-    subject: AuditSubject, *, number: int, size: int, folder: Path
-) -> NDArray[np.float32]:
-    """Draws the images of the seeds 0, 1, 2, ... that `sample` gives by default.
-
-    Args:
-        subject: The generator.
-        number: How many.
-        size: Side in pixels to which they are averaged.
-        folder: Keeps them, in a file for every 256.
-
-    Returns:
-        Shape `(number, size, size)`, in [0, 1].
-    """
-
-    def draw(part: slice) -> NDArray[np.float32]:
-        images = subject.sample(np.arange(part.start, part.stop))
-        return shrink(images[..., 0], size)
-
-    return kept_rows(
-        folder,
-        number,
-        draw,
-        rows_per_file=_BATCH,
-        description=f"audit, samples of {subject.model.name}",
-    )
-
-
-def shrink(images: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
-    """Averages `(n, r, r)` images to `size` pixels, in [0, 1]."""
-    shrunk = np.empty((len(images), size, size), np.float32)
-    resize = AreaResize(images.shape[1], size)
-    for image, target in zip(images, shrunk, strict=True):
-        resize(image, target)
-    return np.divide(shrunk, np.float32(255), out=shrunk)

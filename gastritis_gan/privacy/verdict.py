@@ -1,21 +1,25 @@
-"""What an audit decided, read back from `audits/NAME/audit.json`."""
+"""What an audit decided, as `audit.json` in its folder holds it."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.storage import read_json, sha256_of_file, write_json
+from gastritis_gan.storage import DocumentFormat, sha256_of_file
 
 AUDIT_FILE = "audit.json"
-FORMAT = "gastritis-gan audit"
-FORMAT_VERSION = 1
+REPORT_FILE = "report.html"
 
 Verdict = Literal["pass", "fail", "undecided"]
+
+_FORMAT = DocumentFormat(
+    "gastritis-gan audit", 1, "Repeat the audit with this program."
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,11 +38,12 @@ class AuditedModel:
     model_hash: str
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class AuditVerdict:
-    """The decision of an audit and what it is about.
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+class AuditResult:
+    """The decision of a finished audit and what it is about.
 
     Attributes:
+        path: Folder of the audit.
         verdict: "pass", "fail" or "undecided".
         reasons: A sentence for each finding that decided.
         split_hash: Of the store.
@@ -46,11 +51,26 @@ class AuditVerdict:
         sha256: Of `audit.json`, 64 hexadecimal digits.
     """
 
+    path: Path
     verdict: Verdict
     reasons: tuple[str, ...]
     split_hash: str
     models: tuple[AuditedModel, ...]
     sha256: str
+
+    @property
+    def report(self) -> Path:
+        """The page to read."""
+        return self.path / REPORT_FILE
+
+    @property
+    def metrics(self) -> Path:
+        """The same as JSON."""
+        return self.path / AUDIT_FILE
+
+    def __repr__(self) -> str:
+        names = ", ".join(f"{model.name} {model.version}" for model in self.models)
+        return f"<AuditResult {self.verdict}: {names}, in {self.path}>"
 
 
 def write_audit(audit_dir: Path, content: Mapping[str, Any]) -> None:
@@ -61,36 +81,30 @@ def write_audit(audit_dir: Path, content: Mapping[str, Any]) -> None:
         content: At least `verdict`, `reasons`, `split_hash` and `models` as
             `read_verdict` reads them; JSON-able.
     """
-    document = {"format": FORMAT, "format_version": FORMAT_VERSION, **content}
-    write_json(audit_dir / AUDIT_FILE, document)
+    _FORMAT.write(audit_dir / AUDIT_FILE, content)
 
 
-def read_verdict(audit_dir: Path) -> AuditVerdict:
+def read_verdict(audit_dir: str | os.PathLike[str]) -> AuditResult:
     """Reads the verdict of a finished audit.
 
     Args:
         audit_dir: Folder that `gastritis-gan audit` has written.
 
     Raises:
-        InputError: The folder is no audit, or its `audit.json` is damaged or of another
-            version.
+        InputError: The folder is not an audit, or its `audit.json` is damaged or of
+            another version.
     """
+    audit_dir = Path(audit_dir)
     path = audit_dir / AUDIT_FILE
     if not path.is_file():
         raise InputError(
             f"{audit_dir} is not a finished audit: it has no {AUDIT_FILE}. Make one "
             "with `gastritis-gan audit`."
         )
-    document = read_json(path)
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise InputError(f"{path} does not describe an audit.")
-    if document.get("format_version") != FORMAT_VERSION:
-        raise InputError(
-            f"{path} has format version {document.get('format_version')}; this program "
-            f"reads version {FORMAT_VERSION}. Repeat the audit with this program."
-        )
+    document = _FORMAT.read(path)
     try:
-        verdict = AuditVerdict(
+        result = AuditResult(
+            path=audit_dir,
             verdict=document["verdict"],
             reasons=tuple(document["reasons"]),
             split_hash=document["split_hash"],
@@ -108,8 +122,8 @@ def read_verdict(audit_dir: Path) -> AuditVerdict:
         raise InputError(
             f"{path} is damaged ({type(error).__name__}: {error}). Repeat the audit."
         ) from None
-    if verdict.verdict not in typing.get_args(Verdict):
+    if result.verdict not in typing.get_args(Verdict):
         raise InputError(
-            f"{path} is damaged (verdict {verdict.verdict!r}). Repeat the audit."
+            f"{path} is damaged (verdict {result.verdict!r}). Repeat the audit."
         )
-    return verdict
+    return result

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FLIPS = ("none", "rows", "columns", "both")
+MIN_STD = 2 / 255  # of the range [0, 1]: what is flatter shows nobody
 _TOLERANCE = 1e-9  # of a pixel: an edge that rounding puts beyond the border counts
 
 
@@ -60,21 +61,21 @@ _MIN_SQUARED_NORM = 1e-12  # rounding leaves less of a flat window
 
 
 def inverse_norms(
-    image: NDArray[np.float32], size: int, min_deviation: float
+    image: NDArray[np.float32], size: int, min_std: float
 ) -> NDArray[np.float32]:
     """Returns 1 / norm of every window after its mean is taken out.
 
     Args:
         image: Shape `(height, width)`; a mean near 0 keeps the sums exact.
         size: Side of the windows in pixels.
-        min_deviation: Flatter windows get 0, so that they correlate with nothing.
+        min_std: Flatter windows get 0, so that they correlate with nothing.
 
     Returns:
         Shape `(height - size + 1, width - size + 1)`.
     """
     total, total_of_squares = (box_sums(values, size) for values in (image, image**2))
     squared_norm = total_of_squares - total**2 / size**2
-    is_textured = squared_norm >= (min_deviation * size) ** 2
+    is_textured = squared_norm >= (min_std * size) ** 2
     norm = np.sqrt(np.maximum(squared_norm, _MIN_SQUARED_NORM))
     return np.where(is_textured, 1 / norm, 0).astype(np.float32)
 
@@ -98,7 +99,7 @@ class QuarterPixelWindows:
         quarters: The image, averaged so that `STEPS` of its pixels make one pixel of a
             window.
         size: Side of a window in pixels.
-        min_deviation: Flatter windows correlate with nothing.
+        min_std: Flatter windows correlate with nothing.
 
     Attributes:
         whole: The image at whole pixels, of shape (height, width), mean about 0.
@@ -106,7 +107,7 @@ class QuarterPixelWindows:
     """
 
     def __init__(
-        self, quarters: NDArray[np.float32], size: int, min_deviation: float
+        self, quarters: NDArray[np.float32], size: int, min_std: float
     ) -> None:
         boxes = box_sums(quarters - quarters.mean(), STEPS) / STEPS**2
         self._last = tuple(n - 1 - (size - 1) * STEPS for n in boxes.shape)
@@ -117,7 +118,7 @@ class QuarterPixelWindows:
         # [a, b, i, j]: what starts at pixel (i + a / 4, j + b / 4)
         phases = np.ascontiguousarray(split.transpose(1, 3, 0, 2))
         self._inverse_norm = np.array(
-            [[inverse_norms(x, size, min_deviation) for x in row] for row in phases]
+            [[inverse_norms(x, size, min_std) for x in row] for row in phases]
         )
         self._windows = np.lib.stride_tricks.sliding_window_view(
             phases, (size, size), axis=(2, 3)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gastritis_gan import __version__
-from gastritis_gan.releases.release_facts import ReleaseFacts
-from gastritis_gan.releases.release_part import ReleasePart
+from gastritis_gan.releases.mix import ReleasePart
 
 _FORMATS = {
     "png": "`images/CLASS/NUMBER.png`, 8-bit greyscale PNG",
@@ -19,27 +20,46 @@ _FORMATS = {
 }
 
 
-def datasheet(
-    parts: Sequence[ReleasePart],
-    facts: ReleaseFacts,
-    *,
-    image_format: str,
-    truncation: float,
-) -> str:
+@dataclasses.dataclass(frozen=True)
+class ReleaseMetadata:
+    """Statements of whoever publishes, and findings of others.
+
+    Attributes:
+        title: Of the data set.
+        licence: Under which it is given; empty if none was stated.
+        image_format: A key of `formats.FORMATS`.
+        truncation: 0 (one image for every seed) to 1 (as trained).
+        command: That makes the release again.
+        audit: Verdict, reasons and SHA-256 of the privacy audit, if there is one.
+        accepted_risk: Why it is published without a passing audit, if it is.
+        table: Markdown of what the samples were measured to be good for, if measured.
+    """
+
+    title: str
+    licence: str
+    image_format: str
+    truncation: float
+    command: str
+    audit: Mapping[str, Any] | None = None
+    accepted_risk: str | None = None
+    table: str | None = None
+
+
+def datasheet(parts: Sequence[ReleasePart], metadata: ReleaseMetadata) -> str:
     """Returns the datasheet as Markdown."""
     sections = {
-        "What it is": _what(parts, image_format),
+        "What it is": _what(parts, metadata.image_format),
         "Composition": _composition(parts),
-        "How it was made": _how(parts, truncation),
-        "What it is good for": _worth(facts),
-        "Privacy": _privacy(facts),
+        "How it was made": _how(parts, metadata.truncation),
+        "What it is good for": _worth(metadata),
+        "Privacy": _privacy(metadata),
         "Limits": _LIMITS,
-        "Licence": facts.licence
+        "Licence": metadata.licence
         or "None was stated: ask the publisher before any use beyond reading.",
-        "Make it again": _again(facts),
+        "Make it again": _again(metadata),
     }
     body = "".join(f"\n## {title}\n\n{text}\n" for title, text in sections.items())
-    return f"# {facts.title}\n{body}"
+    return f"# {metadata.title}\n{body}"
 
 
 _LIMITS = (
@@ -53,9 +73,9 @@ _LIMITS = (
 
 
 def _what(parts: Sequence[ReleasePart], image_format: str) -> str:
-    size = parts[0].card["resolution"]
+    size = parts[0].model.resolution
     total = sum(part.count for part in parts)
-    classes = sorted({part.card["class_name"] for part in parts})
+    classes = sorted({part.model.class_name for part in parts})
     return (
         f"{total:,} synthetic patches of double-contrast gastric radiographs, {size} x "
         f"{size} pixels, of the classes {', '.join(classes)}. All were drawn from "
@@ -73,8 +93,8 @@ def _composition(parts: Sequence[ReleasePart]) -> str:
     for part in parts:
         last = part.seed + part.count - 1
         lines.append(
-            f"| {part.card['class_name']} | {part.count:,} | {part.origin} | "
-            f"{part.card.get('model', '')} | {part.seed} to {last} |"
+            f"| {part.model.class_name} | {part.count:,} | {part.origin} | "
+            f"{part.model.card.get('model', '')} | {part.seed} to {last} |"
         )
     return "\n".join(lines)
 
@@ -87,27 +107,27 @@ def _how(parts: Sequence[ReleasePart], truncation: float) -> str:
         "",
     ]
     for part in parts:
-        shown = part.card.get("num_images")
+        shown = part.model.card.get("num_images")
         seen = f", after {shown:,} training images" if isinstance(shown, int) else ""
-        lines.append(f"- {part.origin}{seen}: `{part.model_hash}`")
+        lines.append(f"- {part.origin}{seen}: `{part.model.model_hash}`")
     lines += [
         "",
         "They were trained on the training patients of one cohort, whose split has the "
-        f"hash `{parts[0].card.get('split_hash')}`. Their settings are in "
+        f"hash `{parts[0].model.card.get('split_hash')}`. Their settings are in "
         "`release.json`.",
     ]
     return "\n".join(lines)
 
 
-def _worth(facts: ReleaseFacts) -> str:
-    if facts.table is None:
+def _worth(metadata: ReleaseMetadata) -> str:
+    if metadata.table is None:
         return (
             "Not measured. Whether a classifier trained on these images works on real "
             "ones is unknown."
         )
     lowered = "\n".join(
         f"##{line}" if line.startswith("#") else line
-        for line in facts.table.strip().splitlines()
+        for line in metadata.table.strip().splitlines()
     )
     return (
         "Measured on the cohort's test patients, who took no part in the training:\n\n"
@@ -115,26 +135,26 @@ def _worth(facts: ReleaseFacts) -> str:
     )
 
 
-def _privacy(facts: ReleaseFacts) -> str:
+def _privacy(metadata: ReleaseMetadata) -> str:
     lines = []
-    if facts.audit is not None:
+    if metadata.audit is not None:
         lines.append(
             f"Verdict of the privacy audit of exactly these generators: "
-            f"**{facts.audit['verdict']}** (`audit.json` has the SHA-256 "
-            f"`{facts.audit['sha256']}`)."
+            f"**{metadata.audit['verdict']}** (`audit.json` has the SHA-256 "
+            f"`{metadata.audit['sha256']}`)."
         )
-        lines += [f"- {reason}" for reason in facts.audit["reasons"]]
+        lines += [f"- {reason}" for reason in metadata.audit["reasons"]]
     else:
         lines.append("There was no privacy audit of these generators.")
-    if facts.accepted_risk is not None:
-        lines += ["", f"Published all the same, because: {facts.accepted_risk}"]
+    if metadata.accepted_risk is not None:
+        lines += ["", f"Published all the same, because: {metadata.accepted_risk}"]
     return "\n".join(lines)
 
 
-def _again(facts: ReleaseFacts) -> str:
+def _again(metadata: ReleaseMetadata) -> str:
     return (
         "With the same exported generators:\n\n"
-        f"    {facts.command}\n\n"
+        f"    {metadata.command}\n\n"
         "On the same machine every file comes out the same; on another one an image "
         "may differ by one grey level."
     )

@@ -43,6 +43,8 @@ def open_model(
     *,
     version: int | None = None,
     label: str | None = None,
+    wait_seconds: float = 0.0,
+    timeout_seconds: float = 120.0,
 ) -> SampleSource:
     """Opens an exported model; equal seeds give equal images wherever it is.
 
@@ -57,6 +59,8 @@ def open_model(
         name: Name of the model on the server.
         version: Which version; the highest by default.
         label: Which version of a server, by its label.
+        wait_seconds: How long to wait until a server has loaded the model.
+        timeout_seconds: How long one request to a server may take.
 
     Raises:
         InputError: The model is not there, or the arguments do not fit together.
@@ -65,11 +69,21 @@ def open_model(
         from gastritis_gan.serving.remote import RemoteModel
 
         if name is None:
-            raise InputError(f"{where} may serve many models; name one.")
-        return RemoteModel.open(str(where), name, version=version, label=label)
+            raise InputError(
+                f"{where} may serve many models; name one with --model, in Python with "
+                "`name`."
+            )
+        return RemoteModel.open(
+            str(where),
+            name,
+            version=version,
+            label=label,
+            wait_seconds=wait_seconds,
+            timeout_seconds=timeout_seconds,
+        )
     if name is not None or label is not None:
         raise InputError(
-            f"{where} is a folder: a name or a label needs a server's address."
+            f"{where} is a folder: a model name or a label needs a server."
         )
     from gastritis_gan.serving.exported_model import ExportedModel
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
+import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,14 @@ from gastritis_gan.errors import InputError
 from gastritis_gan.images import image_sheet
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.serving.open_model import SampleSource
-from gastritis_gan.storage import read_json, refuse_existing, write_bytes, write_json
+from gastritis_gan.storage import (
+    read_json,
+    refuse_existing,
+    write_bytes,
+    write_json,
+)
+
+_logger = logging.getLogger(__name__)
 
 _CHUNK_SIZE = 16
 _SHEET_COLUMNS = 8
@@ -25,12 +35,37 @@ _REQUEST_FILE = "request.json"
 _TOLERANCE_LEVELS = 1
 
 
-def check_seeds(*, count: int, seed: int) -> None:
-    """Refuses a number of images or a first seed that cannot be.
+def sample_into(
+    model: SampleSource,
+    out: str | os.PathLike[str],
+    *,
+    count: int = 64,
+    seed: int = 0,
+    truncation: float = 1.0,
+) -> Path:
+    """Writes `000000.png`, ..., `manifest.csv` and `sheet.png` to a new folder.
+
+    Image i has the seed `seed + i`: two folders share no image as long as their ranges
+    of seeds do not overlap, and a manifest's seeds can be sent to a server as they are.
+
+    The folder appears when it is whole. Until then the images lie beside it, in
+    `<out>.partial`; after an interruption the same call resumes there.
+
+    Args:
+        model: Where the images come from, such as an `ExportedModel`.
+        out: Folder to make.
+        count: Number of images, at least 1.
+        seed: Seed of the first image, from 0.
+        truncation: 0 (one image for every seed) to 1 (as trained).
+
+    Returns:
+        The folder.
 
     Raises:
-        InputError: `count` is below 1, or a seed is beyond int64.
+        InputError: `out` exists, `count` is below 1, a seed is beyond int64, or what
+            was begun earlier is something else.
     """
+    out = Path(out)
     if count < 1:
         raise InputError(f"the number of images must be at least 1, not {count}.")
     largest = np.iinfo(np.int64).max - count
@@ -38,60 +73,39 @@ def check_seeds(*, count: int, seed: int) -> None:
         raise InputError(
             f"the seed must be from 0 to {largest} for {count} images, not {seed}."
         )
-
-
-def unfinished_folder(folder: Path) -> Path:
-    """Returns where the images lie until `folder` is whole."""
-    return folder.with_name(f"{folder.name}.partial")
-
-
-def write_sample_folder(
-    source: SampleSource, folder: Path, *, count: int, seed: int, truncation: float
-) -> None:
-    """Writes `000000.png`, ..., `manifest.csv` and `sheet.png` to a new folder.
-
-    Image i has the seed `seed + i`: two folders share no image as long as their ranges
-    of seeds do not overlap, and a manifest's seeds can be sent to a server as they are.
-
-    The folder appears when it is whole. Until then the images lie in
-    `unfinished_folder`; after an interruption the same call goes on from there.
-
-    Args:
-        source: Where the images come from.
-        folder: Made by this call.
-        count: Number of images, at least 1.
-        seed: Seed of the first image, from 0.
-        truncation: 0 (one image for every seed) to 1 (as trained).
-
-    Raises:
-        InputError: `folder` exists, `count` is below 1, a seed is beyond int64, or
-            what was begun earlier is something else.
-    """
-    check_seeds(count=count, seed=seed)
-    refuse_existing(folder)
-    partial = unfinished_folder(folder)
+    refuse_existing(out)
+    partial = out.with_name(f"{out.name}.partial")
     request = {
-        "model": source.name,
-        "version": source.version,
+        "model": model.name,
+        "version": model.version,
         "count": count,
         "seed": seed,
         "truncation": truncation,
     }
     _begin(partial, request)
+    paths = [partial / f"{number:06d}.png" for number in range(count)]
     try:
-        _refuse_other_images(source, partial, seed=seed, truncation=truncation)
-        _write_missing(source, partial, count=count, seed=seed, truncation=truncation)
-    finally:
-        if not (partial / _png_name(0)).exists():
-            shutil.rmtree(partial)  # nothing to go on from
-    _write_manifest(source, partial, count=count, seed=seed, truncation=truncation)
-    shown = np.stack(
-        [_read(partial / _png_name(i)) for i in range(min(count, _SHEET_IMAGES))]
-    )
+        if paths[0].exists():
+            _refuse_other_images(model, paths[0], seed, truncation)
+        _write_missing(model, paths, seed, truncation)
+    except BaseException:
+        if paths[0].exists():
+            _logger.warning("%s is unfinished: the same command resumes.", partial)
+        else:
+            shutil.rmtree(partial)  # nothing to resume from
+        raise
+    with (partial / "manifest.csv").open("w", newline="", encoding="utf-8") as stream:
+        manifest = csv.writer(stream, lineterminator="\n")
+        manifest.writerow(_MANIFEST_COLUMNS)
+        origin = (model.class_name, model.name, model.version)
+        for number, path in enumerate(paths):
+            manifest.writerow((path.name, seed + number, truncation, *origin))
+    shown = np.stack([_read(path) for path in paths[:_SHEET_IMAGES]])
     sheet = image_sheet(shown[..., None], min(_SHEET_COLUMNS, len(shown)))
     sheet.save(partial / "sheet.png")
     (partial / _REQUEST_FILE).unlink()
-    partial.rename(folder)
+    partial.rename(out)
+    return out
 
 
 def _begin(partial: Path, request: dict[str, Any]) -> None:
@@ -109,54 +123,37 @@ def _begin(partial: Path, request: dict[str, Any]) -> None:
 
 
 def _refuse_other_images(
-    source: SampleSource, partial: Path, *, seed: int, truncation: float
+    model: SampleSource, first: Path, seed: int, truncation: float
 ) -> None:
     """Raises InputError when what was begun came from another model of that name."""
-    first = partial / _png_name(0)
-    if not first.exists():
-        return
-    again = source.generate(np.array([seed]), truncation)[0, ..., 0]
+    again = model.generate(np.array([seed]), truncation)[0, ..., 0]
     found = _read(first)
     if found.shape != again.shape or (
         np.abs(found.astype(int) - again).max() > _TOLERANCE_LEVELS
     ):
         raise InputError(
-            f"{partial} holds images that {source.name}, version {source.version}, "
+            f"{first.parent} holds images that {model.name}, version {model.version}, "
             "does not make: it is another model of that name; remove the folder or "
             "give another --out."
         )
 
 
 def _write_missing(
-    source: SampleSource, partial: Path, *, count: int, seed: int, truncation: float
+    model: SampleSource, paths: Sequence[Path], seed: int, truncation: float
 ) -> None:
-    missing = [i for i in range(count) if not (partial / _png_name(i)).exists()]
+    missing = [number for number, path in enumerate(paths) if not path.exists()]
+    done = len(paths) - len(missing)
     with progress_bar(
-        total=count, initial=count - len(missing), description="sample", unit="image"
+        total=len(paths), initial=done, description="sample", unit="image"
     ) as bar:
         for start in range(0, len(missing), _CHUNK_SIZE):
             numbers = np.array(missing[start : start + _CHUNK_SIZE], np.int64)
-            images = source.generate(seed + numbers, truncation)
+            images = model.generate(seed + numbers, truncation)
             for number, image in zip(numbers, images, strict=True):
                 content = io.BytesIO()
                 Image.fromarray(image[..., 0]).save(content, "PNG")
-                write_bytes(partial / _png_name(number), content.getvalue())
+                write_bytes(paths[number], content.getvalue())
             bar.update(len(numbers))
-
-
-def _write_manifest(
-    source: SampleSource, partial: Path, *, count: int, seed: int, truncation: float
-) -> None:
-    with (partial / "manifest.csv").open("w", newline="", encoding="utf-8") as stream:
-        manifest = csv.writer(stream, lineterminator="\n")
-        manifest.writerow(_MANIFEST_COLUMNS)
-        for i in range(count):
-            origin = (source.class_name, source.name, source.version)
-            manifest.writerow((_png_name(i), seed + i, truncation, *origin))
-
-
-def _png_name(number: int) -> str:
-    return f"{number:06d}.png"
 
 
 def _read(path: Path) -> np.ndarray:

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from gastritis_gan.cli.main import main
-from gastritis_gan.evaluation.features import imagenet_weights
-from gastritis_gan.evaluation.features.imagenet_weights import IMAGENET_WEIGHTS
+from gastritis_gan.evaluation.features import weights
+from gastritis_gan.evaluation.features.weights import IMAGENET_WEIGHTS
 
 NAME = "resnet50_pool"
 FILE = IMAGENET_WEIGHTS[NAME].name
@@ -84,7 +84,7 @@ def test_a_damaged_file_in_keras_cache_is_downloaded_again(content, tmp_path):
     source.parent.mkdir(parents=True)
     source.write_bytes(content)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(imagenet_weights, "_PUBLISHED_IN", source.parents[1].as_uri())
+        patch.setattr(weights, "_PUBLISHED_IN", source.parents[1].as_uri())
         result = invoke(NAME, "--fetch")
     assert result.exit_code == 0, result.output
     assert path.read_bytes() == content
@@ -94,7 +94,7 @@ def test_what_is_published_with_another_hash_is_refused(content, tmp_path, monke
     source = tmp_path / "published" / "resnet" / FILE
     source.parent.mkdir(parents=True)
     source.write_bytes(b"something else")
-    monkeypatch.setattr(imagenet_weights, "_PUBLISHED_IN", source.parents[1].as_uri())
+    monkeypatch.setattr(weights, "_PUBLISHED_IN", source.parents[1].as_uri())
     result = invoke(NAME, "--fetch")
     assert result.exit_code == 2
     assert "could not be downloaded" in result.output

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gastritis_gan.evaluation.classifier import Classifier
 from gastritis_gan.evaluation.controls import (
     draw_patients,
     mixed_row,
@@ -11,8 +12,7 @@ from gastritis_gan.evaluation.controls import (
     worth_in_patients,
 )
 from gastritis_gan.evaluation.gan_train import train
-
-from .toy import LINEAR, draw_patches, make_set, read_pixels
+from tests.helpers.toy_patches import draw_patches, make_set, read_pixels
 
 
 @pytest.mark.parametrize(
@@ -55,14 +55,14 @@ def test_permuted_rows_use_the_real_patches_only():
 def test_permuted_labels_are_split_evenly_in_each_class(monkeypatch):
     seen = {}
 
-    def fit(features, labels, settings):
+    def fit(features, labels, *, c):
         seen["labels"] = labels
 
-    monkeypatch.setattr("gastritis_gan.evaluation.gan_train.fit_classifier", fit)
+    monkeypatch.setattr(Classifier, "fit", fit)
     permuted = make_set(
         "p", draw_patches(1, 40, 0), draw_patches(-1, 60, 1), permutation_seed=3
     )
-    train(permuted, read_pixels, LINEAR)
+    train(permuted, read_pixels, c=1.0)
     assert seen["labels"][:40].sum() == 20
     assert seen["labels"][40:].sum() == 30
     assert 0 < seen["labels"][:20].sum() < 20

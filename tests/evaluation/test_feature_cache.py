@@ -5,9 +5,12 @@ import threading
 import numpy as np
 import pytest
 
-from gastritis_gan.evaluation.compute_features import compute_features, missing_blocks
-from gastritis_gan.evaluation.feature_cache import FeatureCache
-from gastritis_gan.evaluation.patch_block import PatchBlock, content_key
+from gastritis_gan.evaluation.feature_cache import (
+    FeatureCache,
+    compute_features,
+    missing_blocks,
+)
+from gastritis_gan.evaluation.patches import PatchBlock, content_key
 
 DESCRIPTION = {"name": "pixels", "dim": 3, "weights_sha256": "a"}
 

@@ -6,38 +6,30 @@ import numpy as np
 import pytest
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.evaluation.gan_test import gan_test
-from gastritis_gan.evaluation.gan_train import gan_train, num_steps
+from gastritis_gan.evaluation.gan_train import compute_votes, gan_test, num_steps
 from gastritis_gan.evaluation.rows import REAL_DATA_ROW
-from gastritis_gan.evaluation.summarizer import Summarizer
-from gastritis_gan.evaluation.svm_settings import SvmSettings
-
-from .toy import LINEAR, draw_patches, make_images, make_set, read_pixels
-
-RBF = SvmSettings(kernel="rbf", c=1.0, scaling="standard")
+from gastritis_gan.evaluation.summary import Summarizer
+from tests.helpers.toy_patches import draw_patches, make_images, make_set, read_pixels
 
 
-def run(training_sets, images, *, settings=LINEAR, voters=("inside",), **arguments):
-    return gan_train(
-        training_sets, images, read_pixels, settings, voters=voters, **arguments
+def run(training_sets, images, *, voters=("inside",), **arguments):
+    return compute_votes(
+        training_sets, images, read_pixels, c=1.0, voters=voters, **arguments
     )
 
 
-@pytest.mark.parametrize("scaling", ["standard", "unit_length", "none"])
-@pytest.mark.parametrize("kernel", ["linear", "rbf"])
-def test_separable_classes_are_all_right(kernel, scaling):
+def test_separable_classes_are_all_right():
     real = make_set("real", draw_patches(2, 60, 0), draw_patches(-2, 60, 1))
     images = make_images(2, per_class=10)
-    settings = SvmSettings(kernel=kernel, c=1.0, scaling=scaling)
-    (row,) = run([real], images, settings=settings)
+    (row,) = run([real], images)
     votes = row.votes["inside"]
     assert votes.positive.tolist() == [5] * 10 + [0] * 10
     assert votes.total.tolist() == [5] * 20
     assert row.converged
-    (figures,) = Summarizer(images, voters="inside", seed=0).rows(
+    (metrics,) = Summarizer(images, voters="inside", seed=0).rows(
         [row], real=[dataclasses.replace(row, training_set=named(real, REAL_DATA_ROW))]
     )
-    assert figures["harmonic_mean"] == figures["auc"] == figures["retention"] == 1.0
+    assert metrics["harmonic_mean"] == metrics["auc"] == metrics["retention"] == 1.0
 
 
 def named(training_set, name):
@@ -93,16 +85,14 @@ def test_scores_sum_up_over_the_patches_of_an_image():
     assert pooled.score_sum[0] > 0 > pooled.score_sum[3]
 
 
-@pytest.mark.parametrize("settings", [LINEAR, RBF])
-def test_every_step_is_reported(settings):
+def test_every_step_is_reported():
     sets = [
         make_set(str(n), draw_patches(2, 9, n), draw_patches(-2, 9, 9)) for n in (0, 1)
     ]
     images = make_images(2, per_class=3)
     steps = []
-    run(sets, images, settings=settings, report=steps.append)
-    assert sum(steps) == num_steps(2, 6, settings)
-    assert sum(steps) == (8 if settings is LINEAR else 14)  # RBF: twice over the images
+    run(sets, images, report=steps.append)
+    assert sum(steps) == num_steps(2, 6) == 8
 
 
 @pytest.mark.parametrize(
@@ -119,9 +109,9 @@ def test_gan_test_counts_samples_that_real_data_recognises():
     # A quarter of the positive samples show the other class.
     positive = np.concatenate([draw_patches(2, 30, 2), draw_patches(-2, 10, 3)])
     generated = make_set("PGGAN", positive, draw_patches(-2, 50, 4), generator_seed=7)
-    (entry,) = gan_test([generated, real], read_pixels, LINEAR)
+    (entry,) = gan_test([generated, real], read_pixels, c=1.0)
     assert entry["name"] == "PGGAN"
     assert entry["generator_seed"] == 7
     assert (entry["sensitivity"], entry["specificity"]) == (0.75, 1.0)
     assert entry["harmonic_mean"] == pytest.approx(2 * 0.75 / 1.75)
-    assert gan_test([real], read_pixels, LINEAR) == []
+    assert gan_test([real], read_pixels, c=1.0) == []

@@ -1,19 +1,19 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from gastritis_gan.evaluation.generated_patches import GeneratedPatches
-from gastritis_gan.evaluation.patch_sample import sample_features
-from gastritis_gan.evaluation.random_draw import sample_seeds
+from gastritis_gan.evaluation.patches import generated_blocks, sample_features
 from gastritis_gan.evaluation.rows import (
     draw_real_patches,
     generated_rows,
     real_row,
+    sample_seeds,
 )
 from gastritis_gan.storage import ArrayFolder
-
-from .toy import make_blocks
+from tests.helpers.toy_patches import make_blocks
 
 PLACES = [
     (model, target, 0)
@@ -29,12 +29,12 @@ def make_pool(folder, place, count=400, seed=0):
     seeds = sample_seeds(
         model, target, training_seed=training_seed, count=count, seed=seed
     )
-    return GeneratedPatches(
+    generator = SimpleNamespace(
         generate=lambda seeds: np.full((len(seeds), 2, 2, 1), shade),
         model_hash=f"hash {place}",
         resolution=2,
-        samples=ArrayFolder(folder),
-    ).blocks(seeds)
+    )
+    return generated_blocks(generator, seeds, ArrayFolder(folder))
 
 
 def shades(samples):

@@ -4,11 +4,59 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from gastritis_gan.privacy.decision import decide_memorisation
 from gastritis_gan.privacy.exposure import (
+    ScoreTable,
+    examine_space,
     find_exposed,
+    fisher_transform,
     patients_needed,
+    stand_out,
+    standardize_rows,
     yardstick_factor,
 )
+
+
+def test_fisher_transform_is_artanh_and_stays_finite():
+    correlation = np.array([-0.5, 0.0, 0.9, 1.0])
+    actual = fisher_transform(correlation)
+    np.testing.assert_allclose(actual[:3], np.arctanh(correlation[:3]))
+    assert np.isfinite(actual[3])
+    assert actual[3] > np.arctanh(0.999)
+
+
+def test_rows_of_normal_scores_get_median_0_and_standard_deviation_1():
+    rng = np.random.default_rng(0)
+    scores = rng.normal(rng.normal(size=(300, 1)) * 5, 3, size=(300, 101))
+    actual = standardize_rows(scores)
+    np.testing.assert_allclose(np.median(actual, axis=1), 0, atol=1e-12)
+    assert abs(actual.std() - 1) < 0.05
+
+
+@pytest.mark.parametrize("function", [standardize_rows, stand_out])
+def test_relabelling_patients_relabels_the_result(function):
+    rng = np.random.default_rng(1)
+    scores, order = rng.gumbel(size=(20, 9)), rng.permutation(9)
+    np.testing.assert_allclose(function(scores[:, order]), function(scores)[:, order])
+
+
+def test_standing_out_is_over_the_second_best_of_the_others_by_hand():
+    # Median 3, absolute differences 5, 2, 0, 1, 2: their median is 2.
+    scores = np.array([[8.0, 5.0, 3.0, 2.0, 1.0]])
+    spread = 2 / stats.norm.ppf(0.75)  # half of all normal data lie so near
+    expected = np.array([[8 - 3, 5 - 3, 3 - 5, 2 - 5, 1 - 5]]) / spread
+    np.testing.assert_allclose(stand_out(scores), expected, rtol=1e-6)
+
+
+def test_a_patient_under_two_numbers_stands_out_and_three_alike_do_not():
+    rng = np.random.default_rng(2)
+    scores = rng.normal(size=(200, 12))
+    scores[0, [3, 7]] = 20
+    scores[1, [2, 5, 9]] = 20
+    found = stand_out(scores)
+    assert found[0, [3, 7]].min() > 15
+    assert found[1].max() == 0
+
 
 MAXIMA = stats.genextreme(-0.1)  # SciPy's sign of the shape is the other one
 
@@ -65,8 +113,54 @@ def test_two_held_out_patients_are_no_yardstick():
 
 
 def test_number_of_patients_needed_is_where_the_threshold_falls_below_a_copy():
-    held_out = np.array([3.0, 4.0, 5.0])  # mean 4, deviation 1
+    held_out = np.array([3.0, 4.0, 5.0])  # mean 4, standard deviation 1
     needed = patients_needed(held_out, 11, alpha=0.05)
     assert yardstick_factor(needed, needed, 0.05) < 7
     assert yardstick_factor(needed - 1, needed - 1, 0.05) > 7
     assert patients_needed(held_out, 4.5, alpha=0.05) is None
+
+
+IS_TRAINING = np.arange(40) < 20
+
+
+def space(name, planted_score):
+    """One training patient stands out; planted copies score as given."""
+    scores = np.random.default_rng(0).normal(size=(200, 40))
+    scores[17, 3] = 15
+    table = ScoreTable(
+        name=name,
+        samples=scores,
+        planted=np.full((20, 40), planted_score),
+        source=np.arange(20),
+    )
+    return examine_space(table, IS_TRAINING, alpha=0.01, min_power=0.8, seed=0)
+
+
+def decide(*spaces):
+    (decision,) = decide_memorisation(spaces, min_power=0.8, max_copy_rate=0.05)
+    return decision.test, decision.verdict
+
+
+def test_a_space_that_notices_copies_fails():
+    assert decide(space("pixels", 30.0)) == ("memorisation, pixels", "fail")
+
+
+def test_a_space_that_overlooks_copies_cannot_fail():
+    blind = space("texture", 0.0)
+    assert blind.exposure.exposed.sum() == 1
+    assert not blind.decides
+    assert decide(blind)[1] == "undecided"  # nothing was noticed at all
+    seeing = space("pixels", 30.0)
+    assert decide(seeing, blind) == ("memorisation, pixels", "fail")
+
+
+@pytest.mark.parametrize("noticed", [1, 2])
+def test_a_tenth_of_the_copies_is_enough_to_decide(noticed):
+    table = ScoreTable(
+        name="pixels",
+        samples=np.random.default_rng(0).normal(size=(200, 40)),
+        planted=np.where(np.arange(20) < noticed, 30.0, 0.0)[:, None] * np.ones(40),
+        source=np.arange(20),
+    )
+    found = examine_space(table, IS_TRAINING, alpha=0.01, min_power=0.8, seed=0)
+    assert found.decides == (noticed == 2)

@@ -8,13 +8,18 @@ from gastritis_gan.images import area_resize
 from gastritis_gan.phantom.patient import draw_patient
 from gastritis_gan.phantom.radiograph import MAX_VALUE, expose
 from gastritis_gan.phantom.stomach import draw_mucosa, draw_stomach
-from gastritis_gan.privacy.copies import ScoreTable, examine_space
 from gastritis_gan.privacy.decision import (
     decide_membership,
     decide_memorisation,
     overall,
 )
-from gastritis_gan.privacy.exposure import fisher_transform, stand_out, standardize_rows
+from gastritis_gan.privacy.exposure import (
+    ScoreTable,
+    examine_space,
+    fisher_transform,
+    stand_out,
+    standardize_rows,
+)
 from gastritis_gan.privacy.feature_space import closeness, level, nearest_distances
 from gastritis_gan.privacy.matching import PixelMatcher
 from gastritis_gan.privacy.membership import (
@@ -58,7 +63,7 @@ def tables():
     phantoms = [draw_phantom(index) for index in range(NUM_PATIENTS)]
     windows = np.array([w for _, windows in phantoms for w in windows])
     source = np.repeat(np.arange(NUM_PATIENTS), [len(w) for _, w in phantoms])
-    matcher = PixelMatcher(windows, patch_size=WINDOW, min_deviation=2 / 255)
+    matcher = PixelMatcher(windows, patch_size=WINDOW, min_std=2 / 255)
     pixels = np.stack([matcher.match(image).score for image, _ in phantoms], axis=1)
     features = features_of(windows)
     features = features / features.std(axis=0)

@@ -69,7 +69,7 @@ def test_an_image_of_the_generator_is_found_and_noise_is_not(gradient, tmp_path)
         generate,
         np.concatenate([own, noise]),
         latent_dim=8,
-        num_steps=60,
+        num_steps=120,
         seed=0,
         folder=tmp_path / "latents",
     )

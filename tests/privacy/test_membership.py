@@ -6,11 +6,10 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from gastritis_gan.privacy.membership import (
-    area_under_curve,
     measure_control,
     measure_membership,
     membership_patients_needed,
-    true_positive_rate,
+    true_positive_rates,
 )
 
 
@@ -23,20 +22,37 @@ def scores():
 def test_auc_is_scikit_learns(scores):
     labels = np.repeat([1, 0], [40, 50])
     expected = roc_auc_score(labels, np.concatenate(scores))
-    assert area_under_curve(*scores) == pytest.approx(expected)
+    assert measure_membership(*scores, seed=0).auc.value == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.3])
-def test_tpr_is_scikit_learns(scores, rate):
-    labels = np.repeat([1, 0], [40, 50])
-    fpr, tpr, _ = roc_curve(labels, np.concatenate(scores), drop_intermediate=False)
-    expected = tpr[fpr <= rate + 1e-9].max()
-    assert true_positive_rate(*scores, rate) == pytest.approx(expected)
+def test_tpr_is_scikit_learns_also_where_patients_count_several_times(scores, rate):
+    is_training = np.repeat([True, False], [40, 50])
+    scores = np.concatenate(scores)
+    weights = np.ones((2, 90), int)
+    weights[1, [0, 3, 45, 60]] = 3  # two more of each, and eight fewer
+    weights[1, [1, 2, 4, 5, 46, 47, 61, 62]] = 0
+    for row, actual in zip(
+        weights, true_positive_rates(scores, is_training, rate, weights), strict=True
+    ):
+        fpr, tpr, _ = roc_curve(
+            is_training.repeat(row), scores.repeat(row), drop_intermediate=False
+        )
+        assert actual == pytest.approx(tpr[fpr <= rate + 1e-9].max())
+
+
+def test_the_reported_tpr_counts_every_patient_once(scores):
+    fpr, tpr, _ = roc_curve(
+        np.repeat([1, 0], [40, 50]), np.concatenate(scores), drop_intermediate=False
+    )
+    found = measure_membership(*scores, seed=0)
+    assert found.tpr[1].value == pytest.approx(tpr[fpr <= 0.1 + 1e-9].max())
+    assert found.tpr[1].low <= found.tpr[1].value <= found.tpr[1].high
 
 
 def test_a_rate_below_one_held_out_patient_admits_none():
-    training, held_out = np.array([1.0, 5.0, 7.0]), np.array([2.0, 6.0])
-    assert true_positive_rate(training, held_out, 0.01) == pytest.approx(1 / 3)
+    scores = measure_membership(np.array([1.0, 5, 7]), np.array([2.0, 6]), seed=0)
+    assert scores.tpr[0].value == pytest.approx(1 / 3)  # at 1 % FPR
 
 
 def test_interval_agrees_with_the_asymptotic_one(scores):

@@ -38,7 +38,7 @@ def test_a_folder_without_audit_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": "other"}, "does not describe an audit"),
+        ({"format": "other"}, "does not describe a gastritis-gan audit"),
         ({"format_version": 9}, "format version 9"),
         ({"verdict": "perhaps"}, "verdict 'perhaps'"),
         ({"models": [{"name": "lc"}]}, "damaged"),

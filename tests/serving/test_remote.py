@@ -16,7 +16,8 @@ from .fake_server import fake_server
 
 NO_TENSORFLOW = """
 import sys
-sys.modules["tensorflow"] = sys.modules["keras"] = None
+for name in ("tensorflow", "keras", "scipy", "pydicom"):
+    sys.modules[name] = None
 from gastritis_gan.cli.main import main
 main(sys.argv[1:])
 """

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.serving.sample_folder import write_sample_folder
+from gastritis_gan.serving.sample_folder import sample_into
 
 
 class Source:
@@ -30,7 +30,7 @@ class Source:
 
 def write(source, folder, **changes):
     request = {"count": 40, "seed": 100, "truncation": 1.0, **changes}
-    write_sample_folder(source, folder, **request)
+    assert sample_into(source, folder, **request) == folder
 
 
 def level(path):
@@ -39,11 +39,12 @@ def level(path):
         return value
 
 
-def test_resuming_asks_for_what_is_missing(tmp_path):
+def test_resuming_asks_for_what_is_missing(tmp_path, caplog):
     out = tmp_path / "out"
     with pytest.raises(InputError, match="gone"):
         write(Source(survives=32), out)
     assert not out.exists()
+    assert f"{out}.partial is unfinished" in caplog.text
     second = Source()
     write(second, out)
     assert second.asked == [100, *range(132, 140)]  # one to see that it is the same
@@ -62,14 +63,14 @@ def test_resuming_asks_for_what_is_missing(tmp_path):
 
 
 @pytest.mark.parametrize("change", [{"count": 41}, {"seed": 1}, {"truncation": 0.5}])
-def test_another_request_does_not_go_on_from_there(tmp_path, change):
+def test_another_request_does_not_resume(tmp_path, change):
     with pytest.raises(InputError, match="gone"):
         write(Source(survives=32), tmp_path / "out")
     with pytest.raises(InputError, match="left from another, unfinished request"):
         write(Source(), tmp_path / "out", **change)
 
 
-def test_another_model_of_that_name_does_not_go_on_from_there(tmp_path):
+def test_another_model_of_that_name_does_not_resume(tmp_path):
     with pytest.raises(InputError, match="gone"):
         write(Source(survives=32), tmp_path / "out")
     with pytest.raises(InputError, match="another model of that name"):

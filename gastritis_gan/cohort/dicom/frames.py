@@ -38,7 +38,7 @@ from gastritis_gan.cohort.dicom.header import (
     find_pixels,
     num_frames,
     open_data_set,
-    refusal,
+    refusing_dicom,
 )
 from gastritis_gan.errors import InputError
 
@@ -112,11 +112,9 @@ def decode_frame(path: Path, header: Dataset, *, frame: int) -> np.ndarray:
             f"{num_frames(header)}.",
         )
     syntax = UID(header.file_meta.TransferSyntaxUID)
+    problem = f"(7FE0,0010) PixelData ({_name(syntax)}) cannot be decoded"
     errors: list[Exception] = []  # of the plug-in: pydicom makes one text of them
-    with (
-        refusal(path, f"(7FE0,0010) PixelData ({_name(syntax)}) cannot be decoded"),
-        open_data_set(path) as stream,
-    ):
+    with refusing_dicom(path, problem), open_data_set(path) as stream:
         options = as_pixel_options(
             header,
             samples_per_pixel=header.get("SamplesPerPixel") or 1,

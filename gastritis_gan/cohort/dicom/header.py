@@ -23,26 +23,63 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, RLELossless
 
-from gastritis_gan.cohort.cohort import (
-    CohortError,
-    file_error,
-    public_text,
-    quiet,
-    quoting,
-)
+from gastritis_gan.cohort.cohort import CohortError, quoting, refusing
 from gastritis_gan.errors import InputError
 
-# pydicom's doubts about a text that nobody reads: how it is encoded.
+MAX_PIXELS = 1 << 27  # 16,384 x 8,192: beyond any detector; 256 MiB at 16 bits
+_MAX_INFLATED_BYTES = 2 * MAX_PIXELS + (16 << 20)
+_CHUNK_BYTES = 1 << 16
+_META_GROUP = 0x0002
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+# A file whose only meta information is TransferSyntaxUID, Explicit VR Little Endian.
+_PLAIN_START = bytes(128) + b"DICM\x02\0\x10\0UI\x14\0" + b"1.2.840.10008.1.2.1\0"
+_INTEGERS = (
+    "SamplesPerPixel",
+    "PlanarConfiguration",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+)
+_PIXEL_KEYWORDS = (
+    *_INTEGERS,
+    "PhotometricInterpretation",
+    "ExtendedOffsetTable",
+    "ExtendedOffsetTableLengths",
+)
+FUNCTIONAL_GROUPS = (
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+)
+# Of the macros in PS3.3 C.7.6.16.2 those that take part in display and in scaling.
+_DISPLAY_MACROS = {
+    "PixelValueTransformationSequence": ("RescaleIntercept", "RescaleSlope"),
+    "FrameVOILUTSequence": (
+        "WindowCenter",
+        "WindowWidth",
+        "WindowCenterWidthExplanation",
+        "VOILUTFunction",
+    ),
+    "PixelMeasuresSequence": ("PixelSpacing",),
+}
+# At the detector for projections, at the patient where the first is calibrated
+# (PS3.3 10.7.1.3 and C.8.11.4).
+_SPACINGS = ("PixelSpacing", "ImagerPixelSpacing")
+_BURNED_IN = {"YES": "yes", "NO": "no"}
+# pydicom's doubts about how a text is encoded; no text of a file gets anywhere.
 _ABOUT_TEXT = r"(?s).*([Ee]ncoding|Character Set|code extension)"
 
 
 @contextlib.contextmanager
-def refusal(path: Path, problem: str) -> Iterator[None]:
-    """Names the file, and the problem, in whatever is raised inside.
+def refusing_dicom(path: Path, problem: str) -> Iterator[None]:
+    """Turns whatever pydicom raises into one sentence that names the file.
 
     A warning of pydicom is a refusal too: what it doubts and reads all the same may be
-    shifted or cut off. Only how values are written is not judged here; those that are
-    used are checked where they are.
+    shifted or cut off. How values are written is not judged here; those that are used
+    are checked where they are.
 
     Args:
         path: The file.
@@ -51,37 +88,25 @@ def refusal(path: Path, problem: str) -> Iterator[None]:
     Raises:
         InputError: Anything but a lack of memory was raised inside.
     """
-    try:
-        with quiet("pydicom"), pydicom.config.disable_value_validation():
-            warnings.filterwarnings("error", category=UserWarning)
-            warnings.filterwarnings("ignore", message=_ABOUT_TEXT)
+    with (
+        refusing(path, problem, logger="pydicom"),
+        pydicom.config.disable_value_validation(),
+    ):
+        warnings.filterwarnings("error", category=UserWarning)
+        warnings.filterwarnings("ignore", message=_ABOUT_TEXT)
+        try:
             yield
-    except MemoryError:
-        raise
-    except InputError as error:
-        raise file_error(
-            path, CohortError(_one_line(str(error)), _one_line(public_text(error)))
-        ) from None
-    except pydicom.errors.InvalidDicomError:
-        raise file_error(
-            path, "is not a DICOM, PNG or TIFF file (no DICM after 128 bytes)."
-        ) from None
-    except Exception as error:  # noqa: BLE001 - damage surfaces as any exception
-        reason = _one_line(str(error)) or type(error).__name__
-        raise file_error(path, problem, reason=reason) from None
-
-
-def _one_line(text: str) -> str:
-    """Values of a damaged file, which messages quote, hold line breaks and worse."""
-    line = " ".join(text.split())
-    return "".join(letter if letter.isprintable() else "?" for letter in line)
-
-
-_CHUNK_BYTES = 1 << 16
-_META_GROUP = 0x0002
-_UNDEFINED_LENGTH = 0xFFFFFFFF
-# A file whose only meta information is TransferSyntaxUID, Explicit VR Little Endian.
-_PLAIN_START = bytes(128) + b"DICM\x02\0\x10\0UI\x14\0" + b"1.2.840.10008.1.2.1\0"
+        except pydicom.errors.InvalidDicomError:
+            raise InputError(
+                "is not a DICOM, PNG or TIFF file (no DICM after 128 bytes)."
+            ) from None
+        except UserWarning as warning:
+            if "VR, but found" not in str(warning):
+                raise
+            raise InputError(
+                "(0002,0010) TransferSyntaxUID contradicts how the data set is "
+                "written; have the file converted again."
+            ) from None
 
 
 class _BoundedFile(io.BufferedReader):
@@ -98,17 +123,17 @@ class _BoundedFile(io.BufferedReader):
 
 
 @contextlib.contextmanager
-def open_dicom(path: Path, *, max_inflated_bytes: int) -> Iterator[BinaryIO]:
-    """Opens a file for reading, at its start.
+def open_data_set(path: Path) -> Iterator[BinaryIO]:
+    """Opens a DICOM file for reading, at its start.
 
-    A deflated file is inflated in memory and looks like one that never was.
+    No length in the file can make a reader take memory. A deflated file is inflated in
+    memory and looks like one that never was.
 
     Args:
         path: The file.
-        max_inflated_bytes: The size at which to stop inflating.
 
     Raises:
-        InputError: The file inflates to more than that.
+        InputError: The file inflates to more than any radiograph.
         Exception: The file is not DICOM, or its meta information is damaged.
     """
     with _BoundedFile(path) as file:
@@ -117,7 +142,7 @@ def open_dicom(path: Path, *, max_inflated_bytes: int) -> Iterator[BinaryIO]:
             file, is_implicit_VR=False, is_little_endian=True, stop_when=_is_after_meta
         )
         if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-            yield _inflate(file, max_inflated_bytes)
+            yield _inflate(file, _MAX_INFLATED_BYTES)
         else:
             file.seek(0)
             yield file
@@ -145,28 +170,6 @@ def _inflate(file: BinaryIO, max_bytes: int) -> io.BytesIO:
     return inflated
 
 
-MAX_PIXELS = 1 << 27  # 16,384 x 8,192: beyond any detector; 256 MiB at 16 bits
-_MAX_INFLATED_BYTES = 2 * MAX_PIXELS + (16 << 20)
-
-_INTEGERS = (
-    "SamplesPerPixel",
-    "PlanarConfiguration",
-    "NumberOfFrames",
-    "Rows",
-    "Columns",
-    "BitsAllocated",
-    "BitsStored",
-    "HighBit",
-    "PixelRepresentation",
-)
-_PIXEL_KEYWORDS = (
-    *_INTEGERS,
-    "PhotometricInterpretation",
-    "ExtendedOffsetTable",
-    "ExtendedOffsetTableLengths",
-)
-
-
 def read_header(path: Path, keywords: Iterable[str]) -> Dataset:
     """Reads the attributes that describe the pixels, and `keywords`; no other.
 
@@ -186,7 +189,7 @@ def read_header(path: Path, keywords: Iterable[str]) -> Dataset:
             declares, or more than any radiograph.
     """
     tags = [*_PIXEL_KEYWORDS, *keywords]
-    with refusal(path, "cannot be read as DICOM"), open_data_set(path) as stream:
+    with refusing_dicom(path, "cannot be read as DICOM"), open_data_set(path) as stream:
         header = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=tags)
         _check_values(header)
         if not header.get("NumberOfFrames"):  # pydicom doubts an empty one
@@ -198,11 +201,6 @@ def read_header(path: Path, keywords: Iterable[str]) -> Dataset:
             )
         _check_size(header, UID(syntax), stream)
     return header
-
-
-def open_data_set(path: Path) -> contextlib.AbstractContextManager[BinaryIO]:
-    """Opens a DICOM file for reading, inflated if need be; see `open_dicom`."""
-    return open_dicom(path, max_inflated_bytes=_MAX_INFLATED_BYTES)
 
 
 def num_frames(header: Dataset) -> int:
@@ -326,23 +324,6 @@ def _check_size(header: Dataset, syntax: UID, stream: BinaryIO) -> None:
         )
 
 
-FUNCTIONAL_GROUPS = (
-    "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
-)
-# Of the macros in PS3.3 C.7.6.16.2 those that take part in display and in scaling.
-_DISPLAY_MACROS = {
-    "PixelValueTransformationSequence": ("RescaleIntercept", "RescaleSlope"),
-    "FrameVOILUTSequence": (
-        "WindowCenter",
-        "WindowWidth",
-        "WindowCenterWidthExplanation",
-        "VOILUTFunction",
-    ),
-    "PixelMeasuresSequence": ("PixelSpacing",),
-}
-
-
 def macro_of_frame(header: Dataset, macro: str, *, frame: int) -> Dataset | None:
     """Returns the item of a functional group macro for one frame, None without one.
 
@@ -376,15 +357,9 @@ def apply_display_macros(header: Dataset, *, frame: int) -> None:
                     header[keyword] = item[keyword]
 
 
-# At the detector for projections, at the patient where the first is calibrated
-# (PS3.3 10.7.1.3 and C.8.11.4).
-_SPACINGS = ("PixelSpacing", "ImagerPixelSpacing")
-_BURNED_IN = {"YES": "yes", "NO": "no"}
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageMetadata:
-    """What is known of an image beside its pixels.
+    """What a file states of its image beside the pixels.
 
     Attributes:
         pixel_spacing_mm: Distance of the rows, and of the columns; None where the file
@@ -398,7 +373,7 @@ class ImageMetadata:
 
 
 def read_dicom_metadata(path: Path, *, frame: int | None = None) -> ImageMetadata:
-    """Reads the facts about an image.
+    """Reads what a DICOM file states of an image beside the pixels.
 
     Args:
         path: The file.
@@ -409,7 +384,7 @@ def read_dicom_metadata(path: Path, *, frame: int | None = None) -> ImageMetadat
     """
     keywords = (*_SPACINGS, "BurnedInAnnotation", *FUNCTIONAL_GROUPS)
     header = read_header(path, keywords)
-    with refusal(path, "cannot be read as DICOM"):
+    with refusing_dicom(path, "cannot be read as DICOM"):
         if 1 <= (frame or 1) <= num_frames(header):
             apply_display_macros(header, frame=frame or 1)
         return ImageMetadata(

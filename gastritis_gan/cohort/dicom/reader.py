@@ -18,7 +18,7 @@ from gastritis_gan.cohort.dicom.header import (
     apply_display_macros,
     num_frames,
     read_header,
-    refusal,
+    refusing_dicom,
     values_of,
 )
 from gastritis_gan.errors import InputError
@@ -68,7 +68,7 @@ def read_dicom(
     for index in _indices(pixels, smallest):
         counts += np.bincount(index, minlength=num_values)
     stored_values = np.arange(smallest, smallest + num_values)
-    with refusal(path, "the look-up tables or the window cannot be applied"):
+    with refusing_dicom(path, "the look-up tables or the window cannot be applied"):
         shown = display_values(stored_values, counts, header, window=window)  # [0, 1]
     quantised = np.rint(shown * (2**bits - 1)).astype(f"uint{bits}")
     image = np.empty(pixels.size, quantised.dtype)
@@ -90,7 +90,7 @@ def decode_dicom(path: Path, *, frame: int | None = None) -> tuple[Dataset, np.n
         InputError: As `read_dicom`.
     """
     header = read_header(path, (*DISPLAY_KEYWORDS, *_BORDERS, *FUNCTIONAL_GROUPS))
-    with refusal(path, "cannot be read as DICOM"):
+    with refusing_dicom(path, "cannot be read as DICOM"):
         _check_is_grey(header)
         frame = _chosen_frame(header, frame)
         apply_display_macros(header, frame=frame)

@@ -13,7 +13,7 @@ from gastritis_gan.cohort.dicom.header import (
     macro_of_frame,
     num_frames,
     read_header,
-    refusal,
+    refusing_dicom,
 )
 from gastritis_gan.errors import InputError
 
@@ -46,7 +46,7 @@ def read_segmentation(
             segment or was drawn on another image.
     """
     header = read_header(path, _KEYWORDS)
-    with refusal(path, "cannot be read as a DICOM Segmentation"):
+    with refusing_dicom(path, "cannot be read as a DICOM Segmentation"):
         if header.get("SOPClassUID") != _SEGMENTATION_STORAGE:
             raise InputError("is a DICOM file but no Segmentation (0008,0016).")
         frame = _frame_of(header, _chosen_segment(header, segment))

@@ -1,33 +1,67 @@
-"""The image metrics of one class."""
+"""The image metrics of one class, beside what real patches reach among themselves."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.evaluation.image_metrics.diversity import mean_pairwise_distance
-from gastritis_gan.evaluation.image_metrics.ms_ssim import ms_ssim_diversity
-from gastritis_gan.evaluation.image_metrics.real_floor import (
-    REAL,
-    Halving,
-    Summary,
-    feature_metrics,
-    halve_patients,
-    pixel_metrics,
+from gastritis_gan.errors import InputError
+from gastritis_gan.evaluation.image_metrics.distances import (
+    frechet_distance,
+    kernel_distance,
 )
-from gastritis_gan.evaluation.patch_block import PatchBlock
-from gastritis_gan.evaluation.patch_sample import (
+from gastritis_gan.evaluation.image_metrics.diversity import (
+    mean_pairwise_distance,
+    ms_ssim_diversity,
+)
+from gastritis_gan.evaluation.image_metrics.prdc import (
+    NUM_NEIGHBOURS,
+    precision_recall_density_coverage,
+)
+from gastritis_gan.evaluation.image_metrics.swd import sliced_wasserstein_distance
+from gastritis_gan.evaluation.patches import (
+    PatchBlock,
     PatchSample,
     ReadFeatures,
+    blocks_of,
     sample_features,
 )
+from gastritis_gan.evaluation.rows import choose
 
+REAL = "Real data, other patients"
 _MAX_IMAGES = 1_000  # of each half, for metrics of pixels, which take long
 _NUM_PAIRS = 2_000
+_NUM_HALVINGS = 3
+_MIN_PATIENTS = 4  # two in each half, so that every patch has strangers beside it
+
+Rows = NDArray[Any]
+Load = Callable[[], Rows]
+Measure = Callable[[Rows, Rows, Rows, Rows], dict[str, float]]
+Summary = dict[str, dict[str, dict[str, float]]]
+"""From set and metric to mean, lowest and highest value."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Halving:
+    """Two disjoint halves of the real patients, equally many patches of each.
+
+    Attributes:
+        halves: Positions of the patches of either half, each of shape `(n,)`.
+    """
+
+    halves: tuple[NDArray[np.int64], NDArray[np.int64]]
+
+    def thinned(self, count: int) -> Halving:
+        """Returns halves of `count` patches each, taken at even distances."""
+        one, other = (
+            half[np.arange(count) * len(half) // count] for half in self.halves
+        )
+        return Halving(halves=(one, other))
 
 
 class ClassMetrics:
@@ -65,11 +99,10 @@ class ClassMetrics:
 
     def blocks(self) -> list[PatchBlock]:
         """Returns the blocks that hold the patches."""
-        samples = [self._real, *self._generated.values()]
-        return [block for sample in samples for block, _ in sample.used()]
+        return blocks_of([self._real, *self._generated.values()])
 
     def describe(self) -> dict[str, int]:
-        """Returns how many patches and patients are behind the numbers."""
+        """Returns how many patches and patients are behind the metrics."""
         return {
             "num_patches_per_set": self._count,
             "num_images_for_pixel_metrics": min(self._count, _MAX_IMAGES),
@@ -78,7 +111,7 @@ class ClassMetrics:
         }
 
     def feature_metrics(self, read_features: ReadFeatures, *, seed: int) -> Summary:
-        """Returns the metrics of features; see `real_floor.feature_metrics`."""
+        """Returns the metrics of features; see `feature_metrics`."""
         return feature_metrics(
             sample_features([self._real], read_features),
             self._patients,
@@ -110,6 +143,169 @@ class ClassMetrics:
                 **{name: _diversity(load(), seed=seed) for name, load in sets.items()},
             },
         }
+
+
+def halve_patients(
+    patients: Rows, *, most: int, seed: int
+) -> tuple[list[Halving], int]:
+    """Splits the patients at random into halves, three times.
+
+    Args:
+        patients: Shape `(n,)`: whose each real patch is.
+        most: How many patches of a half are used at most.
+        seed: Of the draws.
+
+    Returns:
+        The halvings, and how many patches every half has: as many in each, for a
+        distance depends on the number.
+
+    Raises:
+        InputError: There are fewer than four patients or too few patches.
+    """
+    names = np.unique(patients)
+    if len(names) < _MIN_PATIENTS:
+        raise InputError(
+            f"image metrics need {_MIN_PATIENTS} training patients of a class, for a "
+            f"floor between halves of them, and this store has {len(names)}: prepare "
+            "the cohort with more."
+        )
+    pairs = []
+    for number in range(_NUM_HALVINGS):
+        first = names[
+            choose(
+                len(names),
+                len(names) // 2,
+                seed=seed,
+                purpose="evaluation.half",
+                index=number,
+            )
+        ]
+        is_first = np.isin(patients, first)
+        pairs.append((np.flatnonzero(is_first), np.flatnonzero(~is_first)))
+    count = min(most, *(len(half) for pair in pairs for half in pair))
+    if count <= NUM_NEIGHBOURS:
+        raise InputError(
+            f"image metrics need more than {NUM_NEIGHBOURS} patches of each half of "
+            f"the training patients, and there are {count}: lower `patches.stride`."
+        )
+    halvings = []
+    for number, (first, second) in enumerate(pairs):
+        one, other = (
+            half[
+                choose(
+                    len(half),
+                    count,
+                    seed=seed,
+                    purpose="evaluation.half_patches",
+                    index=number,
+                )
+            ]
+            for half in (first, second)
+        )
+        halvings.append(Halving(halves=(one, other)))
+    return halvings, count
+
+
+def feature_metrics(
+    real: Rows,
+    patients: Rows,
+    generated: Mapping[str, Load],
+    halvings: list[Halving],
+    *,
+    seed: int,
+) -> Summary:
+    """Returns Fréchet and kernel distance, precision, recall, density and coverage.
+
+    Each set of generated features is compared with either half of every halving; the
+    floor compares the halves with each other. Only patches of different patients are
+    ever neighbours.
+
+    Args:
+        real: Features of shape `(n, dim)`.
+        patients: Shape `(n,)`: whose each real patch is.
+        generated: From name to the function that returns features `(m, dim)`, m at
+            least as many as a half has; only one set is in memory at a time.
+        halvings: Of the real patches.
+        seed: Of the kernel distance's subsets.
+    """
+
+    def measure(
+        reference: Rows, other: Rows, owners: Rows, other_owners: Rows
+    ) -> dict[str, float]:
+        kernel, _ = kernel_distance(reference, other, seed=seed)
+        shares = precision_recall_density_coverage(
+            reference, other, real_patients=owners, generated_patients=other_owners
+        )
+        return {
+            "frechet_distance": frechet_distance(reference, other),
+            "kernel_distance": kernel,
+            **dataclasses.asdict(shares),
+        }
+
+    return _against_halves(real, patients, generated, halvings, measure)
+
+
+def pixel_metrics(
+    real: NDArray[np.uint8],
+    patients: Rows,
+    generated: Mapping[str, Load],
+    halvings: list[Halving],
+    *,
+    seed: int,
+) -> Summary:
+    """Returns the sliced Wasserstein distance of every pyramid level and their mean.
+
+    Args:
+        real: Images of shape `(n, size, size)`.
+        patients: Shape `(n,)`: whose each real patch is.
+        generated: From name to the function that returns images `(m, size, size)`.
+        halvings: Of the real patches.
+        seed: Of the neighbourhoods and directions.
+    """
+
+    def measure(
+        reference: Rows, other: Rows, owners: Rows, other_owners: Rows
+    ) -> dict[str, float]:
+        levels = sliced_wasserstein_distance(reference, other, seed=seed)
+        named = {f"swd_{size}": value for size, value in levels.items()}
+        return {**named, "swd_mean": float(np.mean(list(levels.values())))}
+
+    return _against_halves(real, patients, generated, halvings, measure)
+
+
+def _against_halves(
+    real: Rows,
+    patients: Rows,
+    generated: Mapping[str, Load],
+    halvings: list[Halving],
+    measure: Measure,
+) -> Summary:
+    pairs = [
+        pair for halving in halvings for pair in (halving.halves, halving.halves[::-1])
+    ]
+    found = {
+        REAL: [
+            measure(real[one], real[other], patients[one], patients[other])
+            for one, other in pairs
+        ]
+    }
+    for name, load in generated.items():
+        rows = load()
+        found[name] = [
+            measure(real[one], rows[: len(one)], patients[one], np.arange(len(one)))
+            for one, _ in pairs
+        ]
+    return {
+        name: {
+            metric: {
+                "value": float(np.mean([value[metric] for value in values])),
+                "lowest": min(value[metric] for value in values),
+                "highest": max(value[metric] for value in values),
+            }
+            for metric in values[0]
+        }
+        for name, values in found.items()
+    }
 
 
 def _diversity(images: NDArray[np.uint8], *, seed: int) -> dict[str, float]:

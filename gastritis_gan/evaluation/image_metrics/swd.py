@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import correlate1d
 
-from gastritis_gan.evaluation.image_metrics.laplacian_pyramid import laplacian_pyramid
+from gastritis_gan.rng import stream
 
 _NEIGHBOURHOOD_PX = 7
 _DESCRIPTORS_PER_IMAGE = 128
 _NUM_PROJECTIONS = 512
 _PROJECTIONS_AT_ONCE = 16
 _CHUNK_IMAGES = 256
+_BINOMIAL = np.array([1, 4, 6, 4, 1], np.float32) / 16
+_COARSEST_PX = 16
 
 
 def sliced_wasserstein_distance(
@@ -20,11 +23,11 @@ def sliced_wasserstein_distance(
     """Returns the distance of two sets of images at every level of the pyramid.
 
     From each image 128 random neighbourhoods of 7 x 7 pixels are taken at every level;
-    their pixels are standardised by the mean and the deviation of the set; the distance
-    is the mean over 512 random directions of the 1-Wasserstein distance between the
-    projected sets. Levels halve the resolution while 16 pixels or more are left; an
-    image of less than 7 pixels is one neighbourhood. The larger set is cut at random to
-    the size of the smaller one.
+    their pixels are standardised by the mean and the standard deviation of the set; the
+    distance is the mean over 512 random directions of the 1-Wasserstein distance
+    between the projected sets. Levels halve the resolution while 16 pixels or more are
+    left; an image of less than 7 pixels is one neighbourhood. The larger set is cut at
+    random to the size of the smaller one.
 
     Args:
         first: Images of shape `(n, size, size)`, 0 to 255.
@@ -43,7 +46,7 @@ def sliced_wasserstein_distance(
     Reference: [Karras et al., 2018](https://arxiv.org/abs/1710.10196), section 5.
     """
     _check(first, second)
-    generator = np.random.Generator(np.random.Philox(key=seed))
+    generator = stream(seed, "evaluation.swd")
     num_images = min(len(first), len(second))
     sets = [
         images[np.sort(generator.choice(len(images), num_images, replace=False))]
@@ -101,10 +104,10 @@ def _random_neighbourhoods(
 
 
 def _standardise(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
-    deviation = descriptors.std(dtype=np.float64)
+    standard_deviation = descriptors.std(dtype=np.float64)
     descriptors -= np.float32(descriptors.mean(dtype=np.float64))
-    if deviation > 0:
-        descriptors /= np.float32(deviation)
+    if standard_deviation > 0:
+        descriptors /= np.float32(standard_deviation)
     return descriptors
 
 
@@ -126,3 +129,37 @@ def _sliced_distance(
         np.abs(gaps, out=gaps)
         total += float(gaps.mean(dtype=np.float64)) * _PROJECTIONS_AT_ONCE
     return total / _NUM_PROJECTIONS
+
+
+def laplacian_pyramid(images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Splits images into bands of detail, one octave each.
+
+    Args:
+        images: Shape `(n, size, size)`.
+
+    Returns:
+        Bands of shape `(n, s, s)`, s = size, size / 2, ... down to 16 pixels or to an
+        odd size; each is what its halved image, enlarged again, lacks. The last one is
+        the halved image itself. An image below 32 pixels is its only band.
+
+    Reference: P. J. Burt, E. H. Adelson, IEEE Trans. Commun. 31 (1983) 532-540.
+    """
+    bands = []
+    while images.shape[1] % 2 == 0 and images.shape[1] // 2 >= _COARSEST_PX:
+        halved = _blur(images)[:, ::2, ::2]
+        bands.append(images - _enlarge(halved))
+        images = halved
+    return [*bands, images]
+
+
+def _enlarge(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    num_images, height, width = images.shape
+    spread = np.zeros((num_images, 2 * height, 2 * width), np.float32)
+    spread[:, ::2, ::2] = 4 * images  # a quarter of the pixels carries the whole mean
+    return _blur(spread)
+
+
+def _blur(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    # `mirror` keeps samples and the zeros between them apart at the edge.
+    blurred = correlate1d(images, _BINOMIAL, axis=1, mode="mirror")
+    return np.asarray(correlate1d(blurred, _BINOMIAL, axis=2, mode="mirror"))

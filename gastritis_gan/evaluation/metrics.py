@@ -1,0 +1,189 @@
+"""Metrics of decisions, and of rows against each other, with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gastritis_gan.evaluation.votes import Decisions
+from gastritis_gan.rng import stream
+from gastritis_gan.stats import (
+    auc,
+    harmonic_mean,
+    mcnemar_p_value,
+    patient_bootstrap,
+    patient_resamples,
+    percentile_interval,
+    sensitivity_and_specificity,
+    wilson_interval,
+)
+
+
+def metrics(decisions: Decisions, *, seed: int) -> dict[str, Any]:
+    """Returns Sen, Spe (Wilson), HM and AUC (bootstrap over patients), and the counts.
+
+    Args:
+        decisions: On images or patients of both classes.
+        seed: Of the bootstrap.
+    """
+    labels, correct = decisions.labels, decisions.correct
+    true_positives = int(np.sum(labels & correct))
+    true_negatives = int(np.sum(~labels & correct))
+    num_positive = int(labels.sum())
+    num_negative = len(labels) - num_positive
+    sensitivity, specificity = sensitivity_and_specificity(correct, labels)
+    return {
+        "num_positive": num_positive,
+        "num_negative": num_negative,
+        "num_patients": len(np.unique(decisions.patients)),
+        "sensitivity": float(sensitivity),
+        "sensitivity_interval": wilson_interval(true_positives, num_positive),
+        "specificity": float(specificity),
+        "specificity_interval": wilson_interval(true_negatives, num_negative),
+        "harmonic_mean": float(harmonic_mean(sensitivity, specificity)),
+        "harmonic_mean_interval": patient_bootstrap(
+            lambda weights: harmonic_mean(
+                *sensitivity_and_specificity(correct, labels, weights)
+            ),
+            labels,
+            decisions.patients,
+            seed=seed,
+        ),
+        "auc": float(auc(decisions.scores, labels)),
+        "auc_interval": patient_bootstrap(
+            lambda weights: auc(decisions.scores, labels, weights),
+            labels,
+            decisions.patients,
+            seed=seed,
+        ),
+        "true_positives": true_positives,
+        "false_negatives": num_positive - true_positives,
+        "true_negatives": true_negatives,
+        "false_positives": num_negative - true_negatives,
+        "ties": int(decisions.ties.sum()),
+    }
+
+
+def difference(
+    first: Sequence[Decisions], second: Sequence[Decisions], *, seed: int
+) -> dict[str, Any]:
+    """Returns HM and AUC of the first row less those of the second, with intervals.
+
+    Args:
+        first: The decisions of a row on images, one for each of its runs.
+        second: The same for another row, on the same images in the same order.
+        seed: Of the bootstrap over patients.
+    """
+    labels, patients = first[0].labels, first[0].patients
+    result: dict[str, Any] = {}
+    for name, value in (("harmonic_mean", mean_harmonic_mean), ("auc", _mean_auc)):
+        result[f"{name}_difference"] = float(value(first) - value(second))
+        result[f"{name}_difference_interval"] = patient_bootstrap(
+            lambda weights, value=value: value(first, weights) - value(second, weights),  # type: ignore[misc]
+            labels,
+            patients,
+            seed=seed,
+        )
+    return result
+
+
+def retention(
+    row: Sequence[Decisions], real: Sequence[Decisions], *, seed: int
+) -> dict[str, Any]:
+    """Returns HM(row) / HM(real data) with its interval; None where the latter is 0.
+
+    Arguments as for `difference`.
+    """
+    whole = mean_harmonic_mean(real)
+    if whole == 0:
+        return {"retention": None, "retention_interval": None}
+    return {
+        "retention": float(mean_harmonic_mean(row) / whole),
+        "retention_interval": patient_bootstrap(
+            lambda weights: _ratio(
+                mean_harmonic_mean(row, weights), mean_harmonic_mean(real, weights)
+            ),
+            row[0].labels,
+            row[0].patients,
+            seed=seed,
+        ),
+    }
+
+
+def mean_over_runs(runs: Sequence[Decisions], *, seed: int) -> dict[str, Any]:
+    """Returns the mean HM of a row's runs, and how much they differ.
+
+    Args:
+        runs: The decisions of two or more runs on the same images.
+        seed: Of the bootstrap.
+    """
+    values = [float(mean_harmonic_mean([run])) for run in runs]
+    return {
+        "num_runs": len(runs),
+        "harmonic_mean": float(np.mean(values)),
+        "harmonic_mean_interval": mean_interval(runs, seed=seed),
+        "standard_deviation": float(np.std(values, ddof=1)),
+        "lowest": min(values),
+        "highest": max(values),
+    }
+
+
+def mean_interval(runs: Sequence[Decisions], *, seed: int) -> tuple[float, float]:
+    """Returns the interval of the mean HM of runs, by resampling patients and runs.
+
+    It says what other patients and other trainings (or draws) could have given, as far
+    as so few runs can show it; of a single run it is that of other patients.
+
+    Args:
+        runs: The decisions of the runs on the same images.
+        seed: Of the bootstrap.
+    """
+    weights = patient_resamples(runs[0].labels, runs[0].patients, seed=seed)
+    resampled = np.stack([mean_harmonic_mean([run], weights) for run in runs], axis=1)
+    generator = stream(seed, "evaluation.runs")
+    drawn = generator.multinomial(
+        len(runs), np.full(len(runs), 1 / len(runs)), size=len(weights)
+    )  # [resamples, runs]
+    return percentile_interval((resampled * drawn).sum(axis=1) / len(runs))
+
+
+def mcnemar(first: Decisions, second: Decisions) -> dict[str, Any]:
+    """Returns on how many patients only one of two rows is right, and the p value.
+
+    Args:
+        first: The decisions of a row on patients.
+        second: The same for another row, on the same patients in the same order.
+    """
+    return {
+        "only_first_right": int(np.sum(first.correct & ~second.correct)),
+        "only_second_right": int(np.sum(second.correct & ~first.correct)),
+        "num_patients": len(first.labels),
+        "mcnemar_p": mcnemar_p_value(first.correct, second.correct),
+    }
+
+
+def mean_harmonic_mean(
+    runs: Sequence[Decisions], weights: NDArray[Any] | None = None
+) -> Any:
+    """Returns the mean over runs of HM, for each resample where `weights` is given."""
+    return np.mean(
+        [
+            harmonic_mean(
+                *sensitivity_and_specificity(run.correct, run.labels, weights)
+            )
+            for run in runs
+        ],
+        axis=0,
+    )
+
+
+def _mean_auc(runs: Sequence[Decisions], weights: NDArray[Any] | None = None) -> Any:
+    return np.mean([auc(run.scores, run.labels, weights) for run in runs], axis=0)
+
+
+def _ratio(value: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
+    """Returns NaN where a resample leaves real data without any success."""
+    return np.where(whole > 0, value / np.where(whole > 0, whole, 1), np.nan)

@@ -1,0 +1,228 @@
+"""One self-contained page of an audit: verdict, metrics, plots and closest pairs."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+from gastritis_gan.images import image_sheet
+from gastritis_gan.privacy.exposure import Exposure
+from gastritis_gan.privacy.generator_audit import GeneratorFindings
+from gastritis_gan.privacy.verdict import REPORT_FILE
+from gastritis_gan.privacy.windows import FLIPS, flip_patches, scale_image
+from gastritis_gan.stats import roc
+from gastritis_gan.storage import write_bytes
+from gastritis_gan.store.store import Store
+
+PAIRS_FOLDER = "closest_pairs"
+_NUM_PAIRS = 8
+_MIN_SIDE = 96  # of a picture on the page, in pixels
+_GROUPS = {"training": True, "held_out": False}
+_COLOURS = {"training": "#1b5e9c", "held-out": "#777777", "exposed": "#bb0000"}
+_TEMPLATE_FILE = "report.html.j2"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClosestPair:
+    """A sample and the window of a patient's image that it matches best.
+
+    Attributes:
+        seed: Of the sample.
+        patient: Pseudonym.
+        image: Key.
+        correlation: Of the two, -1 to 1.
+        score: How far the patient stands out with it (see `stand_out`).
+        row: Top of the window in the image, in pixels.
+        column: Left of the window.
+        flip: How the sample had to be flipped.
+    """
+
+    seed: int
+    patient: str
+    image: str
+    correlation: float
+    score: float
+    row: float
+    column: float
+    flip: str
+
+
+def closest_pairs(
+    findings: GeneratorFindings, store: Store
+) -> dict[str, list[ClosestPair]]:
+    """Returns the closest pair of each of the eight most exposed patients of a group.
+
+    Args:
+        findings: With at least one space, pixels first.
+        store: The audited store.
+
+    Returns:
+        Pairs of the groups "training" and "held_out".
+    """
+    cohort, space = findings.cohort, findings.spaces[0]
+    pairs: dict[str, list[ClosestPair]] = {}
+    for name, of_training in _GROUPS.items():
+        group = np.flatnonzero(cohort.is_training == of_training)
+        order = np.argsort(-space.exposure.exposure[group], kind="stable")
+        pairs[name] = []
+        for patient in group[order[:_NUM_PAIRS]]:
+            sample = int(space.scores[:, patient].argmax())
+            images = np.flatnonzero(cohort.patient_of_image == patient)
+            image = max(images, key=lambda i: findings.matches[i].score[sample])
+            match = findings.matches[image]
+            pairs[name].append(
+                ClosestPair(
+                    seed=sample,
+                    patient=cohort.patients[patient],
+                    image=store.images[cohort.images[image]].key,
+                    correlation=float(match.score[sample]),
+                    score=float(space.scores[sample, patient]),
+                    row=float(match.row[sample]),
+                    column=float(match.column[sample]),
+                    flip=FLIPS[match.flip[sample]],
+                )
+            )
+    return pairs
+
+
+def write_report(
+    folder: Path,
+    document: dict[str, Any],
+    findings: Sequence[GeneratorFindings],
+    store: Store,
+) -> None:
+    """Writes `report.html` and `closest_pairs/*.png`.
+
+    Args:
+        folder: An existing folder.
+        document: What `audit.json` holds.
+        findings: What it was made of.
+        store: The audited store.
+    """
+    (folder / PAIRS_FOLDER).mkdir()
+    pictures = []  # per generator
+    for found in findings:
+        sheets = {}
+        if found.spaces:
+            for group, pairs in closest_pairs(found, store).items():
+                model = found.subject.model
+                name = f"{model.name}-{model.version}-{group.replace('_', '-')}.png"
+                sheet = _draw_pairs(pairs, found, store)
+                sheet.save(folder / PAIRS_FOLDER / name)
+                sheets[group] = _png_uri(sheet)
+        is_training = found.cohort.is_training
+        pictures.append(
+            {
+                "pairs": sheets,
+                "spaces": [
+                    (space.name, _plot_exposure(space.exposure, is_training))
+                    for space in found.spaces
+                ],
+                "attacks": [
+                    (attack.name, _plot_roc(attack.scores, is_training))
+                    for attack in found.attacks
+                ],
+            }
+        )
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template(_TEMPLATE_FILE).render(
+        audit=document,
+        generators=list(zip(document["generators"], pictures, strict=True)),
+        class_names={"positive": store.positive, "negative": store.negative},
+    )
+    write_bytes(folder / REPORT_FILE, page.encode())
+
+
+def _draw_pairs(
+    pairs: list[ClosestPair], findings: GeneratorFindings, store: Store
+) -> Image.Image:
+    """Draws the samples, flipped as they match, above the windows that they match."""
+    size = findings.samples.shape[1]
+    samples = findings.samples[[pair.seed for pair in pairs]]
+    flips = np.array([FLIPS.index(pair.flip) for pair in pairs], np.uint8)
+    windows = [_window(store, pair, size) for pair in pairs]
+    rows = np.concatenate([flip_patches(samples, flips), windows])
+    grey = np.rint(np.clip(rows, 0, 1) * 255).astype(np.uint8)
+    zoom = -(-_MIN_SIDE // size)
+    return image_sheet(grey.repeat(zoom, 1).repeat(zoom, 2)[..., None], len(pairs))
+
+
+def _window(store: Store, pair: ClosestPair, size: int) -> NDArray[np.float32]:
+    keys = [image.key for image in store.images]
+    image = store.image(keys.index(pair.image)).astype(np.float32)
+    factor = store.geometry.patch_size / size
+    offset = (pair.row, pair.column)
+    scaled = scale_image(image, factor, offset=offset)[:size, :size]
+    return scaled / np.float32(2**store.bits - 1)
+
+
+def _plot_exposure(exposure: Exposure, is_training: NDArray[np.bool_]) -> str:
+    """Plots a row of dots per group, and the threshold as a dashed line."""
+    figure = Figure(figsize=(7, 1.8), layout="constrained")
+    axes = figure.subplots()
+    for row, (name, group) in enumerate(
+        (("held-out", ~is_training), ("training", is_training))
+    ):
+        colours = [_COLOURS["exposed" if e else name] for e in exposure.exposed[group]]
+        values = exposure.exposure[group]
+        axes.scatter(values, np.full(len(values), row), c=colours, alpha=0.6)
+    if math.isfinite(exposure.threshold):
+        axes.axvline(exposure.threshold, color="black", linestyle="--")
+        label = f"{exposure.threshold:.1f}"
+        axes.text(exposure.threshold, 1.7, label, ha="center", va="bottom")
+    axes.set(
+        xlabel="how far the closest sample stands out (robust standard deviations)",
+        yticks=(0, 1),
+        yticklabels=("held-out", "training"),
+        ylim=(-0.6, 1.6),
+    )
+    return _svg_uri(figure)
+
+
+def _plot_roc(scores: NDArray[np.float64], is_training: NDArray[np.bool_]) -> str:
+    """Plots the true positive rate against the false positive rate of an attack."""
+    figure = Figure(figsize=(3.4, 3.2), layout="constrained")
+    axes = figure.subplots()
+    axes.plot((0, 1), (0, 1), color="#cccccc")
+    axes.plot(*roc(scores, is_training), color=_COLOURS["training"], linewidth=2)
+    axes.set(
+        xlabel="held-out patients accused wrongly",
+        ylabel="training patients recognised",
+        xlim=(0, 1),
+        ylim=(0, 1.02),
+    )
+    return _svg_uri(figure)
+
+
+def _svg_uri(figure: Figure) -> str:
+    stream = io.BytesIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(stream, format="svg", metadata=nothing)
+    return _data_uri("svg+xml", stream.getvalue())
+
+
+def _png_uri(image: Image.Image) -> str:
+    stream = io.BytesIO()
+    image.save(stream, "png")
+    return _data_uri("png", stream.getvalue())
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

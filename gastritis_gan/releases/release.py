@@ -1,0 +1,357 @@
+"""A release: samples that can be given away, checked, described and sealed."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gastritis_gan import __version__
+from gastritis_gan.errors import InputError
+from gastritis_gan.images import image_sheet
+from gastritis_gan.privacy.verdict import read_verdict
+from gastritis_gan.progress import progress_bar
+from gastritis_gan.releases.datasheet import ReleaseMetadata, datasheet
+from gastritis_gan.releases.formats import FORMATS, ReleasedImage
+from gastritis_gan.releases.mix import (
+    ReleasePart,
+    balanced_counts,
+    check_models,
+    keep_paper_mix,
+    named_counts,
+    origin,
+    release_parts,
+)
+from gastritis_gan.serving.exported_model import ExportedModel
+from gastritis_gan.serving.layout import find_version, highest_versions, is_safe_name
+from gastritis_gan.storage import (
+    new_folder,
+    read_json,
+    refuse_existing,
+    sha256_of_file,
+    write_bytes,
+    write_json,
+)
+
+DEFAULT_TITLE = "Synthetic gastric radiographs"
+
+_CHUNK_SIZE = 64
+_SHEET_IMAGES_PER_PART = 8
+_MANIFEST_COLUMNS = (
+    "file",
+    "number",
+    "class",
+    "model",
+    "version",
+    "model_hash",
+    "seed",
+    "truncation",
+    "pixels_sha256",
+)
+
+
+def release(  # noqa: PLR0913  (what a publisher decides)
+    models: Sequence[ExportedModel | str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    *,
+    per_class: int = 100,
+    counts: Mapping[str, int] | None = None,
+    paper_mix: bool = False,
+    image_format: str = "png",
+    seed: int = 0,
+    truncation: float = 1.0,
+    audit: str | os.PathLike[str] | None = None,
+    accept_risk: str | None = None,
+    results: str | os.PathLike[str] | None = None,
+    title: str = DEFAULT_TITLE,
+    licence: str = "",
+    command: str = "",
+) -> Path:
+    """Gathers samples of exported models into a folder that can be published.
+
+    Args:
+        models: Exported models, or paths of them: `exported/NAME`, `exported/NAME/1`,
+            or a folder of models (the highest version of each). All of one split and
+            one size of images.
+        out: Folder to make; it appears whole or not at all.
+        per_class: Images of each class, divided evenly among the class's models.
+        counts: Number of images by the name of the model, instead of `per_class`; one
+            for every model.
+        paper_mix: Keep the paper's best mix only: half LC-PGGAN, half PGGAN, for each
+            class.
+        image_format: "png", "tfrecord" or "dicom".
+        seed: Seed of the first image, from 0; every image has one of its own.
+        truncation: 0 (one image for every seed) to 1 (as trained).
+        audit: Folder of the privacy audit of exactly these models.
+        accept_risk: Why to release without a passing audit; the datasheet quotes it.
+        results: Folder that `gan-train` wrote on these models; its table goes into the
+            datasheet.
+        title: Of the data set.
+        licence: Such as "CC-BY-4.0"; none by default.
+        command: What makes the release again, for the datasheet; by default the
+            `gastritis-gan release` command of these arguments.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: `out` exists; the models are damaged or do not belong together; a
+            class cannot name a folder; the audit has not passed, is of other models,
+            or was changed, and no risk was accepted; the results are of other models.
+    """
+    out = Path(out)
+    refuse_existing(out)
+    if image_format not in FORMATS:
+        raise InputError(f"the format {image_format!r} is not one of {[*FORMATS]}.")
+    opened = _open(models)
+    check_models(opened)
+    if paper_mix:
+        opened = keep_paper_mix(opened)
+    if counts:
+        shares = named_counts(opened, counts)
+    else:
+        shares = balanced_counts(opened, per_class=per_class)
+    parts = release_parts(opened, shares, seed=seed)
+    _check_class_names(parts)
+    verdict = None if audit is None else _read_audit(Path(audit), opened)
+    _check_risk(verdict, accept_risk)
+    options = {
+        "format": image_format,
+        "seed": seed,
+        "truncation": truncation,
+        "audit": audit and Path("audits") / Path(audit).name,
+        "accept-risk": accept_risk,
+        "results": results and Path("results") / Path(results).name,
+        "title": title,
+        "licence": licence or None,
+        "out": Path("releases") / out.name,
+    }
+    metadata = ReleaseMetadata(
+        title=title,
+        licence=licence,
+        image_format=image_format,
+        truncation=truncation,
+        command=command or _command(parts, options),
+        audit=verdict,
+        accepted_risk=accept_risk,
+        table=None if results is None else _read_table(Path(results), opened),
+    )
+    _write(parts, out, metadata)
+    return out
+
+
+def _open(
+    models: Sequence[ExportedModel | str | os.PathLike[str]],
+) -> list[ExportedModel]:
+    folders: list[Path] = []
+    for model in models:
+        # A card is read again, for an audit may have been added to it since.
+        path = model.path if isinstance(model, ExportedModel) else Path(model)
+        folders += highest_versions(path) or [find_version(path)]
+    return [ExportedModel.open(folder) for folder in folders]
+
+
+def _check_class_names(parts: Sequence[ReleasePart]) -> None:
+    for part in parts:
+        if not is_safe_name(part.model.class_name):
+            raise InputError(
+                f"the class {part.model.class_name!r} of {part.origin} cannot name a "
+                "folder; letters, digits, '_', '.' and '-' can."
+            )
+
+
+def _read_audit(audit_dir: Path, models: Sequence[ExportedModel]) -> dict[str, Any]:
+    """Returns the verdict of an audit.
+
+    Raises:
+        InputError: The audit is of other models or of another split, or it is not the
+            one that the models' cards name.
+    """
+    verdict = read_verdict(audit_dir)
+    audited = {
+        (model.name, model.version, model.model_hash) for model in verdict.models
+    }
+    released = {(model.name, model.version, model.model_hash) for model in models}
+    if audited != released:
+        differing = {f"{name}/{version}" for name, version, _ in audited ^ released}
+        raise InputError(
+            f"{audit_dir} is not the audit of exactly these models (it differs in "
+            f"{', '.join(sorted(differing))}); audit the models that you release."
+        )
+    split_hash = models[0].card.get("split_hash")
+    if verdict.split_hash != split_hash:
+        raise InputError(
+            f"{audit_dir} audited the split {verdict.split_hash}, and the models were "
+            f"trained on {split_hash}; audit them with their own store."
+        )
+    for model in models:
+        if model.card.get("audit", {}).get("sha256") != verdict.sha256:
+            raise InputError(
+                f"{audit_dir} is not the audit that the card of {origin(model)} names: "
+                "audit.json was changed since, or the model was audited again; repeat "
+                "the audit of these models."
+            )
+    return {
+        "verdict": verdict.verdict,
+        "reasons": list(verdict.reasons),
+        "sha256": verdict.sha256,
+    }
+
+
+def _check_risk(audit: Mapping[str, Any] | None, accepted_risk: str | None) -> None:
+    if accepted_risk is not None and not accepted_risk.strip():
+        raise InputError("--accept-risk needs a reason; the datasheet will quote it.")
+    if accepted_risk is not None or (audit and audit["verdict"] == "pass"):
+        return
+    found = f"the audit's verdict is '{audit['verdict']}'" if audit else "there is none"
+    raise InputError(
+        f"a release needs a passing privacy audit of its models, and {found}; give one "
+        'with --audit, or --accept-risk "REASON", which the datasheet will quote.'
+    )
+
+
+def _read_table(results_dir: Path, models: Sequence[ExportedModel]) -> str:
+    """Returns the table of `gan-train`.
+
+    Raises:
+        InputError: There is none, or it is about other models.
+    """
+    results = read_json(results_dir / "results.json")
+    try:
+        measured = {
+            (card["name"], card["version"]): card["files"]
+            for card in results["generators"]
+        }
+        table = (results_dir / "table.md").read_text(encoding="utf-8")
+    except (KeyError, TypeError, OSError) as error:
+        raise InputError(
+            f"{results_dir} does not contain what `gan-train` writes ({error})."
+        ) from error
+    for model in models:
+        if measured.get((model.name, model.version)) != model.card["files"]:
+            raise InputError(
+                f"{results_dir} did not measure {origin(model)}; repeat `gan-train` "
+                "with the models that you release."
+            )
+    return table
+
+
+def _command(parts: Sequence[ReleasePart], options: Mapping[str, Any]) -> str:
+    """Returns what makes the release again, without this machine's paths."""
+    words = ["gastritis-gan", "release"]
+    words += [f"exported/{part.origin}" for part in parts]
+    for part in parts:
+        words += ["--count", f"{part.model.name}={part.count}"]
+    for name, value in options.items():
+        if value is not None:
+            words += [f"--{name}", str(value)]
+    return shlex.join(words)
+
+
+def _write(parts: Sequence[ReleasePart], out: Path, metadata: ReleaseMetadata) -> None:
+    with new_folder(out) as partial:
+        shown: list[np.ndarray] = []
+        images = _draw(parts, truncation=metadata.truncation, shown=shown)
+        written = FORMATS[metadata.image_format](images, partial)
+        _write_manifest(written, partial, total=sum(part.count for part in parts))
+        image_sheet(np.stack(shown), _SHEET_IMAGES_PER_PART).save(partial / "sheet.png")
+        write_bytes(partial / "DATASHEET.md", datasheet(parts, metadata).encode())
+        write_json(partial / "release.json", _describe(parts, metadata))
+        _write_checksums(partial)
+
+
+def _draw(
+    parts: Sequence[ReleasePart], *, truncation: float, shown: list[np.ndarray]
+) -> Iterator[ReleasedImage]:
+    """Yields the images in order; adds the first ones of each part to `shown`."""
+    classes = sorted({part.model.class_name for part in parts})
+    number = 0
+    for part in parts:
+        model = part.model
+        for start in range(0, part.count, _CHUNK_SIZE):
+            size = min(_CHUNK_SIZE, part.count - start)
+            seeds = part.seed + start + np.arange(size, dtype=np.int64)
+            images = model.generate(seeds, truncation)
+            shown.extend(images[: max(0, _SHEET_IMAGES_PER_PART - start)])
+            for image_seed, image in zip(seeds, images, strict=True):
+                yield ReleasedImage(
+                    number=number,
+                    pixels=image[..., 0],
+                    class_name=model.class_name,
+                    class_index=classes.index(model.class_name),
+                    model=model.name,
+                    version=model.version,
+                    model_hash=model.model_hash,
+                    seed=int(image_seed),
+                    truncation=truncation,
+                )
+                number += 1
+        model.close()
+
+
+def _write_manifest(
+    written: Iterator[tuple[ReleasedImage, str]], folder: Path, *, total: int
+) -> None:
+    with (
+        (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as stream,
+        progress_bar(total=total, description="release", unit="image") as bar,
+    ):
+        manifest = csv.writer(stream, lineterminator="\n")
+        manifest.writerow(_MANIFEST_COLUMNS)
+        for image, path in written:
+            manifest.writerow(
+                (
+                    path,
+                    image.number,
+                    image.class_name,
+                    image.model,
+                    image.version,
+                    image.model_hash,
+                    image.seed,
+                    image.truncation,
+                    hashlib.sha256(image.pixels.tobytes()).hexdigest(),
+                )
+            )
+            bar.update(1)
+
+
+def _describe(
+    parts: Sequence[ReleasePart], metadata: ReleaseMetadata
+) -> dict[str, Any]:
+    return {
+        "format": 1,
+        "title": metadata.title,
+        "image_format": metadata.image_format,
+        "truncation": metadata.truncation,
+        "split_hash": parts[0].model.card.get("split_hash"),
+        "licence": metadata.licence or None,
+        "audit": metadata.audit,
+        "accepted_risk": metadata.accepted_risk,
+        "command": metadata.command,
+        "gastritis_gan": __version__,
+        "parts": [
+            {
+                "count": part.count,
+                "seed": part.seed,
+                "model_hash": part.model.model_hash,
+                "card": {k: v for k, v in part.model.card.items() if k != "files"},
+            }
+            for part in parts
+        ],
+    }
+
+
+def _write_checksums(folder: Path) -> None:
+    """Writes `SHA256SUMS` in the form that `sha256sum -c` reads."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    lines = [
+        f"{sha256_of_file(path)}  {path.relative_to(folder).as_posix()}\n"
+        for path in paths
+    ]
+    write_bytes(folder / "SHA256SUMS", "".join(lines).encode())

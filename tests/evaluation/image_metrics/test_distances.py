@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.linalg import sqrtm
+from sklearn.metrics.pairwise import polynomial_kernel
+
+from gastritis_gan.evaluation.image_metrics.distances import (
+    frechet_distance,
+    kernel_distance,
+)
+
+
+def exactly(mean, root, count=400):
+    """Rows with exactly this mean and the unbiased covariance root' root."""
+    rows = np.random.default_rng(0).normal(size=(count, len(mean)))
+    rows -= rows.mean(axis=0)
+    rows = rows @ np.linalg.inv(np.linalg.cholesky(np.atleast_2d(np.cov(rows.T))).T)
+    return rows @ root + mean
+
+
+def test_one_dimensional_gaussians_have_the_closed_form():
+    # The squared difference of the means plus that of the deviations.
+    first, second = exactly([1.0], [[2.0]]), exactly([4.0], [[0.5]])
+    assert frechet_distance(first, second) == pytest.approx(9 + 2.25)
+
+
+def test_commuting_covariances_have_the_closed_form():
+    first = exactly(np.zeros(3), np.diag([1.0, 2.0, 3.0]))
+    second = exactly(np.array([1.0, 0, 2]), np.diag([2.0, 2.0, 0.5]))
+    assert frechet_distance(first, second) == pytest.approx(5 + 1 + 0 + 6.25)
+
+
+def test_any_covariances_give_what_a_matrix_root_gives():
+    rng = np.random.default_rng(1)
+    first = rng.normal(size=(50, 6)) @ rng.normal(size=(6, 6))
+    second = rng.normal(size=(70, 6)) @ rng.normal(size=(6, 6)) + 1
+    one, other = np.cov(first.T), np.cov(second.T)
+    root = sqrtm(one @ other)
+    expected = np.sum((first.mean(0) - second.mean(0)) ** 2) + np.trace(
+        one + other - 2 * root.real
+    )
+    assert frechet_distance(first, second) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("count", [5, 200])  # fewer rows than features, and more
+def test_equal_sets_are_at_distance_0(count):
+    features = np.random.default_rng(0).normal(size=(count, 20)).astype(np.float32)
+    assert frechet_distance(features, features) == pytest.approx(0, abs=1e-9)
+
+
+def test_fewer_rows_than_features():
+    rng = np.random.default_rng(2)
+    first, second = rng.normal(size=(6, 30)), rng.normal(size=(9, 30)) * 2
+    # In the plane that holds all rows the covariances are the same, and of full rank.
+    basis = np.linalg.svd(np.vstack([first, second]), full_matrices=False)[2]
+    one, other = np.cov((first @ basis.T).T), np.cov((second @ basis.T).T)
+    eigenvalues = np.linalg.eigvals(one @ other)
+    expected = np.sum((first.mean(0) - second.mean(0)) ** 2) + np.trace(one + other)
+    expected -= 2 * np.sqrt(np.maximum(eigenvalues.real, 0)).sum()
+    assert frechet_distance(first, second) == pytest.approx(expected, rel=1e-5)
+
+
+def test_one_row_has_no_covariance():
+    with pytest.raises(ValueError, match="two rows"):
+        frechet_distance(np.zeros((1, 3)), np.zeros((4, 3)))
+
+
+def test_small_sets_are_compared_whole_with_scikit_learns_kernel():
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(30, 7)), rng.normal(size=(40, 7)) + 0.5
+
+    def kernel(one, other):
+        return polynomial_kernel(one, other, degree=3, gamma=1 / 7, coef0=1)
+
+    total = 0.0
+    for rows in (first, second):
+        values = kernel(rows, rows)
+        count = len(rows)
+        pairs = [values[i, j] for i in range(count) for j in range(count) if i != j]
+        total += sum(pairs) / (count * (count - 1))
+    expected = total - 2 * kernel(first, second).mean()
+    value, deviation = kernel_distance(first, second, seed=0)
+    assert value == pytest.approx(expected)
+    assert deviation == 0
+
+
+def test_subsets_of_large_sets_are_unbiased():
+    # One feature, kernel (xy + 1)^3: the squared MMD is
+    # 3 (dE x)^2 + 3 (dE x^2)^2 + (dE x^3)^2. For N(0, 1) and N(0.5, 1): the moments
+    # 0, 1, 0 and 0.5, 1.25, 1.625.
+    expected = 3 * 0.5**2 + 3 * 0.25**2 + 1.625**2
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(20_000, 1)), rng.normal(0.5, 1, size=(20_000, 1))
+    value, deviation = kernel_distance(first, second, seed=0)
+    assert value == pytest.approx(expected, rel=0.1)
+    assert 0.1 < deviation < 1
+    assert kernel_distance(first, second, seed=0)[0] == value
+
+
+def test_equal_distributions_are_at_0_within_the_deviation():
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(2, 3000, 5))
+    value, deviation = kernel_distance(first, second, seed=1)
+    assert abs(value) < 2 * deviation
+
+
+def test_one_row_is_refused():
+    with pytest.raises(ValueError, match="two rows"):
+        kernel_distance(np.zeros((1, 3)), np.zeros((4, 3)), seed=0)

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from gastritis_gan.evaluation.rows import REAL_DATA_ROW
+from gastritis_gan.evaluation.table_files import csv_table, escape, latex_tables
+from gastritis_gan.evaluation.tables import markdown_tables
+
+
+def make_row(name, harmonic_mean, **fields):
+    return {
+        "name": name,
+        "generator_seed": None,
+        "sample_seed": 0,
+        "num_positive_patches": 5000,
+        "num_negative_patches": 4990,
+        "svm_converged": True,
+        "num_positive": 4,
+        "num_negative": 2,
+        "num_patients": 6,
+        "sensitivity": 0.75,
+        "sensitivity_interval": (0.3006, 0.9544),
+        "specificity": 0.5,
+        "specificity_interval": (0.0945, 0.9055),
+        "harmonic_mean": harmonic_mean,
+        "harmonic_mean_interval": (0.4, 0.8),
+        "auc": 0.875,
+        "auc_interval": (0.6, 1.0),
+        "true_positives": 3,
+        "false_negatives": 1,
+        "true_negatives": 1,
+        "false_positives": 1,
+        "ties": 2,
+        "retention": 0.9,
+        "retention_interval": (0.5, 1.25),
+        "variants": [],
+        **fields,
+    }
+
+
+@pytest.fixture
+def results():
+    return {
+        "store": {
+            "positive": "gastritis",
+            "negative": "non_gastritis",
+            "test_patients": 6,
+            "test_images": 6,
+            "test_positive_images": 4,
+            "test_negative_images": 2,
+            "excluded_images": 1,
+        },
+        "protocol": {
+            "resolution": 32,
+            "vote": "inside",
+            "svm_c": 0.001,
+        },
+        "notes": ["There is no pggan generator."],
+        "extractors": [
+            {
+                "extractor": {"name": "vgg16_fc2", "dim": 4096, "weights": "ImageNet"},
+                "rows": [
+                    make_row("LC-PGGAN", 0.6, svm_converged=False, generator_seed=3),
+                    make_row("PGGAN", 0.5, retention=None, retention_interval=None),
+                    make_row(REAL_DATA_ROW, 0.9),
+                ],
+                "means": [],
+                "differences": [],
+            }
+        ],
+    }
+
+
+def test_markdown_has_the_papers_columns_and_every_row_its_n(results):
+    text = markdown_tables(results)
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    header, rule, row = lines[:3]
+    assert header.split(" | ")[2:5] == ["Sen", "Spe", "HM"]
+    assert header.count("|") == rule.count("|") == row.count("|")
+    assert row.startswith("| LC-PGGAN | 5,000 + 4,990 | 0.750 (0.301 to 0.954) | 0.500")
+    assert row.endswith("| 0.900 (0.500 to 1.250) | 3 | 1 | 1 | 1 | 2 |")
+    assert lines[3].split(" | ")[6] == "-"  # retention is undefined
+    assert "## vgg16_fc2 (4,096 features)\n" in text
+    assert "6 real test images (4 gastritis, 2 non_gastritis) of 6 patients" in text
+    assert "left out because no patch votes: 1." in text
+    assert "- There is no pggan generator." in text
+    assert "The SVM of LC-PGGAN stopped before it converged." in text
+
+
+@pytest.mark.parametrize(
+    ("weights", "remark"),
+    [("random", "RANDOM WEIGHTS"), ("not verified", "not verified to be ImageNet's")],
+)
+def test_weights_that_are_not_imagenets_are_in_the_title(results, weights, remark):
+    results["extractors"][0]["extractor"]["weights"] = weights
+    titles = [t for t in markdown_tables(results).splitlines() if t.startswith("## ")]
+    assert remark in titles[0]
+    assert remark in latex_tables(results)
+
+
+def test_runs_of_a_row_are_told_apart(results):
+    results["extractors"][0]["rows"][1]["name"] = "LC-PGGAN"
+    text = markdown_tables(results)
+    assert "| LC-PGGAN, generator seed 3, sample seed 0 |" in text
+    assert "| LC-PGGAN, sample seed 0 |" in text
+
+
+def test_csv_is_one_line_per_way_to_decide(results):
+    rows = results["extractors"][0]["rows"]
+    variant = make_row("", 0.7) | {
+        "voters": "all", "rule": "mean_score", "unit": "patient",
+    }  # fmt: skip
+    del variant["retention"], variant["retention_interval"]
+    rows[0]["variants"] = [variant]
+    lines = list(csv.DictReader(io.StringIO(csv_table(results))))
+    assert [line["name"] for line in lines] == ["LC-PGGAN"] * 2 + [
+        "PGGAN",
+        REAL_DATA_ROW,
+    ]
+    assert lines[0]["voters"] == "inside"
+    assert lines[0]["rule"] == "majority"
+    assert lines[0]["harmonic_mean_low"] == "0.400000"
+    assert lines[1]["unit"] == "patient"
+    assert lines[1]["harmonic_mean"] == "0.700000"
+    assert lines[1]["retention"] == lines[2]["retention"] == ""
+
+
+def test_latex_marks_the_best_generated_row(results):
+    text = latex_tables(results)
+    lines = [line.strip() for line in text.splitlines() if line.endswith(r"\\")]
+    assert lines == [
+        r"Training data & Patches & Sen & Spe & HM \\",
+        r"LC-PGGAN & 5000 + 4990 & 0.750 (0.301--0.954) & 0.500 (0.095--0.905) & "
+        r"\textbf{0.600 (0.400--0.800)} \\",
+        r"PGGAN & 5000 + 4990 & 0.750 (0.301--0.954) & 0.500 (0.095--0.905) & "
+        r"0.500 (0.400--0.800) \\",
+        r"Real data (Ideal) & 5000 + 4990 & 0.750 (0.301--0.954) & "
+        r"0.500 (0.095--0.905) & 0.900 (0.400--0.800) \\",
+    ]
+    assert r"4 gastritis and 2 non\_gastritis test images of 6 patients" in text
+
+
+def test_latex_escapes_what_is_special():
+    assert escape(r"a_b & 5 % {x} \y ~ ^ # $") == (
+        r"a\_b \& 5 \% \{x\} \textbackslash{}y \textasciitilde{} "
+        r"\textasciicircum{} \# \$"
+    )

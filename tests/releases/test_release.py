@@ -1,0 +1,303 @@
+import csv
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from gastritis_gan.errors import InputError
+from gastritis_gan.privacy.verdict import write_audit
+from gastritis_gan.releases.release import release
+from gastritis_gan.serving.exported_model import ExportedModel
+from gastritis_gan.serving.model_card import add_audit, model_hash
+
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+
+
+@pytest.fixture(scope="module")
+def models(exported, other_exported, tmp_path_factory):
+    """Two models of two classes: `exported` and another under another name."""
+    folder = tmp_path_factory.mktemp("models")
+    shutil.copytree(exported.parent, folder / "small")
+    shutil.copytree(other_exported.parent, folder / "other")
+    path = folder / "other" / "1" / "assets.extra" / "model_card.json"
+    changes = {"name": "other", "target": "negative", "class_name": "normal"}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    return folder
+
+
+def make(models, out, **options):
+    return release([models], out, per_class=6, **options)
+
+
+RISK = {"accept_risk": "weights were drawn at random"}
+
+
+def rows(folder):
+    with (folder / "manifest.csv").open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def check_images(models, folder, read):
+    """Every image is the one that its row of the manifest says."""
+    generators = {
+        name: ExportedModel.open(models / name) for name in ("small", "other")
+    }
+    found = rows(folder)
+    assert [row["class"] for row in found] == ["normal"] * 6 + ["gastritis"] * 6
+    assert [int(row["seed"]) for row in found] == list(range(12))
+    for row in found:
+        expected = generators[row["model"]].generate([int(row["seed"])])[0, ..., 0]
+        actual = read(row)
+        np.testing.assert_allclose(actual.astype(int), expected, atol=1)
+        digest = hashlib.sha256(actual.astype(np.uint8).tobytes()).hexdigest()
+        assert row["pixels_sha256"] == digest
+        assert row["model_hash"] == model_hash(models / row["model"] / "1")
+    return found
+
+
+def test_png(models, tmp_path):
+    folder = make(models, tmp_path / "r", **RISK, licence="CC-BY-4.0")
+    assert folder == tmp_path / "r"
+    check_images(
+        models, folder, lambda row: np.asarray(Image.open(folder / row["file"]))
+    )
+    assert {path.name for path in folder.iterdir()} == {
+        *("images", "manifest.csv", "sheet.png", "DATASHEET.md", "release.json"),
+        "SHA256SUMS",
+    }
+    assert len(list((folder / "images" / "gastritis").iterdir())) == 6
+    text = (folder / "DATASHEET.md").read_text(encoding="utf-8")
+    for expected in (
+        "12 synthetic patches",
+        "16 x 16 pixels",
+        "gastritis, normal",
+        "CC-BY-4.0",
+        "Not measured.",
+        "There was no privacy audit",
+        "because: weights were drawn at random",
+        model_hash(models / "small" / "1"),
+        "exported/other/1 exported/small/1 --count other=6 --count small=6",
+    ):
+        assert expected in text
+    assert str(tmp_path) not in text
+    assert str(models) not in (folder / "release.json").read_text(encoding="utf-8")
+
+
+def test_checksums_cover_everything_and_the_release_can_be_made_again(models, tmp_path):
+    for name in ("a", "b"):
+        make(models, tmp_path / name, **RISK, image_format="dicom")
+    sums = (tmp_path / "a" / "SHA256SUMS").read_text().splitlines()
+    digests = {}
+    for line in sums:
+        digest, _, name = line.partition("  ")
+        content = (tmp_path / "a" / name).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == digest
+        digests[name] = digest
+    files = {
+        path.relative_to(tmp_path / "a").as_posix()
+        for path in (tmp_path / "a").rglob("*")
+        if path.is_file()
+    }
+    assert set(digests) == files - {"SHA256SUMS"}
+    for name in files - {
+        "SHA256SUMS",
+        "DATASHEET.md",
+        "release.json",
+    }:  # they name --out
+        content = (tmp_path / "b" / name).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == digests[name]
+
+
+def test_tfrecord(models, tmp_path):
+    make(models, tmp_path / "r", **RISK, image_format="tfrecord")
+    path = tmp_path / "r" / "images" / "00000.tfrecord"
+    keys = {
+        "image/encoded": tf.io.FixedLenFeature([], tf.string),
+        "image/class/label": tf.io.FixedLenFeature([], tf.int64),
+        "image/class/text": tf.io.FixedLenFeature([], tf.string),
+        "generator/seed": tf.io.FixedLenFeature([], tf.int64),
+    }
+    examples = [
+        tf.io.parse_single_example(record, keys)
+        for record in tf.data.TFRecordDataset(str(path))
+    ]
+    images = [tf.io.decode_png(e["image/encoded"])[..., 0].numpy() for e in examples]
+    check_images(models, tmp_path / "r", lambda row: images[int(row["number"])])
+    assert [int(e["image/class/label"]) for e in examples] == [1] * 6 + [0] * 6
+    assert examples[0]["image/class/text"] == b"normal"
+    assert [int(e["generator/seed"]) for e in examples] == list(range(12))
+
+
+def test_dicom(models, tmp_path):
+    make(models, tmp_path / "r", **RISK, image_format="dicom")
+    folder = tmp_path / "r"
+    found = check_images(
+        models, folder, lambda row: pydicom.dcmread(folder / row["file"]).pixel_array
+    )
+    for row in found:
+        dataset = pydicom.dcmread(folder / row["file"])
+        assert dataset.SOPClassUID == SECONDARY_CAPTURE
+        assert dataset[0x0008, 0x001C].value == "YES"
+        (equipment,) = dataset[0x0018, 0xA001].value
+        assert equipment.DeviceSerialNumber == row["model_hash"]
+        assert equipment.ManufacturerModelName == f"{row['model']} 1"
+        assert dataset.SeriesDescription == row["class"]
+        assert not any(
+            dataset.get(keyword)
+            for keyword in (
+                *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
+                *("StudyDate", "StudyTime", "AccessionNumber", "ContentDate"),
+            )
+        )
+    uids = [pydicom.dcmread(folder / row["file"]).SOPInstanceUID for row in found]
+    assert len(set(uids)) == 12
+
+
+def test_dicom_by_another_validator(models, tmp_path):
+    """dciodvfy, of David Clunie's dicom3tools."""
+    beside = Path(sys.executable).with_name("dciodvfy")
+    program = beside if beside.exists() else shutil.which("dciodvfy")
+    if program is None:
+        pytest.skip("needs dicom3tools")
+    make(models, tmp_path / "r", **RISK, image_format="dicom")
+    for path in sorted((tmp_path / "r").rglob("*.dcm"))[::5]:
+        done = subprocess.run(
+            [program, "-new", path], capture_output=True, text=True, check=False
+        )
+        lines = (done.stdout + done.stderr).splitlines()
+        assert "SCImage" in lines
+        assert not [line for line in lines if line.startswith("Error")], lines
+        assert all("DICOMDIR" in line for line in lines if line != "SCImage"), lines
+
+
+def audit(folder, exported, verdict="pass", **changes):
+    folder.mkdir()
+    audited = [
+        {"name": name, "version": 1, "model_hash": model_hash(exported / name / "1")}
+        for name in ("small", "other")
+    ]
+    content = {
+        "verdict": verdict,
+        "reasons": ["no training patch is nearer than the test patches"],
+        "split_hash": "0" * 64,
+        "models": audited,
+        **changes,
+    }
+    write_audit(folder, content)
+    digest = hashlib.sha256((folder / "audit.json").read_bytes()).hexdigest()
+    for name in ("small", "other"):
+        add_audit(exported / name / "1", {"verdict": verdict, "sha256": digest})
+    return folder
+
+
+def test_a_passing_audit_opens_the_way(models, tmp_path):
+    folder = audit(tmp_path / "audit", models)
+    make(models, tmp_path / "r", audit=folder)
+    text = (tmp_path / "r" / "DATASHEET.md").read_text(encoding="utf-8")
+    assert "**pass**" in text
+    assert "no training patch is nearer" in text
+    assert hashlib.sha256((folder / "audit.json").read_bytes()).hexdigest() in text
+
+
+@pytest.mark.parametrize("verdict", ["fail", "undecided"])
+def test_another_verdict_closes_it(models, tmp_path, verdict):
+    folder = audit(tmp_path / "audit", models, verdict)
+    with pytest.raises(InputError, match=f"the audit's verdict is '{verdict}'"):
+        make(models, tmp_path / "r", audit=folder)
+    assert not (tmp_path / "r").exists()
+    make(models, tmp_path / "r", audit=folder, **RISK)
+    text = (tmp_path / "r" / "DATASHEET.md").read_text(encoding="utf-8")
+    assert f"**{verdict}**" in text
+    assert "because: weights were drawn at random" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"models": []},
+            r"not the audit of exactly these models \(it differs in other/1",
+        ),
+        ({"split_hash": "1" * 64}, "audited the split 1111"),
+    ],
+)
+def test_an_audit_of_something_else_is_refused(models, tmp_path, changes, message):
+    folder = audit(tmp_path / "audit", models, **changes)
+    with pytest.raises(InputError, match=message):
+        make(models, tmp_path / "r", audit=folder, **RISK)
+
+
+def test_a_verdict_that_was_edited_is_refused(models, tmp_path):
+    folder = audit(tmp_path / "audit", models, "fail")
+    path = folder / "audit.json"
+    path.write_text(path.read_text().replace('"fail"', '"pass"'))
+    for options in ({}, RISK):
+        with pytest.raises(InputError, match="not the audit that the card of other/1"):
+            make(models, tmp_path / "r", audit=folder, **options)
+    assert not (tmp_path / "r").exists()
+
+
+def test_results_of_these_models_go_into_the_datasheet(models, tmp_path):
+    cards = [
+        json.loads((models / name / "1/assets.extra/model_card.json").read_text())
+        for name in ("small", "other")
+    ]
+    results = tmp_path / "results"
+    results.mkdir()
+    (results / "table.md").write_text("# GAN-train\n\n| row | sensitivity |\n")
+    (results / "results.json").write_text(json.dumps({"generators": cards}))
+    make(models, tmp_path / "r", **RISK, results=results)
+    text = (tmp_path / "r" / "DATASHEET.md").read_text(encoding="utf-8")
+    assert "### GAN-train\n\n| row | sensitivity |" in text
+    (results / "results.json").write_text(json.dumps({"generators": cards[:1]}))
+    with pytest.raises(InputError, match="did not measure other/1"):
+        make(models, tmp_path / "s", **RISK, results=results)
+
+
+def test_an_audit_that_was_added_after_the_model_was_opened(models, tmp_path):
+    opened = [ExportedModel.open(models / name) for name in ("small", "other")]
+    folder = audit(tmp_path / "audit", models, reasons=["another audit"])
+    assert release(opened, tmp_path / "r", per_class=1, audit=folder).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "needs a passing privacy audit of its models, and there is none"),
+        ({"accept_risk": " "}, "needs a reason"),
+        ({**RISK, "paper_mix": True}, "one pggan model of the positive class; 0 were"),
+        ({**RISK, "counts": {"small": 3}}, "once for each of other, small"),
+        ({**RISK, "audit": "absent"}, "is not a finished audit"),
+        ({**RISK, "results": "absent"}, r"results.json does not exist"),
+        ({**RISK, "image_format": "jpeg"}, "format 'jpeg' is not one of"),
+    ],
+)
+def test_refusals(models, tmp_path, options, message):
+    with pytest.raises(InputError, match=message):
+        make(models, tmp_path / "r", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_class_that_cannot_name_a_folder(models, tmp_path):
+    copy = shutil.copytree(models / "small", tmp_path / "small")
+    path = copy / "1" / "assets.extra" / "model_card.json"
+    card = json.loads(path.read_text())
+    path.write_text(json.dumps({**card, "class_name": "../x"}))
+    with pytest.raises(InputError, match="cannot name a folder"):
+        make(copy, tmp_path / "r", **RISK)
+
+
+def test_any_mix(models, tmp_path):
+    counts = {"small": 5, "other": 2}
+    folder = make(models, tmp_path / "r", **RISK, counts=counts, seed=1000)
+    found = rows(folder)
+    assert [row["model"] for row in found] == ["other"] * 2 + ["small"] * 5
+    assert [int(row["seed"]) for row in found] == list(range(1000, 1007))
