@@ -67,7 +67,7 @@ class Codestream:
     """The frame header of a JPEG, JPEG-LS or JPEG 2000 codestream.
 
     A decoder takes memory for what the codestream declares, whatever the DICOM header
-    around it says.
+    around it states.
 
     Attributes:
         width: Pixels.
