@@ -1,34 +1,139 @@
-r"""A whole audit from the command line: time, memory, and what a kill costs.
+r"""The audit: a whole one, what it says of leaks, its test dealt anew, its search.
 
-    python benchmarks/audit.py --work /tmp/audit
-    python benchmarks/audit.py --work /tmp/audit --classes positive negative \
-      --kill-after 300
+    python benchmarks/audit.py whole --work FOLDER [--samples 10000]
+        [--classes positive negative] [--kill-after 300]
+    python benchmarks/audit.py leaks --config EXPERIMENT.yaml --store STORE \
+        [--label positive] --control 30 --samples 1000 --resolution 32
+    python benchmarks/audit.py deals --store STORE [--label positive] [--resolution 32]
+    python benchmarks/audit.py search [--patches 1000] [--size 16] [--side 128]
 
-It makes phantoms of 1,024 pixels, 100 training and 100 held-out patients of each class,
-trains a small network of 64 pixels for a moment, exports it, and runs `gastritis-gan
-audit` with all attacks on 10,000 samples of each class that is named. What a generator
-has learnt changes none of the work. Steps that are done in the folder are not done
-again.
+whole: time and memory of `gastritis-gan audit` with all attacks, on phantoms of 1,024
+pixels, 100 training and 100 held-out patients of each class, and a small network of 64
+pixels that was trained for a moment: what a generator has learnt changes none of the
+work. Steps that are done in the folder are not done again. With `--kill-after` a second
+audit is killed (SIGKILL) after so many seconds and run again; its results must be
+equal, apart from the run time.
 
-With --kill-after a second audit is killed (SIGKILL) after so many seconds and run
-again; its figures must be equal, apart from the run time.
+leaks: windows of a store's patients play the samples of a generator that leaks, and of
+one that does not. `--control` held-out patients are compared; windows of the other
+held-out patients are the innocent samples. Thresholds and extractors are those of the
+config's section `audit`.
+
+deals: false alarms and power of the exposure test. Windows of every patient of a class,
+plain and disguised as copies, are matched with every image of the class once. Then the
+patients are dealt anew: some are strangers, whose plain windows play the samples of an
+innocent generator; the others are training and held-out patients. A deal is a false
+alarm when a training patient counts as exposed; its power is the share of disguised
+windows of training patients beyond the threshold.
+
+search: CPU time of the search at whole pixels, by matrix products and by FFTs. Both
+look for the best window and flip of each patch in one noise image, with one thread and
+in float32, and have to agree.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
-import os
 import signal
 import subprocess
-import sys
+import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import harness
+import numpy as np
+import scipy.fft
+import threadpoolctl
+
+from gastritis_gan.config import load_config
+from gastritis_gan.evaluation.features.extractors import make_extractor
+from gastritis_gan.images import area_resize
+from gastritis_gan.privacy.copies import plant_copies
+from gastritis_gan.privacy.decision import overall
+from gastritis_gan.privacy.exposure import find_exposed, fisher_transform, stand_out
+from gastritis_gan.privacy.generator_audit import GeneratorFindings, audit_generator
+from gastritis_gan.privacy.matching import PixelMatcher
+from gastritis_gan.privacy.position_search import PositionSearch
+from gastritis_gan.privacy.subjects import AuditCohort, AuditSubject
+from gastritis_gan.privacy.verdict import AuditedModel
+from gastritis_gan.privacy.windows import (
+    FLIPS,
+    MIN_STD,
+    flip_patches,
+    inverse_norms,
+)
+from gastritis_gan.store.store import Store
+
+
+def images_of_patients(store: Store, label: str) -> dict[str, list[int]]:
+    """Returns the images of each patient of a class that have patches in the organ."""
+    found: dict[str, list[int]] = {}
+    for index, image in enumerate(store.images):
+        if image.label == label and len(
+            store.patches_of_image(index, inside_only=True)
+        ):
+            found.setdefault(image.patient, []).append(index)
+    return found
+
+
+def draw_windows(
+    store: Store, images: Sequence[int], *, number: int, resolution: int, seed: int
+) -> np.ndarray:
+    """Draws windows that start anywhere within a stride of a patch in the organ.
+
+    Returns:
+        uint8 of shape (number, resolution, resolution).
+    """
+    rng = np.random.default_rng(seed)
+    size, stride = store.geometry.patch_size, store.geometry.stride
+    windows = []
+    for _ in range(number):
+        image = images[rng.integers(len(images))]
+        pixels = store.image(image)
+        patch = rng.choice(store.patches_of_image(image, inside_only=True))
+        row, column = (
+            min(int(start + rng.integers(stride)), side - size)
+            for start, side in zip(
+                (store.patch_row[patch], store.patch_column[patch]),
+                pixels.shape,
+                strict=True,
+            )
+        )
+        windows.append(
+            area_resize(pixels[row : row + size, column : column + size], resolution)
+        )
+    grey = np.array(windows) * (255 / (2**store.bits - 1))
+    return np.rint(np.clip(grey, 0, 255)).astype(np.uint8)
+
+
+def draw_copies(
+    store: Store, images: Sequence[int], *, number: int, resolution: int, seed: int
+) -> np.ndarray:
+    """Draws windows like the audit's planted copies: turned, altered, noisy.
+
+    Returns:
+        uint8 of shape (number, resolution, resolution).
+    """
+    one = AuditCohort(
+        images=np.array(images),
+        patient_of_image=np.zeros(len(images), np.int64),
+        patients=("",),
+        is_training=np.array([True]),
+    )
+    return plant_copies(
+        store, one, number=number, resolution=resolution, seed=seed
+    ).patches
+
+
+# whole
 
 CONFIG = """
 cohort: {positive: gastritis, negative: non_gastritis}
 patches: {patch_size: 128, stride: 32}  # as configs/phantom.yaml: 1,024 pixels
-split: {train_positive_patients: 100, train_negative_patients: 100}  # the paper's
+split: {train_positive_patients: TRAINING, train_negative_patients: TRAINING}
 networks: {latent_dim: 128, fmap_base: 1024, fmap_max: 64, fused_scale: true}
 schedule:
   initial_resolution: 32
@@ -39,97 +144,370 @@ schedule:
 training: {tick_images: 32, sheet_columns: 4}
 audit: {samples_per_generator: SAMPLES}
 """
-COMMAND = Path(sys.executable).with_name("gastritis-gan")
 
 
 def run(*arguments: object) -> None:
-    """Runs a command of the project; its progress bars are shown."""
-    subprocess.run([COMMAND, *map(str, arguments)], check=True)
+    """Runs a command of gastritis-gan."""
+    harness.run_command(*harness.GASTRITIS_GAN, *arguments)
 
 
-def prepare_everything(work: Path, samples: int, classes: list[str]) -> None:
+def prepare_everything(options: argparse.Namespace) -> None:
     """Makes what an audit needs, as far as it is missing."""
+    work: Path = options.work
+    training, size = (4, 256) if options.quick else (100, 1024)  # 100: the paper's
     work.mkdir(parents=True, exist_ok=True)
     config = work / "config.yaml"
-    config.write_text(CONFIG.replace("SAMPLES", str(samples)))
+    text = CONFIG.replace("SAMPLES", str(options.samples))
+    config.write_text(text.replace("TRAINING", str(training)))
     if not (work / "cohort").exists():
-        run("phantom", "--out", work / "cohort", "--patients", 400, "--seed", 0)
+        run("phantom", "--out", work / "cohort", "--patients", 4 * training,
+            "--image-size", size, "--seed", 0)  # fmt: skip
     if not (work / "store").exists():
         run("prepare", work / "cohort", "--config", config, "--out", work / "store")
-    for target in classes:
-        run_dir = work / "runs" / target
+    for target in options.classes:
+        run_dir, exported = work / "runs" / target, work / "exported"
         if not run_dir.exists():
             run("fit", "--config", config, "--store", work / "store", "--run", run_dir,
                 "--model", "pggan", "--target", target)  # fmt: skip
-        if not (work / "exported" / target).exists():
-            run(
-                "export", run_dir, "--name", target, "--exported-dir", work / "exported"
-            )
+        if not (exported / target).exists():
+            run("export", run_dir, "--name", target, "--exported-dir", exported)
 
 
-def start_audit(work: Path, name: str, classes: list[str]) -> subprocess.Popen[bytes]:
-    """Starts an audit with every attack."""
-    command = [COMMAND, "audit", "--config", work / "config.yaml", "--store",
-               work / "store", "--out", work / name]  # fmt: skip
-    for target in classes:
+def audit_command(options: argparse.Namespace, name: str) -> list[str]:
+    """Returns the command of an audit with every attack."""
+    work: Path = options.work
+    command: list[object] = [*harness.GASTRITIS_GAN, "audit"]
+    command += ["--config", work / "config.yaml", "--store", work / "store"]
+    command += ["--out", work / name]
+    for target in options.classes:
         command += ["--generators", work / "exported" / target]
         command += ["--run", work / "runs" / target]
-    return subprocess.Popen([str(word) for word in command])
+    return [str(word) for word in command]
 
 
-def audit(work: Path, name: str, classes: list[str]) -> dict[str, float]:
-    """Runs an audit to its end and returns its seconds and its peak memory."""
-    start = time.perf_counter()
-    process = start_audit(work, name, classes)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"the audit ended with status {status}")
-    return {
-        "wall": time.perf_counter() - start,
-        "cpu": usage.ru_utime + usage.ru_stime,
-        "gib": usage.ru_maxrss / 2**20,
-    }
-
-
-def figures_of(work: Path, name: str) -> dict[str, object]:
+def results_of(folder: Path) -> dict[str, object]:
     """Returns what `audit.json` holds, without the run time."""
-    document = json.loads((work / name / "audit.json").read_text())
+    document = json.loads((folder / "audit.json").read_text())
     del document["run_seconds"]
     return document
 
 
-def main() -> None:
-    """Prints the figures of one run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, required=True, help="folder to work in")
-    parser.add_argument("--samples", type=int, default=10_000)
-    parser.add_argument("--classes", nargs="+", default=["positive"])
-    parser.add_argument("--kill-after", type=float, help="seconds")
-    arguments = parser.parse_args()
-    work, classes = arguments.work.resolve(), arguments.classes
-
-    prepare_everything(work, arguments.samples, classes)
-    if not (work / "audit").exists():
-        used = audit(work, "audit", classes)
-        print(  # noqa: T201
-            f"{arguments.samples} samples of {len(classes)} generators, "
-            f"{200 * len(classes)} images: {used['wall'] / 60:.1f} min, "
-            f"{used['cpu'] / 60:.1f} min of CPU, {used['gib']:.2f} GiB at most."
+def report_whole(options: argparse.Namespace) -> None:
+    """Writes what one audit took, and what a kill cost."""
+    options.work = options.work.resolve()
+    if options.quick:
+        options.samples = 100
+    prepare_everything(options)
+    finished = options.work / "audit"
+    if not finished.exists():
+        used = harness.run_command(*audit_command(options, "audit"))
+        harness.write(
+            f"{options.samples} samples of {len(options.classes)} generators: "
+            f"{used.wall / 60:.1f} min, {used.cpu / 60:.1f} min of CPU, "
+            f"{used.peak_mib / 1024:.2f} GiB at most."
         )
-    if arguments.kill_after is None:
+    if options.kill_after is None:
         return
-    process = start_audit(work, "again", classes)
-    time.sleep(arguments.kill_after)
+    command = audit_command(options, "again")
+    process = subprocess.Popen(command)
+    time.sleep(options.kill_after)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    kept = len(list((work / "again.partial").rglob("*.np?")))
-    used = audit(work, "again", classes)
-    equal = figures_of(work, "audit") == figures_of(work, "again")
-    print(  # noqa: T201
-        f"Killed after {arguments.kill_after:.0f} s with {kept} files kept; the same "
-        f"command then took {used['wall'] / 60:.1f} min, {used['cpu'] / 60:.1f} min of "
-        f"CPU. Figures equal: {equal}."
+    kept = len(list((options.work / "again.partial").rglob("*.np?")))
+    used = harness.run_command(*command)
+    equal = results_of(finished) == results_of(options.work / "again")
+    harness.write(
+        f"Killed after {options.kill_after:.0f} s with {kept} files kept; the same "
+        f"command then took {used.wall / 60:.1f} min, {used.cpu / 60:.1f} min of CPU. "
+        f"Results equal: {equal}."
     )
+
+
+# leaks
+
+
+def write_findings(name: str, found: GeneratorFindings) -> None:
+    """Writes a row of the table."""
+    pixels = found.spaces[0]
+    aucs = ", ".join(
+        f"{a.found.auc.value:.2f} ({a.found.auc.low:.2f}-{a.found.auc.high:.2f})"
+        for a in found.attacks
+    )
+    highest = pixels.exposure.exposure[found.cohort.is_training].max()
+    harness.write_row(
+        name,
+        overall(found.decisions),
+        pixels.exposure.exposed.sum(),
+        pixels.num_copies,
+        f"{pixels.exposure.threshold:.1f}, {highest:.1f}",
+        ", ".join(f"{space.is_noticed.mean():.2f}" for space in found.spaces),
+        aucs,
+    )
+
+
+def report_leaks(options: argparse.Namespace) -> None:
+    """Writes a row for every way to leak, then reasons and linkage."""
+    config, store = load_config(options.config), Store.open(options.store)
+    number = options.samples
+    settings = dataclasses.replace(config.audit, samples_per_generator=number)
+    patients = images_of_patients(store, options.label)
+    training = [
+        images
+        for images in patients.values()
+        if store.images[images[0]].split == "train"
+    ]
+    held_out = [
+        patient
+        for patient, images in patients.items()
+        if store.images[images[0]].split == "test"
+    ]
+    control, fresh = held_out[: options.control], held_out[options.control :]
+    store.images = tuple(  # the fresh ones are neither trained on nor compared
+        dataclasses.replace(image, split="validation")
+        if image.patient in fresh
+        else image
+        for image in store.images
+    )
+
+    def of(groups: Sequence[list[int]]) -> list[int]:
+        return [image for images in groups for image in images]
+
+    def draw(
+        function: Callable[..., np.ndarray], images: list[int], count: int, seed: int
+    ) -> np.ndarray:
+        return function(
+            store, images, number=count, resolution=options.resolution, seed=seed
+        )
+
+    innocent = draw(draw_windows, of([patients[p] for p in fresh]), number, 1)
+
+    def with_copies(images: list[int], count: int) -> np.ndarray:
+        samples = innocent.copy()
+        samples[:count] = draw(draw_copies, images, count, 3)
+        return samples
+
+    one_percent = max(1, number // 100)
+    scenarios = {
+        "of fresh patients (innocent)": innocent,
+        "one copied": with_copies(of(training), 1),
+        "1 % copied": with_copies(of(training), one_percent),
+        "1 % copied from one patient": with_copies(training[0], one_percent),
+        "all copied from one patient": with_copies(training[0], number),
+        "all copied": with_copies(of(training), number),
+        "of the control's own patients": draw(
+            draw_windows, of([patients[p] for p in control]), number, 2
+        ),
+    }
+    extractors = [
+        make_extractor(
+            name,
+            resolution=min(options.resolution, settings.match_resolution),
+            weights_file=options.weights if name == "vgg16_block5" else None,
+        )
+        for name in settings.extractors
+    ]
+    alpha = settings.false_alarm_rate / (2 + 2 * len(extractors))
+    harness.write_header(
+        "samples", "verdict", "patients exposed", "copies",
+        "threshold, highest exposure", "power", "AUC of each attack",
+    )  # fmt: skip
+    remarks = []
+    for name, samples in scenarios.items():
+        subject = AuditSubject(
+            model=AuditedModel(name="played", version=1, model_hash="0" * 64),
+            label=options.label,
+            resolution=options.resolution,
+            latent_dim=1,
+            sample=lambda seeds, samples=samples: samples[seeds][..., None],
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            found = audit_generator(
+                store, subject, extractors, settings, alpha=alpha, folder=Path(folder)
+            )
+        write_findings(name, found)
+        remarks += [
+            f"{name}: {decision.test}: {decision.reason}"
+            for decision in found.decisions
+            if decision.verdict != "pass"
+        ]
+        remarks += [
+            f"{name}: linkage, {group}: {linkage.rate.value:.1%} "
+            f"({linkage.rate.low:.1%}-{linkage.rate.high:.1%}), "
+            f"{linkage.chance:.1%} by guessing"
+            for group, linkage in found.linkage.items()
+            if linkage is not None
+        ]
+    harness.write("\n" + "\n".join(remarks))
+
+
+# deals
+
+ALPHAS = (0.05, 0.0125, 0.005)
+
+
+def match_everything(
+    store: Store, patients: list[list[int]], options: argparse.Namespace
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns scores `(windows, patients)`, windows' patients, and which are copies."""
+    windows, source, is_copy = [], [], []
+    for draw, number in (
+        (draw_windows, options.windows),
+        (draw_copies, options.copies),
+    ):
+        for patient, images in enumerate(patients):
+            windows.append(
+                draw(
+                    store,
+                    images,
+                    number=number,
+                    resolution=options.resolution,
+                    seed=patient,
+                )
+            )
+            source += [patient] * number
+            is_copy += [draw is draw_copies] * number
+    matcher = PixelMatcher(
+        np.concatenate(windows).astype(np.float32) / 255,
+        patch_size=store.geometry.patch_size,
+        min_std=MIN_STD,
+    )
+    white = np.float32(2**store.bits - 1)
+    scores = [
+        np.max([matcher.match(store.image(i) / white).score for i in images], axis=0)
+        for images in patients
+    ]
+    return (
+        fisher_transform(np.stack(scores, axis=1)),
+        np.array(source),
+        np.array(is_copy),
+    )
+
+
+def report_deals(options: argparse.Namespace) -> None:
+    """Writes a row per level."""
+    if options.quick:
+        options.windows, options.copies, options.deals = 4, 2, 3
+        options.strangers = 1
+    store = Store.open(options.store)
+    found = list(images_of_patients(store, options.label).values())
+    patients = found[: options.patients]
+    with threadpoolctl.threadpool_limits(1, "blas"):  # more threads only wait here
+        scores, source, is_copy = match_everything(store, patients, options)
+    rest = len(patients) - options.strangers
+    num_training = options.training or rest // 2
+    alarms = dict.fromkeys(ALPHAS, 0)
+    powers: dict[float, list[float]] = {alpha: [] for alpha in ALPHAS}
+    for deal in range(options.deals):
+        order = np.random.default_rng(deal).permutation(len(patients))
+        strangers, compared = order[: options.strangers], order[options.strangers :]
+        training = compared[:num_training]
+        is_training = np.arange(rest) < num_training
+        samples = np.flatnonzero(~is_copy & np.isin(source, strangers))
+        copies = np.flatnonzero(is_copy & np.isin(source, training))
+        table = stand_out(scores[np.concatenate([samples, copies])][:, compared])
+        column = np.argmax(source[copies][:, None] == compared, axis=1)
+        of_copies = table[len(samples) :][np.arange(len(copies)), column]
+        for alpha in ALPHAS:
+            exposure = find_exposed(table[: len(samples)], is_training, alpha=alpha)
+            alarms[alpha] += exposure.exposed.any()
+            powers[alpha].append(float((of_copies > exposure.threshold).mean()))
+    harness.write(
+        f"{num_training} training and {rest - num_training} held-out patients, "
+        f"{options.strangers} strangers with {options.windows} windows each, "
+        f"{options.deals} deals"
+    )
+    harness.write_header("level", "false alarms", "power")
+    for alpha in ALPHAS:
+        harness.write_row(
+            f"{alpha:.2%}",
+            f"{alarms[alpha] / options.deals:.1%}",
+            f"{np.mean(powers[alpha]):.2f}",
+        )
+
+
+# search
+
+
+def find_by_fft(patches: np.ndarray, image: np.ndarray, norms: np.ndarray) -> list:
+    """Returns best row, column and flip of each patch, one FFT map per flip."""
+    shape = tuple(scipy.fft.next_fast_len(side, real=True) for side in image.shape)
+    spectrum = scipy.fft.rfft2(image, shape)
+    found = []
+    for patch in patches:
+        turned = flip_patches(
+            np.repeat(patch[None], len(FLIPS), axis=0),
+            np.arange(len(FLIPS), dtype=np.uint8),
+        )
+        maps = scipy.fft.irfft2(
+            spectrum * scipy.fft.rfft2(turned, shape).conj(), shape
+        )[:, : norms.shape[0], : norms.shape[1]]
+        flip, row, column = np.unravel_index((maps * norms).argmax(), maps.shape)
+        found.append((row, column, flip))
+    return np.array(found).T
+
+
+def report_search(options: argparse.Namespace) -> None:
+    """Writes CPU seconds of both."""
+    size, side = options.size, options.side
+    num_patches = 10 if options.quick else options.patches
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(side, side)).astype(np.float32)
+    patches = rng.normal(size=(num_patches, size, size)).astype(np.float32)
+    patches -= patches.mean(axis=(1, 2), keepdims=True)
+    patches /= np.linalg.norm(patches, axis=(1, 2), keepdims=True)
+    norms = inverse_norms(image, size, 0.0)
+    with threadpoolctl.threadpool_limits(1, "blas"):
+        search = PositionSearch(patches)
+        start = time.process_time()
+        by_products = search.find(image, norms)
+        between = time.process_time()
+        by_fft = find_by_fft(patches, image, norms)
+        end = time.process_time()
+    agree = np.mean([(a == b) for a, b in zip(by_products, by_fft, strict=True)])
+    harness.write(
+        f"{num_patches} patches of {size} pixels in {side} x {side}: "
+        f"{between - start:.2f} s by products, {end - between:.2f} s by FFTs; "
+        f"{agree:.2%} of the places agree."
+    )
+
+
+def main() -> None:
+    """Writes what was asked for."""
+    parser = harness.make_parser(__doc__)
+    parts = parser.add_subparsers(dest="part", required=True)
+    whole = parts.add_parser("whole")
+    whole.add_argument("--work", type=Path, required=True, help="folder to work in")
+    whole.add_argument("--samples", type=int, default=10_000)
+    whole.add_argument("--classes", nargs="+", default=["positive"])
+    whole.add_argument("--kill-after", type=float, help="seconds")
+    leaks = parts.add_parser("leaks")
+    leaks.add_argument("--config", type=Path, required=True)
+    leaks.add_argument("--control", type=int, required=True)
+    leaks.add_argument("--samples", type=int, default=1000)
+    leaks.add_argument("--weights", type=Path, help="of vgg16_block5")
+    deals = parts.add_parser("deals")
+    deals.add_argument("--windows", type=int, default=60, help="of each patient")
+    deals.add_argument("--copies", type=int, default=12, help="of each patient")
+    deals.add_argument("--strangers", type=int, default=6)
+    deals.add_argument("--training", type=int, help="half of the others by default")
+    deals.add_argument("--patients", type=int, help="of the class; all by default")
+    deals.add_argument("--deals", type=int, default=300)
+    for part in (leaks, deals):
+        part.add_argument("--store", type=Path, required=True)
+        part.add_argument("--label", default="positive")
+        part.add_argument("--resolution", type=int, default=32)
+    search = parts.add_parser("search")
+    search.add_argument("--patches", type=int, default=1000)
+    search.add_argument("--size", type=int, default=16, help="of a patch, pixels")
+    search.add_argument("--side", type=int, default=128, help="of the image, pixels")
+    options = parser.parse_args()
+    harness.write_machine()
+    {
+        "whole": report_whole,
+        "leaks": report_leaks,
+        "deals": report_deals,
+        "search": report_search,
+    }[options.part](options)
 
 
 if __name__ == "__main__":

@@ -11,18 +11,15 @@ doubles, and what does not depend on it stays.
 
 from __future__ import annotations
 
-import argparse
 import functools
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import harness
 import yaml
+from harness import GASTRITIS_GAN, Usage
 
-_COMMAND = (sys.executable, "-c", "from gastritis_gan.cli.main import main; main()")
 _TRAINING = 4  # patients of each class; all others test
 _CONFIG = {
     "cohort": {"positive": "gastritis", "negative": "non_gastritis"},
@@ -44,20 +41,9 @@ _CONFIG = {
 }
 
 
-def run(*arguments: object) -> tuple[float, float]:
-    """Runs a command; returns its CPU seconds and its peak memory in MiB."""
-    process = subprocess.Popen(
-        [*_COMMAND, *map(str, arguments)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stderr is not None  # noqa: S101 - a pipe, as asked for
-    error = process.stderr.read().decode()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(error)
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+def run(*arguments: object) -> Usage:
+    """Runs a command of gastritis-gan."""
+    return harness.run_command(*GASTRITIS_GAN, *arguments)
 
 
 def write_config(path: Path, num_samples: int) -> Path:
@@ -77,21 +63,17 @@ def write_config(path: Path, num_samples: int) -> Path:
     return path
 
 
-def report(
-    name: str, sizes: list[int], measure: Callable[[int], tuple[float, float]]
-) -> None:
-    """Prints a line of the table."""
-    seconds, peaks = zip(*map(measure, sizes), strict=True)
-    cells = [
+def report(name: str, sizes: list[int], measure: Callable[[int], Usage]) -> None:
+    """Writes a row of the table."""
+    found = [measure(size) for size in sizes]
+    harness.write_row(
         name,
         " / ".join(map(str, sizes)),
-        " / ".join(f"{value:.1f}" for value in seconds),
-        " / ".join(f"{value:.0f}" for value in peaks),
-        f"x {seconds[2] / seconds[1]:.2f}",
-        f"x {peaks[2] / peaks[1]:.2f}",
-    ]
-    sys.stdout.write(f"| {' | '.join(cells)} |\n")
-    sys.stdout.flush()
+        " / ".join(f"{usage.cpu:.1f}" for usage in found),
+        " / ".join(f"{usage.peak_mib:.0f}" for usage in found),
+        f"x {found[2].cpu / found[1].cpu:.2f}",
+        f"x {found[2].peak_mib / found[1].peak_mib:.2f}",
+    )
 
 
 def measure_all(folder: Path, num_images: int, num_samples: int) -> None:
@@ -100,14 +82,14 @@ def measure_all(folder: Path, num_images: int, num_samples: int) -> None:
     samples = [num_samples, 2 * num_samples, 4 * num_samples]
     few = write_config(folder / f"{samples[0]}.yaml", samples[0])
 
-    def prepare(size: int) -> tuple[float, float]:
+    def prepare(size: int) -> Usage:
         cohort = folder / f"cohort_{size}"
         run("phantom", "--out", cohort, "--patients", size, "--image-size", 512)
         return run(
             "prepare", cohort, "--config", few, "--out", folder / f"store_{size}"
         )
 
-    def fit(size: int) -> tuple[float, float]:
+    def fit(size: int) -> Usage:
         for target in ("negative", "positive"):
             out = folder / f"run_{size}_{target}"
             options = ("--model", "lc_pggan", "--target", target, "--run", out)
@@ -117,20 +99,20 @@ def measure_all(folder: Path, num_images: int, num_samples: int) -> None:
             run("export", out, "--name", target, "--exported-dir", exported)
         return cost
 
-    def sample(size: int) -> tuple[float, float]:
+    def sample(size: int) -> Usage:
         model = folder / f"exported_{images[0]}" / "positive"
         return run("sample", model, "--count", size, "--out", folder / f"sample_{size}")
 
-    def evaluate(command: str, size: int, number: int) -> tuple[float, float]:
+    def evaluate(command: str, size: int, number: int) -> Usage:
         config = write_config(folder / f"{number}.yaml", number)
         store, exported = folder / f"store_{size}", folder / f"exported_{size}"
         with tempfile.TemporaryDirectory(dir=folder) as fresh:  # has no cache
             options = ("--generators", exported, "--out", f"{fresh}/out")
             return run(command, "--config", config, "--store", store, *options)
 
-    sys.stdout.write(
-        "| command | size | CPU-s | peak, MiB | CPU, last doubling | peak |\n"
-        "|:--|--:|--:|--:|--:|--:|\n"
+    harness.write_machine()
+    harness.write_header(
+        "command", "size", "CPU-s", "peak, MiB", "CPU, last doubling", "peak"
     )
     report("prepare, images", images, prepare)
     report("fit, images in the store", images, fit)
@@ -149,13 +131,15 @@ def measure_all(folder: Path, num_images: int, num_samples: int) -> None:
 
 
 def main() -> None:
-    """Prints a Markdown table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Writes a Markdown table."""
+    parser = harness.make_parser(__doc__)
     parser.add_argument("--images", type=int, default=40)
     parser.add_argument("--samples", type=int, default=500)
-    arguments = parser.parse_args()
+    options = parser.parse_args()
+    if options.quick:
+        options.images, options.samples = 12, 100
     with tempfile.TemporaryDirectory() as name:
-        measure_all(Path(name), arguments.images, arguments.samples)
+        measure_all(Path(name), options.images, options.samples)
 
 
 if __name__ == "__main__":

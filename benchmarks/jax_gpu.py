@@ -2,41 +2,22 @@
 
     KERAS_BACKEND=jax python benchmarks/jax_gpu.py [--batch-size 8]
 
-Needs jax with a GPU, keras, numpy and pydicom, and no TensorFlow: the layers and
-networks are the project's, the training step (one generator pass, all patch sets in one
+Needs jax, keras and numpy, and no TensorFlow: the layers and networks are the
+project's, the training step (one generator pass, all patch sets in one
 call of the discriminator, logistic loss with R1 in every 16th step, Adam) is written
 here once more. So it says what the arithmetic takes, not what `fit` does.
 """
 
 from __future__ import annotations
 
-import argparse
-import importlib.util
 import statistics
-import sys
 import time
-import types
 from collections.abc import Callable
 from typing import Any
 
-if importlib.util.find_spec("tensorflow") is None:
-
-    class _Nothing:
-        """Stands in for TensorFlow, which the layers import and do not call on JAX."""
-
-        def __getattr__(self, name: str) -> _Nothing:
-            return self
-
-        def __call__(self, *arguments: Any, **_: Any) -> Any:
-            return arguments[0] if arguments else self
-
-    _stand_in = types.ModuleType("tensorflow")
-    _stand_in.__getattr__ = lambda name: _Nothing()  # type: ignore[method-assign]
-    sys.modules["tensorflow"] = _stand_in
-
+import harness
 import jax
 import jax.numpy as jnp
-import keras
 
 from gastritis_gan.models.network_size import discriminator_flops, generator_flops
 from gastritis_gan.models.pggan import ProgressiveDiscriminator, ProgressiveGenerator
@@ -52,6 +33,8 @@ CASES = (
     (16, "float32", "tensorfloat32", 2),
     (256, "mixed_bfloat16", "default", 2),
 )
+
+QUICK = ((4, "float32", "default", 4),)
 
 Arrays = list[Any]
 
@@ -144,27 +127,32 @@ def flops_per_image(resolution: int, num_sets: int) -> float:
 
 
 def main() -> None:
-    """Prints a Markdown table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Writes a Markdown table."""
+    parser = harness.make_parser(__doc__)
     parser.add_argument("--batch-size", type=int, default=8, help="Images per set.")
-    batch_size = parser.parse_args().batch_size
-    write = sys.stdout.write
-    write(
-        f"{jax.devices()[0].device_kind}, jax {jax.__version__}, keras "
-        f"{keras.__version__}, batch {batch_size}\n\n"
-        "| px | sets | policy | products | step, ms | R1, ms | images/s | TFLOP/s |\n"
-        "|--:|--:|:--|:--|--:|--:|--:|--:|\n"
+    options = parser.parse_args()
+    batch_size = 2 if options.quick else options.batch_size
+    harness.write_machine(
+        device=jax.devices()[0].device_kind, jax=jax.__version__, batch=batch_size
     )
-    for resolution, policy, precision, num_sets in CASES:
+    harness.write_header(
+        "px", "sets", "policy", "products", "step, ms", "R1, ms", "images/s", "TFLOP/s"
+    )
+    for resolution, policy, precision, num_sets in QUICK if options.quick else CASES:
         with jax.default_matmul_precision(precision):
             step, r1 = measure(resolution, policy, num_sets, batch_size)
         rate = batch_size / (step + r1 / R1_INTERVAL_STEPS)
         work = rate * flops_per_image(resolution, num_sets)
-        write(
-            f"| {resolution} | {num_sets} | {policy} | {precision} | {1e3 * step:.1f} "
-            f"| {1e3 * r1:.1f} | {rate:.0f} | {work / 1e12:.0f} |\n"
+        harness.write_row(
+            resolution,
+            num_sets,
+            policy,
+            precision,
+            f"{1e3 * step:.1f}",
+            f"{1e3 * r1:.1f}",
+            f"{rate:.0f}",
+            f"{work / 1e12:.3g}",
         )
-        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -18,8 +18,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import harness
+
 STARTS = 7
-_COMMAND = str(Path(sys.executable).with_name("gastritis-gan"))
+COMMAND = str(Path(sys.executable).with_name("gastritis-gan"))
 
 Seconds = tuple[float, float]
 """Of the clock and of the process's CPU time."""
@@ -27,13 +29,8 @@ Seconds = tuple[float, float]
 
 def run(*command: str) -> Seconds:
     """Runs a command to its end."""
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{command} failed")
-    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime
+    usage = harness.run_command(*command)
+    return usage.wall, usage.cpu
 
 
 def first_request() -> Seconds:
@@ -46,7 +43,7 @@ def first_request() -> Seconds:
         options = ("--server", url, "--model", "any", "--count", "1")
         start = time.perf_counter()
         process = subprocess.Popen(
-            [_COMMAND, "sample", *options, "--out", f"{folder}/samples"],
+            [COMMAND, "sample", *options, "--out", f"{folder}/samples"],
             stderr=subprocess.DEVNULL,
         )
         connection, _ = server.accept()
@@ -61,27 +58,29 @@ def first_request() -> Seconds:
 
 def main() -> None:
     """Prints a Markdown table."""
-    group = subprocess.check_output([_COMMAND, "--help"], text=True)
+    quick = harness.make_parser(__doc__).parse_args().quick
+    group = subprocess.check_output([COMMAND, "--help"], text=True)
     names = [
         line.split()[0] for line in group.partition("Commands:")[2].splitlines()[1:]
     ]
     actions: dict[str, Callable[[], Seconds]] = {
         "python -c pass": lambda: run(sys.executable, "-c", "pass"),
-        "--help": lambda: run(_COMMAND, "--help"),
+        "--help": lambda: run(COMMAND, "--help"),
         **{
-            f"{name} --help": lambda name=name: run(_COMMAND, name, "--help")
+            f"{name} --help": lambda name=name: run(COMMAND, name, "--help")
             for name in names
         },
         "sample --server, first request": first_request,
     }
     found: dict[str, list[Seconds]] = {name: [] for name in actions}
-    for _ in range(STARTS):
+    for _ in range(1 if quick else STARTS):
         for name, action in actions.items():
             found[name].append(action())
-    sys.stdout.write("| command | seconds | CPU-s |\n|:--|--:|--:|\n")
+    harness.write_machine()
+    harness.write_header("command", "seconds", "CPU-s")
     for name, values in found.items():
         wall, cpu = (statistics.median(clock) for clock in zip(*values, strict=True))
-        sys.stdout.write(f"| {name} | {wall:.2f} | {cpu:.2f} |\n")
+        harness.write_row(name, f"{wall:.2f}", f"{cpu:.2f}")
 
 
 if __name__ == "__main__":

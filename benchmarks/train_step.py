@@ -1,8 +1,9 @@
 """Images per second that the discriminator sees, here and in a peer, in one run.
 
-    python benchmarks/train_step.py --peer-python PATH [--resolutions 4,8,16,32,64]
+    python benchmarks/train_step.py [--peer-python PATH] [--resolutions 4,8,16,32,64]
         [--fmap-max 64] [--loss wgan_gp,logistic] [--phases stable,transition]
         [--batch-size N] [--threads 1] [--json results.json]
+    python benchmarks/train_step.py --full-width [--config configs/paper.yaml]
 
 Random images in memory, latent 512, fmap_base 8192, one channel, the paper's batches.
 "own" has the paper's discriminator, "own, fused" that of `networks.fused_scale`; the
@@ -14,19 +15,27 @@ best": with the best implementation of the same scaling that was measured before
 project had code, which is the peer's figure here times the ratio of that one to the
 peer there (BEST_TO_PEER). "Of the peak": the step's operations as the paper writes it,
 unfused, against a matrix product of NumPy in the same turns.
+
+The peer needs a Python of its own with torch (docs/performance.md); without
+`--peer-python` only ours are measured. `--full-width` does two steps of the last stage
+of an experiment instead, with three patch sets of random images, and measures seconds
+and memory.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import itertools
 import json
 import statistics
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
-from turns import Case, Implementation, Times, machine, packages_of, take_turns
+import harness
+from harness import Case, Implementation, Times
 
 from gastritis_gan.models.network_size import discriminator_flops, generator_flops
 
@@ -83,11 +92,23 @@ BEST_TO_PEER = {
     },
 }
 PEER = "pro-gan-pth"
-HEADER = (
-    "| px | fmap | batch | phase | loss | implementation | images/s | images/CPU-s "
-    "| least - most | GFLOP/image | of the peak | x peer | x best | first, s |\n"
-    "|--:|--:|--:|:--|:--|:--|--:|--:|:-:|--:|--:|--:|--:|--:|\n"
+COLUMNS = (
+    "px",
+    "fmap",
+    "batch",
+    "phase",
+    "loss",
+    "implementation",
+    "images/s",
+    "images/CPU-s",
+    "least - most",
+    "GFLOP/image",
+    "of the peak",
+    "x peer",
+    "x best",
+    "first, s",
 )
+PAPER_CONFIG = Path(__file__).parents[1] / "configs" / "paper.yaml"
 
 
 def phase_of(case: Case) -> str:
@@ -110,13 +131,18 @@ def plain_flops(case: Case, loss: str, *, has_r1: bool) -> float:
 def implementations_of(loss: str, peer_python: str | None) -> list[Implementation]:
     """Returns what is compared: ours, and the peer with WGAN-GP and with `loss`."""
     found = [
-        Implementation(name, sys.executable, "own.py", {"loss": loss, "fused_scale": f})
-        for name, f in (("own", False), ("own, fused", True))
+        Implementation(
+            name,
+            sys.executable,
+            "own.py",
+            {"what": "training", "loss": loss, "fused_scale": fused},
+        )
+        for name, fused in (("own", False), ("own, fused", True))
     ]
     if peer_python:
         for peer_loss in dict.fromkeys(("wgan_gp", loss)):
             name = PEER if peer_loss == "wgan_gp" else f"{PEER}, {peer_loss}"
-            options = {"loss": peer_loss}
+            options = {"what": "training", "loss": peer_loss}
             found.append(Implementation(name, peer_python, "pro_gan_pth.py", options))
     return found
 
@@ -157,28 +183,34 @@ def rows_of(case: Case, loss: str, times: dict[str, Times]) -> list[dict[str, An
     return rows
 
 
-def to_markdown(row: dict[str, Any]) -> str:
-    """Returns a line of the table."""
+def write_row(row: dict[str, Any]) -> None:
+    """Writes a row of the table."""
     least, most = row["least_and_most"]
-    ratios = " | ".join(
-        "" if row[key] is None else f"{row[key]:.2f}"
-        for key in ("times_the_peer", "times_the_best")
-    )
-    return (
-        f"| {row['resolution']} | {row['fmap_max']} | {row['batch_size']} "
-        f"| {phase_of(row)} | {row['loss']} "
-        f"| {row['implementation']} | {row['images_per_second']:.4g} "
-        f"| {row['images_per_cpu_second']:.4g} | {least:.4g} - {most:.4g} "
-        f"| {row['flops_per_image'] / 1e9:.4g} | {row['of_the_peak']:.0%} "
-        f"| {ratios} | {row['first_seconds']:.0f} |\n"
+    harness.write_row(
+        row["resolution"],
+        row["fmap_max"],
+        row["batch_size"],
+        phase_of(row),
+        row["loss"],
+        row["implementation"],
+        f"{row['images_per_second']:.4g}",
+        f"{row['images_per_cpu_second']:.4g}",
+        f"{least:.4g} - {most:.4g}",
+        f"{row['flops_per_image'] / 1e9:.4g}",
+        f"{row['of_the_peak']:.0%}",
+        *(
+            "" if row[key] is None else f"{row[key]:.2f}"
+            for key in ("times_the_peer", "times_the_best")
+        ),
+        f"{row['first_seconds']:.0f}",
     )
 
 
 def cases(options: argparse.Namespace) -> list[tuple[Case, str]]:
     """Returns what the options ask for, each with a loss."""
     products = itertools.product(
-        map(int, options.fmap_max.split(",")),
-        map(int, options.resolutions.split(",")),
+        options.fmap_max,
+        options.resolutions,
         options.phases.split(","),
         options.loss.split(","),
     )
@@ -200,38 +232,110 @@ def cases(options: argparse.Namespace) -> list[tuple[Case, str]]:
     ]
 
 
+def measure_full_width(config_path: str, batch_size: int | None) -> dict[str, Any]:
+    """Does two steps of the last stage of the LC-PGGAN of an experiment.
+
+    Args:
+        config_path: The experiment.
+        batch_size: Images per patch set; None takes the config's.
+
+    Returns:
+        `resolution`, `batch_size`, `num_parameters` of generator and discriminator,
+        `step_seconds` (the first traces and compiles, and has R1), `peak_mib`.
+    """
+    import tensorflow as tf
+
+    from gastritis_gan.config import load_config
+    from gastritis_gan.training.gan_step import build_gan
+    from gastritis_gan.training.recipe import make_recipe
+
+    config = load_config(Path(config_path))
+    spec = make_recipe("lc_pggan", config.training_sections).stages[-1]
+    size = batch_size or spec.stage.batch_size
+    stage = dataclasses.replace(spec.stage, batch_size=size)
+    gan = build_gan(dataclasses.replace(spec, stage=stage))
+    train_step = tf.function(gan.train_step)
+    shape = (size, stage.resolution, stage.resolution, 1)
+    seconds = []
+    for step in range(2):
+        images = tuple(
+            tf.random.stateless_normal(shape, seed=(patch_set, step))
+            for patch_set in range(3)  # real, negative, outside
+        )
+        start = time.perf_counter()
+        float(train_step(images)["d_loss"])
+        seconds.append(time.perf_counter() - start)
+    return {
+        "resolution": stage.resolution,
+        "batch_size": size,
+        "num_parameters": [
+            network.count_params() for network in (gan.generator, gan.discriminator)
+        ],
+        "step_seconds": seconds,
+        "peak_mib": harness.peak_mib(),
+    }
+
+
+def report_full_width(options: argparse.Namespace) -> None:
+    """Writes the table of two steps at full width."""
+    harness.write_machine()
+    found = harness.alone(
+        __file__, "measure_full_width", str(options.config), options.batch_size
+    )
+    harness.write_header(
+        "px", "batch", "parameters G", "parameters D", "first step, s",
+        "second step, s", "peak memory, GiB",
+    )  # fmt: skip
+    harness.write_row(
+        found["resolution"],
+        found["batch_size"],
+        *(f"{number:,}" for number in found["num_parameters"]),
+        *(f"{seconds:.0f}" for seconds in found["step_seconds"]),
+        f"{found['peak_mib'] / 1024:.1f}",
+    )
+
+
 def main() -> None:
     """Writes a Markdown table, and JSON where asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = harness.make_parser(__doc__)
     parser.add_argument("--peer-python", help="Python that has pro-gan-pth.")
-    parser.add_argument("--resolutions", default="4,8,16,32,64")
-    parser.add_argument("--fmap-max", default="64")
+    parser.add_argument(
+        "--resolutions", type=harness.integers, default=[4, 8, 16, 32, 64]
+    )
+    parser.add_argument("--fmap-max", type=harness.integers, default=[64])
     parser.add_argument("--loss", default="wgan_gp,logistic")
     parser.add_argument("--phases", default="stable")
     parser.add_argument("--batch-size", type=int, help="Default: the paper's.")
     parser.add_argument("--threads", type=int, default=1, help="Per implementation.")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--full-width", action="store_true", help="see above")
+    parser.add_argument("--config", type=Path, default=PAPER_CONFIG)
     options = parser.parse_args()
-    about = machine(options.threads)
+    if options.full_width:
+        report_full_width(options)
+        return
+    if options.quick:
+        options.resolutions, options.fmap_max, options.batch_size = [4], [8], 4
+    versions = {}
     if options.peer_python:
-        about |= packages_of(options.peer_python, "torch", "pro-gan-pth")
-    write = sys.stdout.write
-    write(", ".join(f"{key} {value}" for key, value in about.items()) + "\n\n" + HEADER)
+        versions = harness.versions_of(options.peer_python, "torch", "pro-gan-pth")
+    about = harness.write_machine(threads=options.threads, **versions)
+    harness.write_header(*COLUMNS)
     rows = []
     for case, loss in cases(options):
-        times = take_turns(
+        times = harness.take_turns(
             case,
             implementations_of(loss, options.peer_python),
             threads=options.threads,
             weights=WEIGHTS,
+            turns=1 if options.quick else harness.TURNS,
         )
         for row in rows_of(case, loss, times):
             rows.append(row)
-            write(to_markdown(row))
-            sys.stdout.flush()
-        if options.json:
-            document = {"about": about, "rows": rows}
-            options.json.write_text(json.dumps(document, indent=2) + "\n")
+            write_row(row)
+    if options.json:
+        document = {"about": about, "rows": rows}
+        options.json.write_text(json.dumps(document, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -67,8 +67,7 @@ def audit(
     from gastritis_gan.evaluation.features.weights import find_weights
     from gastritis_gan.privacy.audit import audit as audit_models
     from gastritis_gan.serving.exported_model import find_models
-    from gastritis_gan.training.discriminator_of_run import load_discriminator
-    from gastritis_gan.training.trained_run import load_run
+    from gastritis_gan.training.run import Run
 
     config, store = open_experiment(config_path, store_path)
     models, notes = find_models(generator_paths, split_hash=store.split_hash)
@@ -81,7 +80,7 @@ def audit(
         out=out,
         weights=find_weights(weights, weights_dir, config.audit.extractors),
         discriminators=[
-            (load_run(path).facts, load_discriminator(path)[1]) for path in run_paths
+            (run.metadata, run.discriminator()) for run in map(Run.open, run_paths)
         ],
         notes=notes,
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -36,20 +34,9 @@ def export(run: Path, name: str, exported_dir: Path) -> None:
     Example:
       gastritis-gan export runs/lc_positive --name phantom_lc_positive
     """
-    from gastritis_gan.serving.layout import check_model_name
+    from gastritis_gan.training.run import Run
 
-    check_model_name(name)  # before the seconds that TensorFlow takes
-
-    from gastritis_gan.serving.export import export_generator
-    from gastritis_gan.training.trained_run import load_run
-
-    trained = load_run(run)
-    model = export_generator(
-        trained.generator,
-        exported_dir=exported_dir,
-        name=name,
-        metadata={**trained.facts, "metrics": _last_metrics(run)},
-    )
+    model = Run.open(run).export(exported_dir, name=name)
     graph = model.card["graph"]
     click.echo(
         f"Exported {model.name}, version {model.version}: images of the class "
@@ -63,13 +50,3 @@ def export(run: Path, name: str, exported_dir: Path) -> None:
         f"Sample it:   gastritis-gan sample {model.path.parent} --out samples/{name}\n"
         f"Serve it:    gastritis-gan serve --exported-dir {exported_dir}"
     )
-
-
-def _last_metrics(run: Path) -> dict[str, Any]:
-    """Returns the last line of a run's metrics; empty when there is none."""
-    from gastritis_gan.training.run_folder import RunFolder
-
-    path = RunFolder(run).metrics
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    metrics: dict[str, Any] = json.loads(lines[-1]) if lines else {}
-    return metrics

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from gastritis_gan.names import ModelName, Target
+from gastritis_gan.training.settings import ModelName, Target
 
 from .experiment import open_experiment
 from .options import PATH, config_option, store_option
@@ -35,9 +35,7 @@ from .options import PATH, config_option, store_option
     type=PATH,
     help="New folder for checkpoints, metrics and sample sheets.",
 )
-@click.option(
-    "--resume", is_flag=True, help="Go on from the newest checkpoint of --run."
-)
+@click.option("--resume", is_flag=True, help="Resume --run from its newest checkpoint.")
 @click.option(
     "--from",
     "branch_from",
@@ -48,7 +46,7 @@ from .options import PATH, config_option, store_option
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Train nothing: say what every stage costs, from a few steps of each.",
+    help="Train nothing: forecast what every stage costs, from a few steps of each.",
 )
 def fit(
     config_path: Path,
@@ -68,28 +66,31 @@ def fit(
 
     The run folder receives config.yaml (every setting), metrics.jsonl, tensorboard/,
     sheets of samples, and checkpoints. Ctrl-C and SIGTERM leave a checkpoint; with
-    --resume the run goes on as if nothing had happened. `gastritis-gan runs` lists
+    --resume the run continues as if nothing had happened. `gastritis-gan runs` lists
     runs.
     """
     _check_options(model, run_dir, resume=resume, branch_from=branch_from, dry=dry_run)
     config, store = open_experiment(config_path, store_path)
+    sections = config.training_sections
     if dry_run:
         from gastritis_gan.training.forecast import forecast
 
-        click.echo(forecast(config, store, model=model, target=target))
+        click.echo(forecast(sections, store, model=model, target=target))
         return
-    from gastritis_gan.training.interruption import RunInterruptedError
-    from gastritis_gan.training.run import train  # TensorFlow loads here
+    from gastritis_gan.config import config_to_dict
+    from gastritis_gan.training import fit as training  # TensorFlow loads here
+    from gastritis_gan.training.callbacks import RunInterruptedError
 
     try:
-        train(
-            config,
+        training.fit(
+            sections,
             store,
             model=model,
             target=target,
-            run_dir=typing.cast(Path, run_dir),
+            out=typing.cast(Path, run_dir),
             resume=resume,
             branch_from=branch_from,
+            document=config_to_dict(config),
         )
     except RunInterruptedError as interruption:
         click.echo(f"{run_dir}: {interruption}", err=True)
@@ -113,7 +114,7 @@ def _check_options(
         )
     if branch_from is not None and resume:
         raise click.UsageError(
-            "--from starts a run and --resume goes on with one: give one of them."
+            "--from starts a run and --resume resumes one: give one of them."
         )
     if branch_from is not None and model != "lc_pggan":
         raise click.UsageError(

@@ -10,8 +10,7 @@ import click
 
 from gastritis_gan import __version__
 from gastritis_gan.errors import InputError
-
-from .tensorflow_environment import set_up_tensorflow
+from gastritis_gan.tensorflow_setup import set_up_tensorflow
 
 _COMMANDS = (
     "phantom",

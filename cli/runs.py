@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from gastritis_gan.errors import InputError
-
 from .options import PATH
+
+_HEADINGS = ("run", "model", "target", "state", "done", "kimg", "px", "swd")
 
 
 @click.command()
@@ -20,24 +20,29 @@ def runs(folder: Path) -> None:
     gastritis-gan runs demo/runs
 
     A run is `running` while a process trains it, `finished` after its last step, else
-    `stopped`; `fit --resume` goes on with a stopped one.
+    `stopped`; `fit --resume` resumes a stopped one.
     """
-    from gastritis_gan.training.run_summary import RunSummary
+    from gastritis_gan.training.run import list_runs
 
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder. Give the one that holds the runs.")
-    summaries = [
-        RunSummary.read(path.parent) for path in sorted(folder.glob("*/run.json"))
-    ]
-    if not summaries:
-        raise InputError(
-            f"{folder} holds no runs. `gastritis-gan fit --run` makes one."
+    summaries = [run.summary for run in list_runs(folder)]
+    rows = [_HEADINGS]
+    rows += [
+        (
+            run.name,
+            run.model,
+            run.target,
+            run.state,
+            f"{run.num_images / run.total_images:.0%}",
+            f"{run.num_images / 1000:.1f}",
+            str(run.resolution),
+            "" if run.swd is None else f"{run.swd:.1f}",
         )
-    rows = [RunSummary.HEADINGS, *(summary.cells() for summary in summaries)]
+        for run in summaries
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         click.echo("  ".join(cells).rstrip())
-    for summary in summaries:
-        for sentence in summary.verdicts:
-            click.echo(f"{summary.name}: {sentence}")
+    for run in summaries:
+        for sentence in run.verdicts:
+            click.echo(f"{run.name}: {sentence}")

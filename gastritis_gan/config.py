@@ -27,6 +27,7 @@ from gastritis_gan.training.settings import (
     OptimizerConfig,
     ScheduleConfig,
     TrainingConfig,
+    TrainingSections,
 )
 from gastritis_gan.typed_config import from_plain, require, to_plain
 
@@ -55,30 +56,20 @@ class ExperimentConfig:
             f"must not exceed `patches.patch_size` ({self.patches.patch_size})",
             self.schedule.final_resolution,
         )
-        group = self.networks.mbstd_group_size
-        for resolution in self.schedule.resolutions:
-            size = _at(self.schedule.batch_size, resolution)
-            parts = _at(self.schedule.accumulation_steps, resolution)
-            part, rest = divmod(size, parts)
-            require(
-                part > 0 and not rest and part % min(group, part) == 0,
-                "schedule.batch_size",
-                f"must be a multiple of `networks.mbstd_group_size` ({group})"
-                + (f" x `schedule.accumulation_steps` ({parts})" if parts > 1 else ""),
-                size,
-            )
-            for key in ("learning_rate", "discriminator_learning_rate"):
-                rate = getattr(self.optimizer, key)
-                require(
-                    not isinstance(rate, dict) or resolution in rate,
-                    f"optimizer.{key}",
-                    f"must name every resolution it applies to; missing: {resolution}",
-                    rate,
-                )
+        _ = self.training_sections  # checks them together
 
-
-def _at(value: int | dict[int, int], resolution: int) -> int:
-    return value[resolution] if isinstance(value, dict) else value
+    @property
+    def training_sections(self) -> TrainingSections:
+        """The sections that decide on a run."""
+        return TrainingSections(
+            networks=self.networks,
+            schedule=self.schedule,
+            objective=self.objective,
+            optimizer=self.optimizer,
+            augmentation=self.augmentation,
+            dcgan=self.dcgan,
+            training=self.training,
+        )
 
 
 def load_config(path: Path) -> ExperimentConfig:

@@ -1,3 +1,7 @@
+from gastritis_gan.tensorflow_setup import set_up_tensorflow
+
+set_up_tensorflow()
+
 from gastritis_gan.layers.downsample_conv2d import DownsampleConv2D as DownsampleConv2D
 from gastritis_gan.layers.equalized_conv2d import EqualizedConv2D as EqualizedConv2D
 from gastritis_gan.layers.equalized_dense import EqualizedDense as EqualizedDense

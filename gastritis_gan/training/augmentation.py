@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
 
 import tensorflow as tf
 
-Transform = Literal["translation", "brightness", "contrast", "cutout"]
+from gastritis_gan.training.settings import Transform
 
 NUM_FACTORS = 10  # uniform numbers per image
 _TRANSLATION = 0.125  # these four are DiffAugment's
@@ -36,7 +35,7 @@ class Augmentation:
 
     - translation by up to an eighth of the side; what comes in is 0;
     - brightness: up to a quarter of the grey range is added or subtracted;
-    - contrast: deviations from the image's mean times 0.5 to 1.5;
+    - contrast: differences from the image's mean times 0.5 to 1.5;
     - cutout: a square of half the side is set to 0, in part beyond the edge.
 
     Below a probability of one half the distribution of the augmented images determines

@@ -2,23 +2,51 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import logging
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from gastritis_gan.errors import InputError
 from gastritis_gan.storage import new_file
-from gastritis_gan.training.state import NETWORKS, OPTIMIZERS, Arrays, TrainingState
 
-_FORMAT = 2
+Arrays = Mapping[str, np.ndarray]
+
+NETWORKS = ("generator", "discriminator", "generator_ema")
+OPTIMIZERS = ("g_optimizer", "d_optimizer")
+
+_FORMAT = 3
 _HASH = "sha256"
 _METRICS = "metrics"
 
 _log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingState:
+    """Weights and optimizer slots after `step` steps.
+
+    A growing run and a resumed run enter their next stage from the same object, so that
+    a resumed run cannot differ from one that was never interrupted.
+
+    Attributes:
+        step: Steps done since the start of the run.
+        resolution: Resolution in pixels of the stage that the arrays come from.
+        weights: Per network of `NETWORKS`, arrays by weight name.
+        slots: Per optimizer of `OPTIMIZERS`, arrays by variable name.
+        metrics: Running means since the last tick, and what else the model counts
+            (skipped steps, loss scale), arrays by variable name.
+    """
+
+    step: int
+    resolution: int
+    weights: Mapping[str, Arrays]
+    slots: Mapping[str, Arrays]
+    metrics: Arrays
 
 
 def save_checkpoint(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
+from tensorflow.python.framework import config  # the way back is not public
 
 from gastritis_gan.errors import InputError
+from gastritis_gan.training.recipe import StageSpec
 
 _CLUSTER = "TF_CONFIG"
 
@@ -84,23 +87,20 @@ class Distribution:
                 raise
             raise InputError(
                 "another worker of the cluster was lost. Start every worker again with "
-                "--resume: they go on from the last checkpoint."
+                "--resume: they resume from the last checkpoint."
             ) from error
 
-    def check_batch_size(
-        self, batch_size: int, *, resolution: int, group_size: int, num_parts: int = 1
-    ) -> None:
-        """Checks that replicas share a batch in whole minibatch-deviation groups.
+    def check_batch_size(self, spec: StageSpec) -> None:
+        """Checks that replicas can share the batch of a stage.
 
-        Args:
-            batch_size: Patches per step over all replicas.
-            resolution: Of the stage, in pixels.
-            group_size: `networks.mbstd_group_size`; a group lies inside a part.
-            num_parts: `schedule.accumulation_steps`, parts of a replica's share.
+        The groups whose standard deviation a discriminator computes lie inside a
+        micro-batch, and all micro-batches of all replicas have one size.
 
         Raises:
-            InputError: They cannot; the message says which batches they can share.
+            InputError: They cannot; the message has the nearest batches that they can.
         """
+        batch_size, group_size = spec.stage.batch_size, spec.networks.group_size
+        num_parts = spec.num_micro_batches
         num_replicas = self.strategy.num_replicas_in_sync
         least = num_replicas * num_parts
 
@@ -116,8 +116,8 @@ class Distribution:
         nearest = [size for size in shared if size < batch_size][-1:]
         nearest += [size for size in shared if size > batch_size][:1]
         raise InputError(
-            f"`schedule.batch_size` is {batch_size} at {resolution} pixels, which "
-            f"{num_replicas} replicas cannot share in groups of {group_size} "
+            f"`schedule.batch_size` is {batch_size} at {spec.stage.resolution} pixels, "
+            f"which {num_replicas} replicas cannot share in groups of {group_size} "
             "(`networks.mbstd_group_size`)"
             + (f" x {num_parts} `schedule.accumulation_steps`" if num_parts > 1 else "")
             + ". The nearest that they can: "
@@ -125,14 +125,42 @@ class Distribution:
         )
 
 
+@contextlib.contextmanager
+def deterministic_operations() -> Iterator[None]:
+    """Makes TensorFlow's operations deterministic in the block, and no longer.
+
+    Operations look the flag up when they run, so nothing of it stays behind.
+    """
+    was_enabled = config.is_op_determinism_enabled()
+    tf.config.experimental.enable_op_determinism()
+    try:
+        yield
+    finally:
+        if not was_enabled:
+            config.disable_op_determinism()
+
+
 def _strategy(name: str) -> tf.distribute.Strategy:
     if name == "multi_worker":
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        return _cluster_strategy()
     gpus = tf.config.list_logical_devices("GPU")
     if name == "mirrored" or (name == "auto" and len(gpus) > 1):
         devices = gpus or tf.config.list_logical_devices("CPU")
-        return tf.distribute.MirroredStrategy([device.name for device in devices])
+        return _mirrored_strategy(*(device.name for device in devices))
     return tf.distribute.get_strategy()
+
+
+# TensorFlow numbers collective operations per strategy, from 100, and remembers their
+# shapes per process: a second strategy over the same devices is "Shape mismatch in the
+# collective instance 100". So a process has one, which numbers on from run to run.
+@functools.cache
+def _mirrored_strategy(*devices: str) -> tf.distribute.Strategy:
+    return tf.distribute.MirroredStrategy(devices)
+
+
+@functools.cache
+def _cluster_strategy() -> tf.distribute.Strategy:
+    return tf.distribute.MultiWorkerMirroredStrategy()
 
 
 def _check_cluster() -> None:

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import statistics
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from gastritis_gan.config import ExperimentConfig
-from gastritis_gan.names import ModelName, Target
 from gastritis_gan.progress import clock, progress_bar
 from gastritis_gan.store.store import Store
 from gastritis_gan.training.distribution import Distribution
-from gastritis_gan.training.graph_cost import forward_cost
-from gastritis_gan.training.plan import group_size, num_parts
-from gastritis_gan.training.progressive_gan import ProgressiveGAN
+from gastritis_gan.training.fit import Task
+from gastritis_gan.training.gan_step import GAN, build_gan
+from gastritis_gan.training.recipe import StageSpec, make_recipe
 from gastritis_gan.training.schedule import Stage
-from gastritis_gan.training.stage_model import build_stage_model
-from gastritis_gan.training.task import Task
+from gastritis_gan.training.settings import ModelName, Target, TrainingSections
 
 _FEWEST_STEPS = 3  # the first, which traces the graph, then one without R1 and one with
 _MOST_STEPS = 33
@@ -32,6 +31,7 @@ _R1_INTERVAL = 2  # of the probe; its times are then weighted by the run's inter
 _COPIES_OF_GENERATOR = 5
 _COPIES_OF_DISCRIMINATOR = 4
 _WEIGHT_BYTES = 4
+_PER_MULTIPLY_ADD = 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,64 +60,58 @@ class StageForecast:
 
 
 def forecast(
-    config: ExperimentConfig, store: Store, *, model: ModelName, target: Target
+    sections: TrainingSections, store: Store, *, model: ModelName, target: Target
 ) -> str:
     """Tries every stage for some seconds and returns a Markdown table.
 
     Raises:
-        InputError: As `train`.
+        InputError: As `fit`.
     """
-    task = Task(config, store, model=model, target=target)
-    distribution = Distribution(config.training.distribution)
-    stages = task.schedule.stages
+    recipe = make_recipe(model, sections)
+    task = Task(recipe, store, target=target, settings=sections.training)
+    distribution = Distribution(sections.training.distribution)
+    for spec in recipe.stages:
+        distribution.check_batch_size(spec)
     rows = []
-    with progress_bar(total=len(stages), description="probe", unit="stage") as bar:
-        for stage in stages:
-            distribution.check_batch_size(
-                stage.batch_size,
-                resolution=stage.resolution,
-                group_size=group_size(config, model),
-                num_parts=num_parts(config, model, stage),
-            )
-            rows.append(_probe(task, stage, distribution))
+    with progress_bar(
+        total=len(recipe.stages), description="probe", unit="stage"
+    ) as bar:
+        for spec in recipe.stages:
+            rows.append(_probe(task, spec, distribution))
             keras.backend.clear_session()
             bar.update()
     return _table(rows)
 
 
-def _probe(task: Task, stage: Stage, distribution: Distribution) -> StageForecast:
-    config = task.config
-    objective = dataclasses.replace(config.objective, r1_interval_steps=_R1_INTERVAL)
+def _probe(task: Task, spec: StageSpec, distribution: Distribution) -> StageForecast:
+    stage = spec.stage
+    objective = dataclasses.replace(spec.objective, r1_interval_steps=_R1_INTERVAL)
     first_step = stage.first_step + stage.first_step % _R1_INTERVAL
     with distribution.strategy.scope():
-        model = build_stage_model(
-            dataclasses.replace(config, objective=objective),
-            stage,
-            None,
-            model=task.model,
-        )
-    model.step.assign(first_step)
-    model.steps_per_execution = 1  # each is timed
+        gan = build_gan(dataclasses.replace(spec, objective=objective))
+    gan.step.assign(first_step)
+    gan.steps_per_execution = 1  # each is timed
     timer = _Timer()
-    model.fit(
-        task.dataset(stage, stage.first_step).repeat().take(_MOST_STEPS),
+    gan.fit(
+        task.dataset(spec, stage.first_step).repeat().take(_MOST_STEPS),
         verbose=0,
         shuffle=False,
         callbacks=[timer],
     )
     first, *others = timer.seconds
     without_r1, with_r1 = (statistics.median(others[i::2]) for i in (0, 1))
-    share = 1 / config.objective.r1_interval_steps
+    share = 1 / spec.objective.r1_interval_steps
     per_step = without_r1 * (1 - share) + with_r1 * share
     return StageForecast(
         stage=stage,
         images_per_second=stage.batch_size / per_step,
         seconds=first + stage.num_steps * per_step,
-        **_costs(model, stage),
+        **_costs(gan),
     )
 
 
-def _costs(model: ProgressiveGAN, stage: Stage) -> dict[str, int]:
+def _costs(gan: GAN) -> dict[str, int]:
+    stage = gan.spec.stage
     alpha = tf.constant(0.5) if stage.transition else None
     size, resolution = stage.batch_size, stage.resolution
 
@@ -130,13 +124,13 @@ def _costs(model: ProgressiveGAN, stage: Stage) -> dict[str, int]:
         return plain.flops, training.activation_bytes
 
     generator_flops, generator_bytes = forward(
-        model.generator, (size, model.generator.latent_dim)
+        gan.generator, (size, gan.generator.latent_dim)
     )
     discriminator_flops, discriminator_bytes = forward(
-        model.discriminator, (size, resolution, resolution, 1)
+        gan.discriminator, (size, resolution, resolution, 1)
     )
-    num_generator = model.generator.count_params()
-    num_discriminator = model.discriminator.count_params()
+    num_generator = gan.generator.count_params()
+    num_discriminator = gan.discriminator.count_params()
     weights = (
         _COPIES_OF_GENERATOR * num_generator
         + _COPIES_OF_DISCRIMINATOR * num_discriminator
@@ -200,3 +194,47 @@ def _size(num_bytes: int) -> str:
     return (
         f"{mebibytes / 1024:.1f} GiB" if mebibytes >= 1024 else f"{mebibytes:.0f} MiB"
     )
+
+
+class GraphCost(NamedTuple):
+    """Cost of one forward pass.
+
+    Attributes:
+        flops: Operations of convolutions and dense layers; a multiply-add counts twice.
+        activation_bytes: Size of all tensors that have the batch as first dimension.
+    """
+
+    flops: int
+    activation_bytes: int
+
+
+def forward_cost(
+    function: Callable[[tf.Tensor], Any], input_shape: tuple[int, ...]
+) -> GraphCost:
+    """Traces `function` on float32 input of `input_shape` (batch first) and counts."""
+    traced = tf.function(function).get_concrete_function(tf.TensorSpec(input_shape))
+    operations = traced.graph.get_operations()
+    return GraphCost(
+        sum(_flops(operation) for operation in operations),
+        sum(
+            tensor.dtype.size * math.prod(tensor.shape)
+            for operation in operations
+            for tensor in operation.outputs
+            if tensor.shape.rank and tensor.shape[0] == input_shape[0]
+        ),
+    )
+
+
+def _flops(operation: Any) -> int:
+    if operation.type == "Conv2D":
+        kernel = operation.inputs[1].shape  # [height, width, in, out]
+        multiply_adds = math.prod(operation.outputs[0].shape) * math.prod(kernel[:3])
+    elif operation.type == "Conv2DBackpropInput":  # a transposed convolution
+        kernel = operation.inputs[1].shape  # [height, width, out, in]
+        multiply_adds = math.prod(operation.inputs[2].shape) * math.prod(kernel[:3])
+    elif operation.type == "MatMul":
+        inner = operation.inputs[0].shape[0 if operation.get_attr("transpose_a") else 1]
+        multiply_adds = math.prod(operation.outputs[0].shape) * inner
+    else:
+        return 0
+    return _PER_MULTIPLY_ADD * int(multiply_adds)

@@ -4,48 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import tensorflow as tf
 
 from gastritis_gan import losses
+from gastritis_gan.training.recipe import ObjectiveSpec
 
-_R1_WEIGHT_PER_PIXEL = 0.0002  # heuristic of stylegan2-ada: times resolution^2 / batch
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class Objective:
-    """The losses of a stage (paper, Eq. 2-7).
+    """The losses of a stage as functions of images and scores.
 
     Attributes:
-        adversarial_loss: `"logistic"` (Eq. 2-4) or `"wgan_gp"` (Gulrajani et al. 2017).
-        generator_loss: `"non_saturating"`, or the paper's `"minimax"`; logistic only.
-        lc_weight: Weight lambda of the loss-conditional terms (Eq. 5); 0 below the
-            resolution where they begin.
-        r1_weight: Weight gamma of R1 (Mescheder et al. 2018); 0 leaves it out. Logistic
-            only.
-        r1_interval_steps: R1 is applied every so many steps, that many times as strong.
-        gradient_penalty_weight: WGAN-GP only.
-        drift_penalty_weight: WGAN-GP only.
+        spec: Which losses, and how heavy.
     """
 
-    adversarial_loss: Literal["logistic", "wgan_gp"]
-    generator_loss: Literal["non_saturating", "minimax"]
-    lc_weight: float
-    r1_weight: float
-    r1_interval_steps: int
-    gradient_penalty_weight: float
-    drift_penalty_weight: float
+    spec: ObjectiveSpec
 
     @property
     def uses_r1(self) -> bool:
         """Whether any step adds R1."""
-        return self.adversarial_loss == "logistic" and self.r1_weight > 0
+        return self.spec.adversarial_loss == "logistic" and self.spec.r1_weight > 0
 
     @property
     def uses_mixed_images(self) -> bool:
         """Whether there is a penalty at mixtures of real and fake images."""
-        return self.adversarial_loss == "wgan_gp"
+        return self.spec.adversarial_loss == "wgan_gp"
 
     def discriminator_loss(
         self,
@@ -61,23 +46,23 @@ class Objective:
             batch: The images.
             score_scale: See `losses.gradient_penalty`.
         """
-        sets = (batch.real, batch.fake, *batch.judged_fake)
+        sets = (batch.real, batch.fake, *batch.conditional_negatives)
         scores = discriminator(tf.concat(sets, axis=0), num_sets=len(sets))
         real_scores, fake_scores, *judged = tf.split(scores, len(sets))  # each [N, 1]
-        if self.adversarial_loss == "wgan_gp":
+        if self.spec.adversarial_loss == "wgan_gp":
             loss = losses.wasserstein_discriminator_loss(real_scores, fake_scores)
-            loss += self.gradient_penalty_weight * losses.gradient_penalty(
+            loss += self.spec.gradient_penalty_weight * losses.gradient_penalty(
                 discriminator,
                 batch.real,
                 batch.fake,
                 batch.mixing_factors,
                 score_scale,
             )
-            loss += self.drift_penalty_weight * losses.drift_penalty(real_scores)
+            loss += self.spec.drift_penalty_weight * losses.drift_penalty(real_scores)
             return loss, real_scores, fake_scores
         loss = losses.logistic_discriminator_loss(real_scores, fake_scores)
         if judged:
-            loss += self.lc_weight * losses.loss_conditional_term(*judged)
+            loss += self.spec.lc_weight * losses.loss_conditional_term(*judged)
         return loss, real_scores, fake_scores
 
     def r1_loss(
@@ -87,14 +72,14 @@ class Objective:
         score_scale: Any = 1.0,
     ) -> Any:
         """Returns gamma / 2 * E[|dD/dx|^2], times the steps that it stands for."""
-        weight = 0.5 * self.r1_weight * self.r1_interval_steps
+        weight = 0.5 * self.spec.r1_weight * self.spec.r1_interval_steps
         return weight * losses.r1_penalty(discriminator, real, score_scale)
 
     def generator_loss_of(self, fake_scores: Any) -> Any:
         """Returns the scalar generator loss of scores `(batch, 1)`."""
-        if self.adversarial_loss == "wgan_gp":
+        if self.spec.adversarial_loss == "wgan_gp":
             return losses.wasserstein_generator_loss(fake_scores)
-        if self.generator_loss == "minimax":
+        if self.spec.generator_loss == "minimax":
             return losses.minimax_generator_loss(fake_scores)
         return losses.non_saturating_generator_loss(fake_scores)
 
@@ -106,17 +91,12 @@ class DiscriminatorBatch:
     Attributes:
         real: Patches of the target set.
         fake: Generated images.
-        judged_fake: Nothing, or the patches of the other class and from outside (Eq. 6,
-            7).
+        conditional_negatives: Nothing, or the patches of the other class and from
+            outside (Eq. 6, 7).
         mixing_factors: `(batch, 1, 1, 1)`, uniform in [0, 1); None but for WGAN-GP.
     """
 
     real: tf.Tensor
     fake: tf.Tensor
-    judged_fake: tuple[tf.Tensor, ...]
+    conditional_negatives: tuple[tf.Tensor, ...]
     mixing_factors: tf.Tensor | None
-
-
-def default_r1_weight(resolution: int, batch_size: int) -> float:
-    """Returns gamma = 0.0002 * resolution^2 / batch_size."""
-    return _R1_WEIGHT_PER_PIXEL * resolution**2 / batch_size

@@ -1,271 +1,492 @@
-"""A run from its config to its last checkpoint: the composition root of training."""
+"""A run's folder: everything that is written to it, and everything that is asked of it.
+
+    run.json  config.yaml  checkpoints/  metrics.jsonl  tensorboard/  sheet_*.png  lock
+
+TensorFlow is loaded when a network is asked for, not before.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import keras
-import tensorflow as tf
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from PIL import Image
 
-from gastritis_gan.config import ExperimentConfig, dump_config, load_config
 from gastritis_gan.errors import InputError
-from gastritis_gan.names import ModelName, Target
-from gastritis_gan.progress import progress_bar
-from gastritis_gan.store.store import Store
-from gastritis_gan.training.branching import copy_history, last_common_state
-from gastritis_gan.training.checkpoint import load_latest_checkpoint, save_checkpoint
-from gastritis_gan.training.distribution import Distribution
-from gastritis_gan.training.every import Every
-from gastritis_gan.training.interruption import Interruption
-from gastritis_gan.training.plan import (
-    branch_step,
-    forward_operations,
-    group_size,
-    num_parts,
+from gastritis_gan.storage import (
+    DocumentFormat,
+    file_lock,
+    is_locked,
+    new_file,
+    new_folder,
+    read_json,
+    write_bytes,
 )
-from gastritis_gan.training.progressive_gan import ProgressiveGAN
-from gastritis_gan.training.recorder import Recorder
-from gastritis_gan.training.run_folder import RunFolder
-from gastritis_gan.training.schedule import Stage
-from gastritis_gan.training.stage_model import (
-    build_stage_model,
-    capture_state,
-    restore_metrics,
+from gastritis_gan.training.checkpoint import (
+    Arrays,
+    TrainingState,
+    load_latest_checkpoint,
+    save_checkpoint,
 )
-from gastritis_gan.training.stage_progress import StageProgress
-from gastritis_gan.training.state import TrainingState
-from gastritis_gan.training.task import Task
-from gastritis_gan.training.watch import Watch
+from gastritis_gan.training.recipe import Recipe, StageSpec, make_recipe
+from gastritis_gan.training.settings import TrainingSections
+from gastritis_gan.typed_config import from_plain
+
+if TYPE_CHECKING:
+    from gastritis_gan.models.network import Network
+    from gastritis_gan.serving.exported_model import ExportedModel
+
+RunState = Literal["running", "finished", "stopped"]
+
+_FORMAT = DocumentFormat(
+    "gastritis-gan run", 2, "Train again; an older run cannot be resumed or exported."
+)
+_RECORD, _CONFIG, _LOCK = "run.json", "config.yaml", "lock"
+_METRICS, _CHECKPOINTS = "metrics.jsonl", "checkpoints"
+_SCORED_AT_ONCE = 64  # where a discriminator compares no images
+
+# Nothing before the branch depends on these keys.
+_FREE_IN_A_BRANCH = (
+    "objective.lc_resolution",
+    "objective.lc_weight",
+    "dcgan.",
+    "evaluation.",
+    "audit.",
+)
 
 
-def train(
-    config: ExperimentConfig,
-    store: Store,
-    *,
-    model: ModelName,
-    target: Target,
-    run_dir: Path,
-    resume: bool = False,
-    branch_from: Path | None = None,
-) -> None:
-    """Trains one generator and keeps everything about it in `run_dir`.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunSummary:
+    """State and progress of a run.
+
+    Attributes:
+        name: Of the folder.
+        model: As given to `fit`.
+        target: As given to `fit`.
+        state: `"running"`, `"finished"` or `"stopped"`.
+        num_images: Real images shown until the last tick.
+        total_images: Real images of the whole run.
+        resolution: In pixels, at the last tick; 0 before the first.
+        swd: Sliced Wasserstein distance at the last tick, if it was measured.
+        verdicts: Sentences of the last tick.
+    """
+
+    name: str
+    model: str
+    target: str
+    state: RunState
+    num_images: int
+    total_images: int
+    resolution: int
+    swd: float | None
+    verdicts: tuple[str, ...]
+
+
+class Run:
+    """One run: a generator that is being trained or has been.
+
+    `fit` makes runs, `Run.open` reads them.
 
     Args:
-        config: The experiment.
-        store: Where the patches come from.
-        model: `"pggan"` (Eq. 2) or `"lc_pggan"` (Eq. 5 from `objective.lc_resolution`
-            on).
-        target: The patch set to imitate.
-        run_dir: A new folder, or with `resume` the folder of the same run.
-        resume: Go on from the newest checkpoint.
-        branch_from: A pggan run whose last common checkpoint an lc_pggan run starts
-            from; the result equals that of an lc_pggan run from the start.
+        path: The folder.
+        record: Model, target, class, split and environment, as in `run.json`.
+        document: The experiment as a plain mapping, as in `config.yaml`.
 
-    Raises:
-        InputError: The parts do not belong together, a patch set is empty, the folder
-            exists (or, with `resume`, is another run), or no step is finite any more.
-        RunInterruptedError: SIGINT or SIGTERM came.
+    Attributes:
+        path: The folder.
+        sections: The training sections of its experiment.
+        recipe: What it trains.
     """
-    task = Task(config, store, model=model, target=target)
-    run = _Run(task, RunFolder(run_dir), Distribution(config.training.distribution))
-    tf.config.experimental.enable_op_determinism()
-    if resume:
-        run.resume()
-    elif branch_from is not None:
-        run.branch(RunFolder(branch_from))
-    else:
-        run.start()
 
-
-class _Run:
     def __init__(
-        self, task: Task, folder: RunFolder, distribution: Distribution
+        self, path: Path, record: Mapping[str, Any], document: Mapping[str, Any]
     ) -> None:
-        self._task = task
-        self._config = task.config
-        self._schedule = task.schedule
-        self._folder = folder
-        self._distribution = distribution
-        self._interruption = Interruption()
-        for stage in self._schedule.stages:
-            distribution.check_batch_size(
-                stage.batch_size,
-                resolution=stage.resolution,
-                group_size=group_size(self._config, task.model),
-                num_parts=num_parts(self._config, task.model, stage),
+        self.path = path
+        self._record = dict(record)
+        self._document = dict(document)
+        known = [field.name for field in dataclasses.fields(TrainingSections)]
+        self.sections: TrainingSections = from_plain(
+            TrainingSections, {key: document[key] for key in known if key in document}
+        )
+        self.recipe: Recipe = make_recipe(record["model"], self.sections)
+
+    def __repr__(self) -> str:
+        return (
+            f"Run({str(self.path)!r}, {self._record['model']} of "
+            f"{self._record['target']}, {self.state})"
+        )
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Run:
+        """Opens the folder of a run.
+
+        Args:
+            path: As given to `fit`.
+
+        Raises:
+            InputError: The folder is not a run, is damaged, or was written by another
+                version.
+        """
+        path = Path(path)
+        if not (path / _RECORD).is_file():
+            raise InputError(
+                f"{path} is not a run: it has no {_RECORD}. `gastritis-gan fit --run` "
+                "makes one."
+            )
+        head = read_json(path / _RECORD)
+        if isinstance(head, dict) and isinstance(head.get("format"), int):
+            raise InputError(
+                f"{path} was written by an earlier version of gastritis-gan. "
+                f"{_FORMAT.way_out}"
+            )
+        record = _FORMAT.read(path / _RECORD)
+        for key in _FORMAT.head():
+            del record[key]
+        return cls(path, record, _read_document(path / _CONFIG))
+
+    @property
+    def state(self) -> RunState:
+        """Whether a process trains it now, its last step is done, or neither."""
+        if is_locked(self.path / _LOCK):
+            return "running"
+        last = self.last_metrics() or {}
+        is_finished = last.get("step") == self.recipe.schedule.num_steps
+        return "finished" if is_finished else "stopped"
+
+    @property
+    def summary(self) -> RunSummary:
+        """State and progress; needs no TensorFlow."""
+        last = self.last_metrics() or {}
+        return RunSummary(
+            name=self.path.name,
+            model=self._record["model"],
+            target=self._record["target"],
+            state=self.state,
+            num_images=last.get("num_images", 0),
+            total_images=self.recipe.schedule.num_images,
+            resolution=last.get("resolution", 0),
+            swd=last.get("swd"),
+            verdicts=tuple(last.get("verdicts", ())),
+        )
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What a model card says of the training; JSON-able and free of identifiers.
+
+        The keys are `model`, `target`, `class_name`, `split_hash`, `environment`
+        (TensorFlow's version and kernels), and of the whole run `resolution` in pixels,
+        `latent_dim`, `num_images`, `seed` and `config`, the experiment.
+        """
+        return {
+            **self._record,
+            "resolution": self.recipe.final_resolution,
+            "latent_dim": self.recipe.networks.latent_dim,
+            "num_images": self.recipe.schedule.num_images,
+            "seed": self.sections.training.seed,
+            "config": self._document,
+        }
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Returns a mapping per tick; a last line that a kill has torn is left out."""
+        return [record for _, record in self._whole_lines()]
+
+    def last_metrics(self) -> dict[str, Any] | None:
+        """Returns the metrics of the last tick, if there was one."""
+        records = self.metrics()
+        return records[-1] if records else None
+
+    def has_checkpoint(self) -> bool:
+        """Whether there is a checkpoint, whole or damaged."""
+        return any((self.path / _CHECKPOINTS).glob("step_*.npz"))
+
+    def checkpoint(self, *, last_step: int | None = None) -> TrainingState:
+        """Returns the newest checkpoint that is whole.
+
+        Args:
+            last_step: Leaves out checkpoints after this step.
+
+        Raises:
+            InputError: There is none, or another version wrote it.
+        """
+        return load_latest_checkpoint(self.path / _CHECKPOINTS, last_step=last_step)
+
+    def generator(self) -> Network:
+        """Returns the moving-average generator, without a fade and in float32.
+
+        It maps latents `(n, latent_dim)` to images `(n, r, r, 1)`, nominally in
+        [-1, 1].
+
+        Raises:
+            InputError: The run has no checkpoint or is not finished.
+        """
+        state = self._final_state()
+        generator = self._final_spec.generator()
+        _set_own_weights(generator, state.weights["generator_ema"])
+        return generator
+
+    def discriminator(self) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+        """Returns the discriminator, which an insider could attack with.
+
+        It maps patches `(n, r, r, 1)` in [-1, 1] to scores `(n,)`, higher for "real".
+        The scores of patches that are given together depend on each other a little
+        (minibatch standard deviation).
+
+        Raises:
+            InputError: As `generator`.
+        """
+        state = self._final_state()
+        discriminator = self._final_spec.discriminator()
+        _set_own_weights(discriminator, state.weights["discriminator"])
+        group = self.recipe.networks.group_size  # the layer takes whole groups
+        size = group if group > 1 else _SCORED_AT_ONCE
+
+        def score(patches: NDArray[np.float32]) -> NDArray[np.float32]:
+            scores = [
+                np.ravel(discriminator(patches[i : i + size], training=False))
+                for i in range(0, len(patches), size)
+            ]
+            return np.concatenate(scores)
+
+        return score
+
+    def export(
+        self,
+        exported_dir: str | os.PathLike[str],
+        *,
+        name: str,
+        version: int | None = None,
+    ) -> ExportedModel:
+        """Exports the generator as a SavedModel for TensorFlow Serving.
+
+        Args:
+            exported_dir: Folder of all exported models.
+            name: Name of the model, also in a server's address.
+            version: Number of the version; by default the next free one.
+
+        Returns:
+            The model in `exported_dir / name / version`.
+
+        Raises:
+            InputError: The run is not finished, the name cannot be used, or the version
+                exists.
+        """
+        from gastritis_gan.serving.layout import check_model_name
+
+        check_model_name(name)  # before the seconds that TensorFlow takes
+
+        from gastritis_gan.serving.export import export_generator
+
+        return export_generator(
+            self.generator(),
+            exported_dir=exported_dir,
+            name=name,
+            version=version,
+            metadata={**self.metadata, "metrics": self.last_metrics() or {}},
+        )
+
+    def check_same(self, record: Mapping[str, Any], document: Any) -> None:
+        """Checks that a task is the one that this run was started with.
+
+        Raises:
+            InputError: It is not; the message names the difference.
+        """
+        for key, value in record.items():
+            if self._record.get(key) != value:
+                raise InputError(
+                    f"{self.path} is a run with {key}={self._record.get(key)}, not "
+                    f"{value}. Give the options and the store of the run to resume it."
+                )
+        if self._document != document:
+            raise InputError(
+                f"{self.path} was started with another config than this one. Give its "
+                f"own: --config {self.path / _CONFIG}."
             )
 
-    def start(self) -> None:
-        self._create()
-        with self._alone():
-            self._train(None)
+    def branch_state(
+        self, recipe: Recipe, *, record: Mapping[str, Any], document: Mapping[str, Any]
+    ) -> TrainingState:
+        """Returns the newest state that this run shares with one that branches off it.
 
-    def branch(self, source: RunFolder) -> None:
-        state = last_common_state(
-            source,
-            config=self._config,
-            facts=self._task.facts,
-            step=branch_step(self._config, self._schedule),
-        )
-        self._create()
-        with self._alone():
-            if self._distribution.is_chief:
-                copy_history(
-                    source,
-                    self._folder,
-                    step=state.step,
-                    num_images=self._schedule.images_before(state.step),
+        Args:
+            recipe: Of the other run.
+            record: Of the other run.
+            document: Of the other run.
+
+        Raises:
+            InputError: The runs are not the same until then, or the checkpoint is gone.
+        """
+        for key, value in {**record, "model": recipe.branches_from}.items():
+            if self._record.get(key) != value:
+                raise InputError(
+                    f"{self.path} is a run with {key}={self._record.get(key)}; to "
+                    f"branch from it, {key}={value} is needed."
                 )
-                save_checkpoint(
-                    self._folder.checkpoints,
-                    state,
-                    keep=self._config.training.keep_checkpoints,
+        ours = dict(_flat(document))
+        for key, value in _flat(self._document):
+            if ours.get(key) != value and not key.startswith(_FREE_IN_A_BRANCH):
+                raise InputError(
+                    f"{self.path} was trained with `{key}`: {value}, this config has "
+                    f"{ours.get(key)}. Only `objective.lc_resolution` and "
+                    "`objective.lc_weight` may differ before the branch."
                 )
-            self._train(state)
+        return self.checkpoint(last_step=recipe.branch_step)
 
-    def resume(self) -> None:
-        self._check_same_run()
-        with self._alone():
-            has_checkpoint = any(self._folder.checkpoints.glob("step_*.npz"))
-            state = None  # killed before its first checkpoint
-            if has_checkpoint:
-                state = load_latest_checkpoint(self._folder.checkpoints)
-            if self._distribution.is_chief:
-                self._folder.clean_up_after(0 if state is None else state.step)
-            self._train(state)
-
-    def _create(self) -> None:
-        if self._distribution.is_chief:
-            self._folder.create(self._task.facts, dump_config(self._config))
+    def copy_history(self, source: Run, step: int) -> None:
+        """Copies another run's metrics and sheets up to a step, as if made here."""
+        if (source.path / _METRICS).exists():
+            shutil.copyfile(source.path / _METRICS, self.path / _METRICS)
+            self.rewind(step)
+        last = self._sheet(source.recipe.schedule.images_before(step)).name
+        for sheet in source.path.glob("sheet_*.png"):
+            if sheet.name <= last:
+                shutil.copyfile(sheet, self.path / sheet.name)
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        with contextlib.ExitStack() as stack:
-            if self._distribution.is_chief:
-                stack.enter_context(self._folder.locked())
-            stack.enter_context(self._interruption.listening())
+    def locked(self) -> Iterator[None]:
+        """Keeps every other process from training in this folder.
+
+        Raises:
+            InputError: Another process is training here.
+        """
+        refusal = (
+            f"another process is training {self.path}. Wait for it, or stop it with "
+            "Ctrl-C or SIGTERM: it leaves a checkpoint."
+        )
+        with file_lock(self.path / _LOCK, refusal=refusal):
             yield
 
-    def _check_same_run(self) -> None:
-        facts = self._folder.facts()
-        for key, value in self._task.facts.items():
-            if facts.get(key) != value:
-                raise InputError(
-                    f"{self._folder.path} is a run with {key}={facts.get(key)}, not "
-                    f"{value}. Give the options and the store of the run to go on with "
-                    "it."
-                )
-        if load_config(self._folder.config) != self._config:
-            raise InputError(
-                f"{self._folder.path} was started with another config than this one. "
-                f"Give its own: --config {self._folder.config}."
-            )
+    def rewind(self, step: int) -> None:
+        """Drops what a resumed run will write again, and what a kill left half made.
 
-    def _train(self, state: TrainingState | None) -> None:
-        done = 0 if state is None else self._schedule.images_before(state.step)
-        total = self._schedule.images_before(self._schedule.num_steps)
-        with (
-            progress_bar(
-                total=total,
-                initial=done,
-                description="fit",
-                unit="images",
-                visible=self._distribution.is_chief,
-            ) as bar,
-            self._distribution.lost_workers_named(),
-        ):
-            recorder = None
-            if self._distribution.is_chief:
-                recorder = Recorder(self._task, self._folder, bar)
-            for stage in self._schedule.stages:
-                if state is None or state.step < stage.end_step:
-                    state = self._train_stage(stage, state, recorder, bar)
+        Args:
+            step: The step from which the run resumes.
+        """
+        partial = ".*.partial-*"
+        for folder in (self.path, self.path / _CHECKPOINTS):
+            for path in folder.glob(partial):
+                path.unlink()
+        if (self.path / _METRICS).exists():
+            whole = self._whole_lines()
+            kept = [line for line, record in whole if record["step"] <= step]
+            write_bytes(self.path / _METRICS, b"".join(kept))
 
-    def _train_stage(
-        self,
-        stage: Stage,
-        state: TrainingState | None,
-        recorder: Recorder | None,
-        bar: Any,
-    ) -> TrainingState:
-        first_step = stage.first_step if state is None else state.step
-        with self._distribution.strategy.scope():
-            model = build_stage_model(
-                self._config,
-                stage,
-                state,
-                model=self._task.model,
-            )
-        if recorder is not None:
-            recorder.start_stage(stage)
+    def create(self) -> None:
+        """Makes the folder, complete or not at all.
 
-        def go_on_with_means(epoch: int, logs: Any) -> None:
-            if state is not None:  # fit() has reset them just before
-                restore_metrics(model, state)
+        Raises:
+            InputError: It exists.
+        """
+        with new_folder(self.path) as partial:
+            _FORMAT.write(partial / _RECORD, self._record)
+            text = yaml.safe_dump(self._document, sort_keys=False)
+            write_bytes(partial / _CONFIG, text.encode())
+            (partial / _CHECKPOINTS).mkdir()
 
-        model.fit(
-            self._distribution.dataset(
-                functools.partial(self._task.dataset, stage, first_step),
-                stage.batch_size,
-            ),
-            steps_per_epoch=stage.end_step - first_step,
-            verbose=0,
-            shuffle=False,
-            callbacks=[
-                keras.callbacks.LambdaCallback(on_epoch_begin=go_on_with_means),
-                *self._callbacks(model, recorder, bar),
-            ],
+    def append_metrics(self, record: Mapping[str, Any]) -> None:
+        """Adds the metrics of a tick."""
+        with (self.path / _METRICS).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(record) + "\n")
+
+    def save_sheet(self, sheet: Image.Image, num_images: int) -> None:
+        """Writes samples of the fixed latents after a number of real images."""
+        with new_file(self._sheet(num_images)) as partial:
+            sheet.save(partial, format="PNG")
+
+    def save_checkpoint(self, state: TrainingState) -> None:
+        """Writes a checkpoint; the newest few stay, and the one to branch from."""
+        branch_step = self.recipe.branch_step
+        save_checkpoint(
+            self.path / _CHECKPOINTS,
+            state,
+            keep=self.sections.training.keep_checkpoints,
+            always=() if branch_step is None else (branch_step,),
         )
-        return capture_state(model, stage.end_step)
 
-    def _callbacks(
-        self,
-        model: ProgressiveGAN,
-        recorder: Recorder | None,
-        bar: Any,
-    ) -> list[Any]:
-        settings = self._config.training
+    @property
+    def tensorboard(self) -> Path:
+        """Folder for `tensorboard --logdir`."""
+        return self.path / "tensorboard"
 
-        def tick(step: int, metrics: dict[str, float]) -> None:
-            if recorder is not None:
-                recorder.tick(model, step, metrics)
-            model.reset_metrics()
+    @functools.cached_property
+    def _final_spec(self) -> StageSpec:
+        """The last stage without a fade: at its end only the new block is left."""
+        spec = self.recipe.stages[-1]
+        stage = dataclasses.replace(spec.stage, phase="stable")
+        return dataclasses.replace(spec, stage=stage)
 
-        def keep(step: int, metrics: dict[str, float]) -> None:
-            state = capture_state(model, step)  # on every worker: it reads from all
-            if recorder is not None:
-                recorder.keep(model, state)
-
-        def every(
-            interval_images: int, action: Callable[[int, dict[str, float]], None]
-        ) -> Every:
-            return Every(
-                action,
-                stage=model.stage,
-                interval_images=interval_images,
+    def _final_state(self) -> TrainingState:
+        state = self.checkpoint()
+        num_steps = self.recipe.schedule.num_steps
+        if state.step < num_steps:
+            raise InputError(
+                f"{self.path} has done {state.step} of {num_steps} steps; its last "
+                f"checkpoint makes images of {state.resolution} pixels. Resume it with "
+                "`gastritis-gan fit --resume` until the end."
             )
+        return state
 
-        return [
-            StageProgress(
-                bar,
-                schedule=self._schedule,
-                stage=model.stage,
-                cost=self._cost,
-            ),
-            every(settings.tick_images, tick),
-            every(settings.checkpoint_images, keep),
-            Watch(
-                self._interruption,
-                None if self._distribution.is_cluster else keep,
-                max_skipped_steps=settings.max_skipped_steps,
-            ),
-        ]
+    def _sheet(self, num_images: int) -> Path:
+        return self.path / f"sheet_{num_images:09d}.png"
 
-    def _cost(self, resolution: int) -> int:
-        if self._task.model == "dcgan":
-            return 1  # of the same network at every step
-        return forward_operations(self._config, resolution)
+    def _whole_lines(self) -> list[tuple[bytes, dict[str, Any]]]:
+        path = self.path / _METRICS
+        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        whole = []
+        for line in lines:
+            with contextlib.suppress(ValueError, TypeError):
+                record = json.loads(line)
+                if line.endswith(b"\n") and "step" in record:
+                    whole.append((line, record))
+        return whole
+
+
+def list_runs(folder: str | os.PathLike[str]) -> list[Run]:
+    """Returns the runs in a folder, ordered by name; needs no TensorFlow.
+
+    Raises:
+        InputError: It is not a folder, holds no runs, or one of them is damaged.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder. Give the one that holds the runs.")
+    runs = [Run.open(path.parent) for path in sorted(folder.glob(f"*/{_RECORD}"))]
+    if not runs:
+        raise InputError(
+            f"{folder} holds no runs. `gastritis-gan fit --run` makes one."
+        )
+    return runs
+
+
+def _set_own_weights(network: Network, weights: Arrays) -> None:
+    from gastritis_gan.models.network import get_weights_by_name, set_weights_by_name
+
+    own = get_weights_by_name(network)  # not those of the layer that has faded out
+    set_weights_by_name(network, {name: weights[name] for name in own})
+
+
+def _read_document(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        document = None
+    if not isinstance(document, dict):
+        raise InputError(f"{path} is missing or damaged. Restore it from a backup.")
+    return document
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, member in value.items():
+        if isinstance(member, Mapping):
+            yield from _flat(member, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", json.dumps(member)

@@ -106,6 +106,11 @@ class Schedule:
         """Steps of the whole run."""
         return self.stages[-1].end_step
 
+    @property
+    def num_images(self) -> int:
+        """Real images that the whole run shows."""
+        return self.images_before(self.num_steps)
+
     def stage_at(self, step: int) -> Stage:
         """Returns the stage that performs step number `step`, counted from 0.
 

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Literal, TypeAlias
 
+from gastritis_gan.training.schedule import at_resolution
 from gastritis_gan.typed_config import require, require_at_least
+
+ModelName = Literal["pggan", "lc_pggan", "dcgan"]
+Target = Literal["positive", "negative"]
+"""The class to imitate."""
+Precision: TypeAlias = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+Transform: TypeAlias = Literal["translation", "brightness", "contrast", "cutout"]
 
 MAX_RESOLUTION = 1024
 _MIN_RESOLUTION = 4
@@ -29,7 +36,7 @@ class NetworksConfig:
     fmap_max: int = 512
     mbstd_group_size: int = 4
     fused_scale: bool = False  # True: the discriminator is another network, see docs
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    precision: Precision = "float32"
     jit_compile: bool = False  # XLA compiles the gradients
 
     def __post_init__(self) -> None:
@@ -166,9 +173,12 @@ class AugmentationConfig:
 
     flips: bool = False  # left to right; a stomach has a side
     probability: float = 0.0  # of each transform, per image
-    transforms: tuple[
-        Literal["translation", "brightness", "contrast", "cutout"], ...
-    ] = ("translation", "brightness", "contrast", "cutout")
+    transforms: tuple[Transform, ...] = (
+        "translation",
+        "brightness",
+        "contrast",
+        "cutout",
+    )
 
     def __post_init__(self) -> None:
         require(
@@ -248,3 +258,38 @@ class TrainingConfig:
             "keep_checkpoints",
             "sheet_columns",
         )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingSections:
+    """The sections of an experiment that decide on a run, checked together."""
+
+    networks: NetworksConfig = NetworksConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+    dcgan: DCGANConfig = DCGANConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    def __post_init__(self) -> None:
+        group = self.networks.mbstd_group_size
+        for resolution in self.schedule.resolutions:
+            size = at_resolution(self.schedule.batch_size, resolution)
+            parts = at_resolution(self.schedule.accumulation_steps, resolution)
+            part, rest = divmod(size, parts)
+            require(
+                part > 0 and not rest and part % min(group, part) == 0,
+                "schedule.batch_size",
+                f"must be a multiple of `networks.mbstd_group_size` ({group})"
+                + (f" x `schedule.accumulation_steps` ({parts})" if parts > 1 else ""),
+                size,
+            )
+            for key in ("learning_rate", "discriminator_learning_rate"):
+                rate = getattr(self.optimizer, key)
+                require(
+                    not isinstance(rate, dict) or resolution in rate,
+                    f"optimizer.{key}",
+                    f"must name every resolution it applies to; missing: {resolution}",
+                    rate,
+                )

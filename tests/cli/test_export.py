@@ -1,22 +1,24 @@
 """`gastritis-gan export`."""
 
-import types
-
 from click.testing import CliRunner
 
 from gastritis_gan.cli.main import main
+from gastritis_gan.config import config_to_dict
 from gastritis_gan.serving.exported_model import ExportedModel
-from gastritis_gan.training import trained_run
+from gastritis_gan.training.run import Run
+from tests.helpers.tiny_run import CONFIG
 
 
 def invoke(*arguments):
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def test_export(generator, metadata, tmp_path, monkeypatch):
-    trained = types.SimpleNamespace(generator=generator, facts=metadata)
-    monkeypatch.setattr(trained_run, "load_run", lambda _: trained)
-    arguments = ("export", "a_run", "--exported-dir", tmp_path, "--name")
+def test_export(generator, tmp_path, monkeypatch):
+    record = {"model": "pggan", "target": "positive", "class_name": "gastritis"}
+    run = Run(tmp_path / "run", {**record, "split_hash": "ab"}, config_to_dict(CONFIG))
+    run.create()
+    monkeypatch.setattr(Run, "generator", lambda self: generator)
+    arguments = ("export", run.path, "--exported-dir", tmp_path, "--name")
     result = invoke(*arguments, "b")
     assert result.exit_code == 0, result.output
     assert "Exported b, version 1" in result.output

@@ -4,15 +4,15 @@ import pytest
 from click.testing import CliRunner
 
 from gastritis_gan.cli.main import main
-from gastritis_gan.training.run_folder import RunFolder
-from tests.training.tiny import CONFIG
+from gastritis_gan.config import config_to_dict
+from gastritis_gan.training.run import Run
+from tests.helpers.tiny_run import CONFIG
 
 
 def make_run(folder, name, records):
-    from gastritis_gan.config import dump_config
-
-    run = RunFolder(folder / name)
-    run.create({"model": "lc_pggan", "target": "positive"}, dump_config(CONFIG))
+    record = {"model": "lc_pggan", "target": "positive"}
+    run = Run(folder / name, record, config_to_dict(CONFIG))
+    run.create()
     for record in records:
         run.append_metrics(record)
     return run
@@ -47,12 +47,15 @@ def test_the_runs_of_a_folder(folder):
 
 
 def test_a_run_that_is_being_trained(folder):
-    with RunFolder(folder / "c").locked():
+    with Run.open(folder / "c").locked():
         assert table(folder)[3][3] == "running"
 
 
 def test_a_folder_without_runs_is_refused(tmp_path):
-    for path, message in ((tmp_path, "holds no runs"), (tmp_path / "x", "no folder")):
+    for path, message in (
+        (tmp_path, "holds no runs"),
+        (tmp_path / "x", "is not a folder"),
+    ):
         result = CliRunner().invoke(main, ["runs", str(path)])
         assert result.exit_code == 2
         assert message in result.output
@@ -62,4 +65,4 @@ def test_a_damaged_run_is_named(folder):
     (folder / "b" / "run.json").write_text(json.dumps({"format": 99}))
     result = CliRunner().invoke(main, ["runs", str(folder)])
     assert result.exit_code == 2
-    assert "another version" in result.output
+    assert "earlier version" in result.output

@@ -146,7 +146,7 @@ def windows_inside(outline):
 
 
 @pytest.mark.parametrize("statistic", [np.mean, np.std])
-def test_patch_mean_and_std_do_not_tell_the_classes_apart(cohort, statistic):
+def test_patch_mean_and_deviation_do_not_tell_the_classes_apart(cohort, statistic):
     labels, values = [], []
     for row in rows_of(cohort):
         image = barium_bright(pydicom.dcmread(cohort / row["image"]))

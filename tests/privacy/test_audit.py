@@ -17,7 +17,7 @@ from gastritis_gan.privacy.latent_search import open_gradient
 from gastritis_gan.privacy.matching import PixelMatcher
 from gastritis_gan.privacy.verdict import read_verdict
 from gastritis_gan.serving.exported_model import ExportedModel
-from gastritis_gan.training.discriminator_of_run import load_discriminator
+from gastritis_gan.training.run import Run
 from tests.helpers.small_store import draw_image
 
 CONFIG = """
@@ -269,10 +269,11 @@ def trained(workplace):
 def test_the_discriminator_of_a_run_is_reported_and_decides_nothing(
     workplace, trained, tmp_path
 ):
-    facts, discriminate = load_discriminator(trained / "run")
+    run = Run.open(trained / "run")
+    discriminate = run.discriminator()
     patches = np.random.default_rng(0).normal(size=(10, 16, 16, 1)).astype(np.float32)
     scores = discriminate(patches)
-    assert facts["target"] == "positive"
+    assert run.metadata["target"] == "positive"
     assert scores.shape == (10,)
     np.testing.assert_allclose(discriminate(patches[:4]), scores[:4], atol=1e-5)
 

@@ -112,7 +112,7 @@ def test_only_what_tells_flips_apart_is_extracted_with_flips(store, space_of):
     assert space_of(samples, Texture()).features.shape == (1, 3, Texture.dim)
 
 
-def test_levelled_patches_have_one_mean_and_std():
+def test_levelled_patches_have_one_mean_and_deviation():
     patches = 0.1 * np.random.default_rng(0).random((6, 16, 16), np.float32) + 0.4
     patches[3] = 0.7 + 1e-4 * (patches[3] - 0.4)
     actual = level(patches)

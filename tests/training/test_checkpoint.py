@@ -2,8 +2,13 @@ import numpy as np
 import pytest
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.training.checkpoint import load_latest_checkpoint, save_checkpoint
-from gastritis_gan.training.state import NETWORKS, OPTIMIZERS, TrainingState
+from gastritis_gan.training.checkpoint import (
+    NETWORKS,
+    OPTIMIZERS,
+    TrainingState,
+    load_latest_checkpoint,
+    save_checkpoint,
+)
 
 
 def state_at(step, rng):

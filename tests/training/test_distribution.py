@@ -1,10 +1,12 @@
 import contextlib
+import dataclasses
 import json
 
 import pytest
 
 from gastritis_gan.errors import InputError
 from gastritis_gan.training.distribution import Distribution
+from tests.helpers.tiny_run import stages_of
 
 
 def distribution_of(num_replicas):
@@ -14,6 +16,15 @@ def distribution_of(num_replicas):
     distribution = Distribution("one_device")
     distribution.strategy = Strategy()
     return distribution
+
+
+def stage_of(batch_size, *, group_size, num_parts=1):
+    spec = stages_of()[-1]
+    networks = dataclasses.replace(spec.networks, mbstd_group_size=group_size)
+    stage = dataclasses.replace(spec.stage, batch_size=batch_size)
+    return dataclasses.replace(
+        spec, networks=networks, stage=stage, num_micro_batches=num_parts
+    )
 
 
 @pytest.mark.parametrize(
@@ -35,24 +46,22 @@ def test_batches_that_replicas_can_share(num_replicas, group_size, allowed):
             else pytest.raises(InputError, match=f"is {batch_size} at 8 pixels")
         )
         with expectation:
-            distribution.check_batch_size(
-                batch_size, resolution=8, group_size=group_size
-            )
+            distribution.check_batch_size(stage_of(batch_size, group_size=group_size))
 
 
 def test_the_nearest_batches_are_named():
     with pytest.raises(InputError, match=r"can: 8 and 16; so can every multiple of 8"):
-        distribution_of(2).check_batch_size(12, resolution=8, group_size=4)
+        distribution_of(2).check_batch_size(stage_of(12, group_size=4))
     with pytest.raises(InputError, match=r"can: 4; so can every multiple of 16"):
-        distribution_of(4).check_batch_size(2, resolution=8, group_size=4)
+        distribution_of(4).check_batch_size(stage_of(2, group_size=4))
 
 
 def test_parts_of_a_share_hold_whole_groups():
     """Two replicas, two parts each: 16 images are four groups of four, 8 are none."""
     two = distribution_of(2)
-    two.check_batch_size(16, resolution=8, group_size=4, num_parts=2)
+    two.check_batch_size(stage_of(16, group_size=4, num_parts=2))
     with pytest.raises(InputError, match=r"x 2 `schedule.accumulation_steps`") as error:
-        two.check_batch_size(14, resolution=8, group_size=4, num_parts=2)
+        two.check_batch_size(stage_of(14, group_size=4, num_parts=2))
     assert "can: 12 and 16; so can every multiple of 16." in str(error.value)
 
 

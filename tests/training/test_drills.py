@@ -8,11 +8,9 @@ import pytest
 
 from gastritis_gan.config import config_from_dict
 from gastritis_gan.errors import InputError
-from gastritis_gan.training import run
 from gastritis_gan.training.checkpoint import load_latest_checkpoint
-
-from .fake_store import FakeStore
-from .tiny import DOCUMENT
+from gastritis_gan.training.fit import fit
+from tests.helpers.tiny_run import DOCUMENT, FakeStore
 
 
 class ManyPatches(FakeStore):
@@ -54,11 +52,11 @@ def config(num_images, **optimizer):
                 "health_patches": 64,
             },
         }
-    )
+    ).training_sections
 
 
 def verdicts_of(run_dir, experiment, store):
-    run.train(experiment, store, model="pggan", target="positive", run_dir=run_dir)
+    fit(experiment, store, model="pggan", target="positive", out=run_dir)
     lines = (run_dir / "metrics.jsonl").read_text().splitlines()
     return [sentence for line in lines for sentence in json.loads(line)["verdicts"]]
 

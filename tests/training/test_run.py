@@ -1,315 +1,145 @@
 import json
-import os
-import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gastritis_gan.config import config_from_dict, load_config
+from gastritis_gan.config import config_to_dict
 from gastritis_gan.errors import InputError
-from gastritis_gan.models.network import get_weights_by_name
-from gastritis_gan.training import plan
-from gastritis_gan.training.checkpoint import load_latest_checkpoint
-from gastritis_gan.training.every import Every
-from gastritis_gan.training.interruption import RunInterruptedError
-from gastritis_gan.training.run import train
-from gastritis_gan.training.trained_run import load_run
+from gastritis_gan.training.fit import fit
+from gastritis_gan.training.gan_step import build_gan
+from gastritis_gan.training.run import Run
+from tests.helpers.tiny_run import CONFIG, FakeStore, sections_of
 
-from .fake_store import FakeStore
-from .tiny import CONFIG, DOCUMENT, NUM_STEPS
+RECORD = {"model": "pggan", "target": "positive"}
 
 
-@pytest.fixture(scope="module")
-def finished_run(tmp_path_factory):
-    run_dir = tmp_path_factory.mktemp("runs") / "lc"
-    train(CONFIG, FakeStore(), model="lc_pggan", target="positive", run_dir=run_dir)
-    return run_dir
+@pytest.fixture
+def run(tmp_path):
+    run = Run(tmp_path / "run", RECORD, config_to_dict(CONFIG))
+    run.create()
+    return run
 
 
-def metrics(run_dir):
-    lines = (run_dir / "metrics.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
+def test_only_whole_lines_up_to_the_step_stay(run):
+    (run.path / "metrics.jsonl").write_bytes(
+        b'{"step": 2}\n{"step": 4}\n{"step": 6}\n{"st'
+    )
+    run.rewind(4)
+    assert (run.path / "metrics.jsonl").read_bytes() == b'{"step": 2}\n{"step": 4}\n'
 
 
-def test_a_run_folder_holds_what_a_user_expects(finished_run):
-    names = {path.name for path in finished_run.iterdir()}
-    assert names == {
-        "run.json",
-        "config.yaml",
-        "checkpoints",
-        "metrics.jsonl",
-        "tensorboard",
-        "lock",
-        *(f"sheet_0000000{num_images}.png" for num_images in (16, 24, 28, 36, 44)),
-        "sheet_000000008.png",
-    }
-    assert load_config(finished_run / "config.yaml") == CONFIG
-    assert any((finished_run / "tensorboard").iterdir())
+def test_a_line_without_its_end_is_torn_even_if_it_parses(run):
+    (run.path / "metrics.jsonl").write_bytes(b'{"step": 2}\n{"step": 4}')
+    assert run.last_metrics() == {"step": 2}
+    run.rewind(4)
+    assert (run.path / "metrics.jsonl").read_bytes() == b'{"step": 2}\n'
 
 
-def test_ticks_come_every_eight_images_and_at_the_end_of_a_stage(finished_run):
-    """By hand: stages of 4, 3 and 4 steps of 4 images; a tick every 2 steps."""
-    records = metrics(finished_run)
-    assert [r["step"] for r in records] == [2, 4, 6, 7, 9, 11]
-    assert [r["num_images"] for r in records] == [8, 16, 24, 28, 36, 44]
-    assert [r["resolution"] for r in records] == [4, 4, 8, 8, 8, 8]
-    assert [round(r["alpha"], 3) for r in records] == [1, 1, 0.667, 1, 1, 1]
-    assert all(np.isfinite(r["d_loss"]) and np.isfinite(r["g_loss"]) for r in records)
+def test_what_a_kill_left_half_made_goes(run):
+    partial = (run.path / "checkpoints") / ".step_0000000004.npz.partial-x1"
+    kept = (run.path / "checkpoints") / "step_0000000002.npz"
+    partial.touch()
+    kept.touch()
+    run.rewind(2)
+    assert list((run.path / "checkpoints").iterdir()) == [kept]
 
 
-def test_the_facts_of_a_run(finished_run):
-    facts = load_run(finished_run).facts
-    assert facts.pop("config")["training"]["seed"] == 3
-    assert facts == {
-        "model": "lc_pggan",
-        "target": "positive",
-        "class_name": "gastritis",
-        "split_hash": "ab" * 32,
-        "resolution": 8,
-        "latent_dim": 8,
-        "num_images": 44,
-        "seed": 3,
-    }
-
-
-def test_a_loaded_generator_has_the_averaged_weights(finished_run):
-    state = load_latest_checkpoint(finished_run / "checkpoints")
-    weights = get_weights_by_name(load_run(finished_run).generator)
-    for name, array in weights.items():
-        np.testing.assert_array_equal(array, state.weights["generator_ema"][name])
-
-
-def train_until(step, destination, *, monkeypatch):
-    """Trains again and dies in the step after `step`, like a killed process."""
-
-    class KilledError(Exception):
+def test_a_second_process_is_refused_until_the_first_is_gone(run):
+    program = (
+        "import sys\n"
+        "from gastritis_gan.training.run import Run\n"
+        "with Run.open(sys.argv[1]).locked():\n"
+        "    print('locked', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    assert run.state == "stopped"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, run.path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdout.readline() == b"locked\n"
+        assert run.state == "running"
+        with (
+            pytest.raises(InputError, match="another process is training"),
+            run.locked(),
+        ):
+            pass
+        other.kill()
+    assert run.state == "stopped"
+    with run.locked():
         pass
 
-    from gastritis_gan.training import recorder
 
-    def save_and_die(folder, state, **options):
-        original(folder, state, **options)
-        if state.step == step:
-            raise KilledError
-
-    original = recorder.save_checkpoint
-    with monkeypatch.context() as patch:
-        patch.setattr(recorder, "save_checkpoint", save_and_die)
-        with pytest.raises(KilledError):
-            train(
-                CONFIG,
-                FakeStore(),
-                model="lc_pggan",
-                target="positive",
-                run_dir=destination,
-            )
-
-
-def assert_same_ending(run_dir, other):
-    """Weights, optimizers, moving average and metrics, bit for bit."""
-    actual = load_latest_checkpoint(run_dir / "checkpoints")
-    expected = load_latest_checkpoint(other / "checkpoints")
-    assert actual.step == expected.step == NUM_STEPS
-    for groups, others in (
-        (actual.weights, expected.weights),
-        (actual.slots, expected.slots),
-        ({"": actual.metrics}, {"": expected.metrics}),
-    ):
-        for group, arrays in others.items():
-            assert groups[group].keys() == arrays.keys()
-            for name, array in arrays.items():
-                np.testing.assert_array_equal(groups[group][name], array)
-    speed = "images_per_second"
-    for left, right in zip(metrics(run_dir), metrics(other), strict=True):
-        assert {**left, speed: 0} == {**right, speed: 0}
-
-
-def run_killed_at(run_dir, *points):
-    """Trains in processes that die by SIGKILL at the points, then to the end.
-
-    Returns the number of kills: points behind the end of the run kill nobody.
-    """
-    script = Path(__file__).with_name("killed_runs.py")
-    result = subprocess.run(
-        [sys.executable, script, run_dir, *points],
-        cwd=script.parents[2],
-        env={**os.environ, "PYTHONPATH": str(script.parents[2])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr[-2000:]
-    return int(result.stdout)
-
-
-def test_killed_runs_end_like_the_one_that_was_not(finished_run, tmp_path):
-    """Kills by hand: before the first checkpoint, inside a checkpoint between ticks,
-    at the end of a fade, and at the switch to Eq. 5 (step 4)."""
-    points = ("step:1", "write:2", "step:2", "step:3")
-    assert run_killed_at(tmp_path / "run", *points) == len(points)
-    assert_same_ending(tmp_path / "run", finished_run)
-
-
-@pytest.mark.slow
-def test_a_hundred_random_kills(finished_run, tmp_path):
-    rng = np.random.default_rng(0)
-    kills, number = 0, 0
-    while kills < 100:
-        points = [
-            f"step:{rng.integers(1, 6)}"
-            if rng.random() < 0.6
-            else f"write:{rng.integers(1, 3)}"
-            for _ in range(5)
-        ]
-        run_dir = tmp_path / str(number)
-        kills += run_killed_at(run_dir, *points)
-        assert_same_ending(run_dir, finished_run)
-        number += 1
-
-
-def test_an_existing_run_is_refused_and_left_alone(finished_run):
-    before = (finished_run / "metrics.jsonl").read_bytes()
-    with pytest.raises(InputError, match="exists already"):
-        train(
-            CONFIG, FakeStore(), model="pggan", target="positive", run_dir=finished_run
-        )
-    assert (finished_run / "metrics.jsonl").read_bytes() == before
-
-
-def resume(run_dir, *, config=CONFIG, target="positive", store=None):
-    train(
-        config,
-        store or FakeStore(),
-        model="lc_pggan",
-        target=target,
-        run_dir=run_dir,
-        resume=True,
-    )
-
-
-def test_resume_refuses_what_is_not_the_same_run(finished_run, tmp_path):
-    other = config_from_dict({**DOCUMENT, "optimizer": {"ema_half_life_images": 4}})
-    with pytest.raises(InputError, match="another config"):
-        resume(finished_run, config=other)
-    with pytest.raises(InputError, match="target=positive, not negative"):
-        resume(finished_run, target="negative")
-    store = FakeStore()
-    store.split_hash = "cd" * 32
-    with pytest.raises(InputError, match="split_hash"):
-        resume(finished_run, store=store)
-    with pytest.raises(InputError, match="is not a run"):
-        resume(tmp_path)
-
-
-def test_an_empty_patch_set_is_named_before_a_folder_is_made(tmp_path):
-    store = FakeStore()
-    store.patch_set = lambda name, split: np.arange(0 if name == "outside" else 4)
-    with pytest.raises(InputError, match="no outside patches"):
-        train(
-            CONFIG, store, model="lc_pggan", target="positive", run_dir=tmp_path / "run"
-        )
-    assert not list(tmp_path.iterdir())
+def test_what_it_says_of_itself(run):
+    assert repr(Run.open(run.path)) == f"Run('{run.path}', pggan of positive, stopped)"
 
 
 @pytest.mark.parametrize(
-    ("objective", "message"),
+    ("content", "message"),
     [
-        ({"adversarial_loss": "wgan_gp", "lc_resolution": 8}, "must be logistic"),
-        ({"lc_resolution": 16}, "would never become conditional"),
+        ('{"format": 1, "model": "pggan"}', "by an earlier version.* Train again"),
+        ('{"format": "gastritis-gan run", "format_version": 9}', "format version 9"),
+        ('{"format": "gastritis-gan store"}', "does not describe a gastritis-gan run"),
     ],
 )
-def test_an_objective_that_lc_pggan_cannot_have(tmp_path, objective, message):
-    config = config_from_dict({**DOCUMENT, "objective": objective})
+def test_another_format_is_refused_in_a_sentence(run, content, message):
+    (run.path / "run.json").write_text(content)
     with pytest.raises(InputError, match=message):
-        train(
-            config,
-            FakeStore(),
-            model="lc_pggan",
-            target="positive",
-            run_dir=tmp_path / "run",
-        )
+        Run.open(run.path)
 
 
-def test_an_unfinished_run_is_not_exported(tmp_path, monkeypatch):
-    run_dir = tmp_path / "stopped"
-    train_until(6, run_dir, monkeypatch=monkeypatch)
-    with pytest.raises(InputError, match="has done 6 of 11 steps"):
-        load_run(run_dir)
+def test_a_run_without_its_config_is_damaged(run):
+    (run.path / "config.yaml").write_text("networks: [")
+    with pytest.raises(InputError, match=r"config\.yaml is missing or damaged"):
+        Run.open(run.path)
 
 
-def test_a_signal_leaves_a_checkpoint_at_its_step(finished_run, tmp_path, monkeypatch):
-    """SIGTERM in the step that is neither a tick's nor a checkpoint's: the third.
-
-    Steps are done one by one here, and two by two in the run that it has to equal.
-    """
-    run_dir = tmp_path / "run"
-    monkeypatch.setattr(plan, "_MOST_STEPS_PER_CALL", 1)
-    original = Every.on_train_batch_end
-
-    def send_in_third_step(self, batch, logs=None):
-        original(self, batch, logs)
-        if self.stage.first_step == 0 and batch == 2:
-            monkeypatch.undo()
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    monkeypatch.setattr(Every, "on_train_batch_end", send_in_third_step)
-    with pytest.raises(RunInterruptedError, match="SIGTERM after step 3") as caught:
-        train(CONFIG, FakeStore(), model="lc_pggan", target="positive", run_dir=run_dir)
-    assert caught.value.signal_number == signal.SIGTERM
-    assert load_latest_checkpoint(run_dir / "checkpoints").step == 3
-    resume(run_dir)
-    assert_same_ending(run_dir, finished_run)
+def test_it_is_read_without_tensorflow(run):
+    program = (
+        "import sys\n"
+        "from gastritis_gan.training.run import list_runs\n"
+        "print([run.summary.state for run in list_runs(sys.argv[1])])\n"
+        "assert 'tensorflow' not in sys.modules\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, run.path.parent],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout == "['stopped']\n"
 
 
 @pytest.fixture(scope="module")
-def pggan_run(tmp_path_factory):
-    run_dir = tmp_path_factory.mktemp("runs") / "pggan"
-    train(CONFIG, FakeStore(), model="pggan", target="positive", run_dir=run_dir)
-    return run_dir
-
-
-def test_lc_pggan_is_pggan_until_its_resolution(finished_run, pggan_run):
-    """Eq. 2 and 5 differ from step 4 on, where 8 pixels begin."""
-    left, right = metrics(pggan_run), metrics(finished_run)
-    assert [r["d_loss"] for r in left[:2]] == [r["d_loss"] for r in right[:2]]
-    assert left[2]["d_loss"] != right[2]["d_loss"]
-
-
-def branch(source, run_dir, *, config=CONFIG, target="positive"):
-    train(
-        config,
-        FakeStore(),
-        model="lc_pggan",
-        target=target,
-        run_dir=run_dir,
-        branch_from=source,
+def faded_run(tmp_path_factory):
+    """A run whose schedule ends in a transition."""
+    sections = sections_of(
+        schedule={"transition_images": 8, "stable_images": {4: 8, 8: 0}},
+        networks={"mbstd_group_size": 2},
     )
+    out = tmp_path_factory.mktemp("runs") / "faded"
+    return fit(sections, FakeStore(), model="pggan", target="positive", out=out)
 
 
-def test_a_branch_ends_like_the_run_from_the_start(finished_run, pggan_run, tmp_path):
-    """Eq. 5 begins with step 4; the PGGAN run has kept its checkpoint of that step.
-
-    What only matters after training may differ.
-    """
-    run_dir = tmp_path / "branch"
-    config = config_from_dict({**DOCUMENT, "evaluation": {"svm_c": 2.0}})
-    branch(pggan_run, run_dir, config=config)
-    assert_same_ending(run_dir, finished_run)
-    sheets = {path.name: path.read_bytes() for path in run_dir.glob("sheet_*.png")}
-    assert sheets == {
-        path.name: path.read_bytes() for path in finished_run.glob("sheet_*.png")
-    }
+def test_the_discriminator_of_a_run_that_ends_in_a_transition(faded_run):
+    """It scores as the last stage's does once the new block alone is left."""
+    gan = build_gan(faded_run.recipe.stages[-1], faded_run.checkpoint())
+    patches = np.random.default_rng(2).uniform(-1, 1, (6, 8, 8, 1)).astype("float32")
+    expected = [
+        gan.discriminator(patches[i : i + 2], alpha=1.0, training=False).numpy().ravel()
+        for i in (0, 2, 4)
+    ]
+    scores = Run.open(faded_run.path).discriminator()(patches)
+    np.testing.assert_allclose(scores, np.concatenate(expected), rtol=1e-5, atol=1e-6)
 
 
-def test_a_branch_off_no_twin_is_refused(finished_run, pggan_run, tmp_path):
-    other = config_from_dict({**DOCUMENT, "optimizer": {"ema_half_life_images": 4}})
-    with pytest.raises(InputError, match=r"`optimizer\.ema_half_life_images`: 26"):
-        branch(pggan_run, tmp_path / "run", config=other)
-    with pytest.raises(InputError, match="target=positive; to branch from it, target"):
-        branch(pggan_run, tmp_path / "run", target="negative")
-    with pytest.raises(InputError, match="model=lc_pggan; to branch from it, model"):
-        branch(finished_run, tmp_path / "run")
-    assert not list(tmp_path.iterdir())
+def test_a_torn_last_line_of_metrics_does_not_stop_an_export(faded_run, tmp_path):
+    last = faded_run.last_metrics()
+    with (faded_run.path / "metrics.jsonl").open("a") as stream:
+        stream.write('{"step": 99, "d_lo')
+    model = Run.open(faded_run.path).export(tmp_path, name="a", version=4)
+    assert (model.name, model.version, model.resolution) == ("a", 4, 8)
+    assert model.card["metrics"] == json.loads(json.dumps(last))

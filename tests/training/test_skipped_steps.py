@@ -1,6 +1,5 @@
 """Steps whose loss or gradient is not finite."""
 
-import dataclasses
 import subprocess
 import sys
 
@@ -8,10 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gastritis_gan.training.plan import schedule_of
-from gastritis_gan.training.stage_model import build_stage_model, capture_state
-
-from .tiny import CONFIG
+from gastritis_gan.training.gan_step import build_gan, capture_state
+from tests.helpers.tiny_run import stages_of
 
 
 def images(resolution):
@@ -19,11 +16,8 @@ def images(resolution):
     return rng.uniform(-1, 1, (4, resolution, resolution, 1)).astype("float32")
 
 
-def model_of(model="pggan", *, precision="float32"):
-    networks = dataclasses.replace(CONFIG.networks, precision=precision)
-    config = dataclasses.replace(CONFIG, networks=networks)
-    stage = schedule_of(config, model).stages[0]
-    return build_stage_model(config, stage, None, model=model)
+def model_of(model="pggan", **networks):
+    return build_gan(stages_of(model, networks=networks)[0])
 
 
 def arrays_of(model):
@@ -43,7 +37,7 @@ def changed(model, before):
 @pytest.mark.parametrize("planted", [np.nan, np.inf])
 def test_a_bad_patch_changes_nothing_but_the_counts(model, planted):
     gan = model_of(model)
-    real = images(gan.stage.resolution)
+    real = images(gan.spec.stage.resolution)
     gan.train_step((tf.constant(real),))
     before = arrays_of(gan)
     bad = real.copy()
@@ -64,10 +58,7 @@ def test_a_bad_patch_changes_nothing_but_the_counts(model, planted):
 
 
 def test_too_many_are_not_forgotten_before_anyone_looks():
-    training = dataclasses.replace(CONFIG.training, max_skipped_steps=1)
-    config = dataclasses.replace(CONFIG, training=training)
-    stage = schedule_of(config, "pggan").stages[0]
-    gan = build_stage_model(config, stage, None, model="pggan")
+    gan = build_gan(stages_of(training={"max_skipped_steps": 1})[0])
     bad = np.full((4, 4, 4, 1), np.nan, "float32")
     counts = []
     for patches in (bad, images(4), bad, bad, images(4), bad):
@@ -120,7 +111,7 @@ def test_the_scale_does_not_show_in_the_gradients():
 def test_replicas_skip_together(repository):
     """A bad patch in the half of one of two replicas."""
     result = subprocess.run(
-        [sys.executable, "-m", "tests.training.skipping_replicas"],
+        [sys.executable, "-m", "tests.helpers.skipping_replicas"],
         cwd=repository,
         capture_output=True,
         text=True,

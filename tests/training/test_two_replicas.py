@@ -5,7 +5,7 @@ import sys
 def test_two_mirrored_replicas_train_like_one_device(repository):
     """Latents and patches of the global batch are the same; only sums are reordered."""
     result = subprocess.run(
-        [sys.executable, "-m", "tests.training.two_replicas"],
+        [sys.executable, "-m", "tests.helpers.two_replicas"],
         cwd=repository,
         capture_output=True,
         text=True,

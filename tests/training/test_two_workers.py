@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-SCRIPT = Path(__file__).with_name("worker.py")
-ROOT = SCRIPT.parents[2]
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "tests" / "helpers" / "cluster_worker.py"
 TOLERANCE = 2e-5  # of weights of order 1 after 11 steps of Adam in float32
 
 

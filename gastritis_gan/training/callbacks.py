@@ -1,0 +1,209 @@
+"""Keras callbacks of a run: what happens between two steps, and when it ends early."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+import keras
+
+from gastritis_gan.errors import InputError
+from gastritis_gan.progress import clock
+from gastritis_gan.training.recipe import Networks
+from gastritis_gan.training.schedule import Schedule, Stage, alpha_at
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+Action = Callable[[int, dict[str, float]], None]
+
+
+class Every(keras.callbacks.Callback):
+    """Calls `action(step, logs)` every `interval_steps` and at the end of the stage.
+
+    Args:
+        action: Receives the number of steps done since the start of the run, and the
+            metrics.
+        stage: The stage that is trained.
+        interval_steps: Counted from the stage's first step, so that a resumed run acts
+            at the same steps.
+    """
+
+    def __init__(
+        self,
+        action: Action,
+        *,
+        stage: Stage,
+        interval_steps: int,
+    ) -> None:
+        super().__init__()
+        self.action = action
+        self.stage = stage
+        self.interval_steps = interval_steps
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Acts when the step just done ends an interval or the stage."""
+        step = self.model.num_steps_done
+        in_stage = step - self.stage.first_step
+        if in_stage % self.interval_steps == 0 or step == self.stage.end_step:
+            self.action(step, logs or {})
+
+
+class StageProgress(keras.callbacks.Callback):
+    """Moves the run's bar and forecasts its end from this stage's speed.
+
+    Args:
+        bar: tqdm bar in real images.
+        schedule: The whole run.
+        stage: The stage that is trained.
+        networks: Their operations turn the speed of this stage into the time of later
+            ones.
+    """
+
+    def __init__(
+        self,
+        bar: Any,
+        *,
+        schedule: Schedule,
+        stage: Stage,
+        networks: Networks,
+    ) -> None:
+        super().__init__()
+        self.bar = bar
+        self.schedule = schedule
+        self.stage = stage
+        self.cost = networks.forward_operations
+        self._step = 0
+        self._started: tuple[float, int] | None = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Names the stage."""
+        self._step = self.model.num_steps_done
+        self.bar.set_description(f"{self.stage.resolution} px {self.stage.phase}")
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Counts the batches of the call."""
+        step, now = self.model.num_steps_done, time.monotonic()
+        if self._started is None:  # the first call includes the tracing of the graph
+            self._started = now, step
+        elif (seconds := now - self._started[0]) > 0:
+            images = (step - self._started[1]) * self.stage.batch_size
+            images_per_second = images / seconds
+            remaining = clock(self._remaining_images(step) / images_per_second)
+            self.bar.set_postfix_str(
+                f"{self.schedule.images_before(step) / 1000:.1f} kimg, "
+                f"{images_per_second:.0f} images/s, alpha "
+                f"{alpha_at(self.stage, step):.2f}, {self._roughly} {remaining} left",
+                refresh=False,
+            )
+        self.bar.update((step - self._step) * self.stage.batch_size)
+        self._step = step
+
+    @property
+    def _roughly(self) -> str:
+        # Small networks wait more than they compute, so larger ones cost less than
+        # their operations say.
+        last = self.schedule.stages[-1]
+        return "about" if self.stage.resolution == last.resolution else "at most"
+
+    def _remaining_images(self, step: int) -> float:
+        """Images that are left, each weighted by its cost relative to this stage's."""
+        total = 0
+        for stage in self.schedule.stages:
+            steps = max(stage.end_step - max(step, stage.first_step), 0)
+            total += steps * stage.batch_size * self.cost(stage.resolution)
+        return total / self.cost(self.stage.resolution)
+
+
+class Watch(keras.callbacks.Callback):
+    """Stops on a signal, after a checkpoint, or on steps that cannot be done.
+
+    Args:
+        interruption: Knows of signals.
+        save: Writes a checkpoint after a number of steps of the run; None where one
+            process alone cannot, in a cluster.
+        max_skipped_steps: How many steps in a row may be skipped as not finite.
+    """
+
+    def __init__(
+        self,
+        interruption: Interruption,
+        save: Action | None,
+        *,
+        max_skipped_steps: int,
+    ) -> None:
+        super().__init__()
+        self.interruption = interruption
+        self.save = save
+        self.max_skipped_steps = max_skipped_steps
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Raises when the run has to end here."""
+        step = self.model.num_steps_done
+        skipped = (
+            int(self.model.consecutive_skips.numpy()) if logs["skipped_steps"] else 0
+        )
+        if skipped > self.max_skipped_steps:
+            raise InputError(
+                f"stopped at step {step}: {skipped} steps in a row had a loss or "
+                "gradient that is not finite. The last checkpoint is from before. Look "
+                "for damaged patches or lower `optimizer.learning_rate`, and start "
+                "another run."
+            )
+        number = self.interruption.signal_number
+        if number is not None:
+            where = "its last checkpoint"
+            if self.save is not None:
+                self.save(step, logs)
+                where = "exactly here"
+            raise RunInterruptedError(
+                f"stopped by {signal.Signals(number).name} after step {step}. The same "
+                f"command with --resume resumes from {where}.",
+                signal_number=number,
+            )
+
+
+class RunInterruptedError(Exception):
+    """The run was asked to stop, has written a checkpoint and stopped.
+
+    Attributes:
+        signal_number: What asked for it.
+    """
+
+    def __init__(self, message: str, *, signal_number: int) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
+
+
+class Interruption:
+    """Remembers the first SIGINT or SIGTERM; a second one acts as it always does.
+
+    Attributes:
+        signal_number: The signal that came, or None.
+    """
+
+    def __init__(self) -> None:
+        self.signal_number: int | None = None
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Catches the signals within the block; the main thread only."""
+        previous = {number: signal.getsignal(number) for number in _SIGNALS}
+
+        def remember(number: int, frame: FrameType | None) -> None:
+            self.signal_number = number
+            restore()
+
+        def restore() -> None:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+        for number in _SIGNALS:
+            signal.signal(number, remember)
+        try:
+            yield
+        finally:
+            restore()

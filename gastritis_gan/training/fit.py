@@ -1,0 +1,392 @@
+"""Training a run from its first stage to its last checkpoint: where all meets."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from gastritis_gan import rng
+from gastritis_gan.errors import InputError
+from gastritis_gan.images import float_to_uint8, image_sheet
+from gastritis_gan.progress import progress_bar
+from gastritis_gan.store.dataset import make_dataset
+from gastritis_gan.store.store import Store, read_patches
+from gastritis_gan.tensorflow_setup import is_set_up, tensorflow_settings
+from gastritis_gan.training.callbacks import Every, Interruption, StageProgress, Watch
+from gastritis_gan.training.checkpoint import TrainingState
+from gastritis_gan.training.distribution import Distribution, deterministic_operations
+from gastritis_gan.training.gan_step import (
+    GAN,
+    build_gan,
+    capture_state,
+    restore_metrics,
+)
+from gastritis_gan.training.monitor import HealthCheck, MetricsLog, verdicts
+from gastritis_gan.training.recipe import Recipe, StageSpec, make_recipe
+from gastritis_gan.training.run import Run
+from gastritis_gan.training.schedule import Stage, alpha_at
+from gastritis_gan.training.settings import (
+    ModelName,
+    Target,
+    TrainingConfig,
+    TrainingSections,
+)
+from gastritis_gan.typed_config import to_plain
+
+_log = logging.getLogger(__name__)
+
+
+def fit(  # noqa: PLR0913 - what to train, on what, and where
+    sections: TrainingSections,
+    store: Store,
+    *,
+    model: ModelName,
+    target: Target,
+    out: str | os.PathLike[str],
+    resume: bool = False,
+    branch_from: str | os.PathLike[str] | None = None,
+    document: Mapping[str, Any] | None = None,
+) -> Run:
+    """Trains one generator and keeps everything about it in a folder.
+
+    The same arguments give the same checkpoints, bit for bit, in a new process as after
+    other runs in this one. TensorFlow's operations are deterministic while it trains,
+    and afterwards as they were.
+
+    Args:
+        sections: The training sections of the experiment.
+        store: Where the patches come from.
+        model: `"pggan"` (Eq. 2), `"lc_pggan"` (Eq. 5 from `objective.lc_resolution` on)
+            or `"dcgan"`.
+        target: The patch set to imitate.
+        out: A new folder, or with `resume` the folder of the same run.
+        resume: Continue from the newest checkpoint.
+        branch_from: A pggan run whose last common checkpoint an lc_pggan run starts
+            from; the result equals that of an lc_pggan run from the start.
+        document: The whole experiment as a plain mapping, for the run's `config.yaml`;
+            by default the training sections alone.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        InputError: The parts do not belong together, a patch set is empty, the folder
+            exists (or, with `resume`, is another run), or no step is finite any more.
+        RunInterruptedError: SIGINT or SIGTERM came.
+    """
+    recipe = make_recipe(model, sections)
+    task = Task(recipe, store, target=target, settings=sections.training)
+    distribution = Distribution(sections.training.distribution)
+    for spec in recipe.stages:
+        distribution.check_batch_size(spec)
+    document = to_plain(sections) if document is None else dict(document)
+    out, state, source = Path(out), None, None
+    if resume:
+        run = Run.open(out)
+        run.check_same(task.record, document)
+    else:
+        if branch_from is not None:
+            source = Run.open(branch_from)
+            state = source.branch_state(recipe, record=task.record, document=document)
+        run = Run(out, {**task.record, "environment": _environment()}, document)
+        if distribution.is_chief:
+            run.create()
+    interruption = Interruption()
+    with contextlib.ExitStack() as stack:
+        if distribution.is_chief:
+            stack.enter_context(run.locked())
+        if resume and run.has_checkpoint():  # without one it was killed before
+            state = run.checkpoint()
+        if distribution.is_chief:
+            if source is not None and state is not None:
+                run.copy_history(source, state.step)
+                run.save_checkpoint(state)
+            run.rewind(0 if state is None else state.step)
+        stack.enter_context(interruption.listening())
+        stack.enter_context(deterministic_operations())
+        _Training(task, run, distribution, interruption).train(state)
+    return run
+
+
+def _environment() -> dict[str, Any]:
+    settings = tensorflow_settings()
+    if not settings["onednn"] and not is_set_up():
+        _log.warning(
+            "TensorFlow was imported before gastritis_gan, without oneDNN's kernels: "
+            "this run's numbers will differ in rounding from those of the command "
+            "line. Import gastritis_gan first, or set TF_ENABLE_ONEDNN_OPTS=1."
+        )
+    return settings
+
+
+class Task:
+    """A recipe, a target and the patches, checked to fit.
+
+    Args:
+        recipe: What is trained.
+        store: Where the patches come from.
+        target: The patch set to imitate.
+        settings: Seed and bookkeeping.
+
+    Attributes:
+        record: Model, target, class and split: what makes two runs the same task.
+        num_images: Training images that have patches of the target.
+
+    Raises:
+        InputError: A patch set is empty, or its patches are too small.
+    """
+
+    def __init__(
+        self, recipe: Recipe, store: Store, *, target: Target, settings: TrainingConfig
+    ) -> None:
+        self.recipe = recipe
+        self.settings = settings
+        self.record: dict[str, Any] = {
+            "model": recipe.model,
+            "target": target,
+            "class_name": store.positive if target == "positive" else store.negative,
+            "split_hash": store.split_hash,
+        }
+        self._store = store
+        if recipe.final_resolution > store.geometry.patch_size:
+            raise InputError(
+                f"{recipe.model} makes images of {recipe.final_resolution} pixels, "
+                "more than the store's `patches.patch_size` "
+                f"({store.geometry.patch_size}). "
+                "Lower `schedule.final_resolution`, for dcgan `dcgan.resolution`."
+            )
+        store.keep_images()
+        other = "negative" if target == "positive" else "positive"
+        sets = (target, other, "outside") if recipe.is_conditional else (target,)
+        self._pools = [self._pool(name) for name in sets]
+        self._validation_pool = store.patch_set(target, "validation")
+        self.num_images = len(np.unique(store.patch_image[self._pools[0]]))
+
+    def dataset(
+        self,
+        spec: StageSpec,
+        first_step: int,
+        shards: Sequence[int] = (0,),
+        num_shards: int = 1,
+    ) -> tf.data.Dataset:
+        """Returns the batches of a stage from a step of the run on.
+
+        Args:
+            spec: The stage.
+            first_step: Step of the run.
+            shards: As of `make_dataset`.
+            num_shards: As of `make_dataset`.
+        """
+        return make_dataset(
+            self._store,
+            self._pools if spec.is_conditional else self._pools[:1],
+            resolution=spec.stage.resolution,
+            batch_size=spec.stage.batch_size,
+            seed=spec.seed,
+            first_step=first_step,
+            num_steps=spec.stage.end_step - first_step,
+            shards=shards,
+            num_shards=num_shards,
+        )
+
+    def health_patches(self, stage: Stage) -> tuple[np.ndarray, np.ndarray | None]:
+        """Returns fixed patches of training and of validation patients, if there are.
+
+        Returns:
+            float32 arrays of shape (n, r, r, 1) in [-1, 1]; n is the multiple of the
+            stage's batch next to `training.health_patches`.
+        """
+        batches = max(1, round(self.settings.health_patches / stage.batch_size))
+
+        def some(pool: np.ndarray, purpose: str) -> np.ndarray:
+            stream = rng.stream(0, purpose)  # the same in every run of a store
+            indices = stream.choice(pool, batches * stage.batch_size)
+            return read_patches(self._store, indices, stage.resolution)
+
+        validation = self._validation_pool
+        return some(self._pools[0], "training.health_patches.train"), (
+            some(validation, "training.health_patches.validation")
+            if len(validation)
+            else None
+        )
+
+    def _pool(self, name: str) -> np.ndarray:
+        pool = self._store.patch_set(name, "train")
+        if not len(pool):
+            raise InputError(
+                f"{self._store.path} has no {name} patches among its training images. "
+                "Lower `patches.inside_coverage` or raise `patches.outside_coverage`, "
+                "and prepare the store again."
+            )
+        return pool
+
+
+class _Training:
+    """Trains the stages that are left, one Keras model after the other."""
+
+    def __init__(
+        self,
+        task: Task,
+        run: Run,
+        distribution: Distribution,
+        interruption: Interruption,
+    ) -> None:
+        self._task = task
+        self._run = run
+        self._distribution = distribution
+        self._interruption = interruption
+
+    def train(self, state: TrainingState | None) -> None:
+        """Trains from a state of the run, or from its start, to its end."""
+        schedule = self._task.recipe.schedule
+        with (
+            progress_bar(
+                total=schedule.num_images,
+                initial=0 if state is None else schedule.images_before(state.step),
+                description="fit",
+                unit="images",
+                visible=self._distribution.is_chief,
+            ) as bar,
+            self._distribution.lost_workers_named(),
+        ):
+            recorder = None
+            if self._distribution.is_chief:
+                recorder = _Recorder(self._task, self._run, bar)
+            for spec in self._task.recipe.stages:
+                if state is None or state.step < spec.stage.end_step:
+                    state = self._train_stage(spec, state, recorder, bar)
+
+    def _train_stage(
+        self,
+        spec: StageSpec,
+        state: TrainingState | None,
+        recorder: _Recorder | None,
+        bar: Any,
+    ) -> TrainingState:
+        stage = spec.stage
+        first_step = stage.first_step if state is None else state.step
+        with self._distribution.strategy.scope():
+            gan = build_gan(spec, state)
+        if recorder is not None:
+            recorder.start_stage(stage)
+
+        def continue_means(epoch: int, logs: Any) -> None:
+            if state is not None:  # fit() resets the metrics just before
+                restore_metrics(gan, state)
+
+        gan.fit(
+            self._distribution.dataset(
+                functools.partial(self._task.dataset, spec, first_step),
+                stage.batch_size,
+            ),
+            steps_per_epoch=stage.end_step - first_step,
+            verbose=0,
+            shuffle=False,
+            callbacks=[
+                keras.callbacks.LambdaCallback(on_epoch_begin=continue_means),
+                *self._callbacks(gan, recorder, bar),
+            ],
+        )
+        return capture_state(gan, stage.end_step)
+
+    def _callbacks(self, gan: GAN, recorder: _Recorder | None, bar: Any) -> list[Any]:
+        def tick(step: int, metrics: dict[str, float]) -> None:
+            if recorder is not None:
+                recorder.tick(gan, step, metrics)
+            gan.reset_metrics()
+
+        def keep(step: int, metrics: dict[str, float]) -> None:
+            state = capture_state(gan, step)  # on every worker: it reads from all
+            if recorder is not None:
+                recorder.keep(gan, state)
+
+        spec = gan.spec
+        return [
+            StageProgress(
+                bar,
+                schedule=self._task.recipe.schedule,
+                stage=spec.stage,
+                networks=spec.networks,
+            ),
+            Every(tick, stage=spec.stage, interval_steps=spec.tick_steps),
+            Every(keep, stage=spec.stage, interval_steps=spec.checkpoint_steps),
+            Watch(
+                self._interruption,
+                None if self._distribution.is_cluster else keep,
+                max_skipped_steps=spec.max_skipped_steps,
+            ),
+        ]
+
+
+class _Recorder:
+    """Writes metrics, verdicts, sheets and checkpoints of a run."""
+
+    def __init__(self, task: Task, run: Run, bar: Any) -> None:
+        self._task = task
+        self._run = run
+        self._bar = bar  # new verdicts are written above it
+        self._log = MetricsLog(run, schedule=task.recipe.schedule)
+        self._health: HealthCheck | None = None
+        self._verdicts: list[str] = []
+
+    def start_stage(self, stage: Stage) -> None:
+        """Reads the patches on which the stage is watched."""
+        self._log.start_stage()
+        settings = self._task.settings
+        if settings.health_patches:
+            training, validation = self._task.health_patches(stage)
+            self._health = HealthCheck(training, validation, seed=settings.seed)
+
+    def tick(self, gan: GAN, step: int, metrics: dict[str, float]) -> None:
+        """Writes the means since the last tick, and how the model is doing."""
+        if self._health is not None:
+            metrics = metrics | self._health.measure(
+                gan, alpha_at(gan.spec.stage, step)
+            )
+        found = verdicts(
+            metrics,
+            num_images=self._task.num_images,
+            logistic=self._task.recipe.is_logistic,
+        )
+        self._log.record(step, metrics, verdicts=found)
+        num_images = self._task.recipe.schedule.images_before(step)
+        for sentence in found:
+            if not any(_same(sentence, before) for before in self._verdicts):
+                line = f"{num_images / 1000:.1f} kimg: {sentence}"
+                self._bar.write(line, file=sys.stderr)
+        self._verdicts = found
+
+    def keep(self, gan: GAN, state: TrainingState) -> None:
+        """Writes a sheet of the fixed latents and a checkpoint."""
+        self._save_sheet(gan, state.step)
+        self._run.save_checkpoint(state)
+
+    def _save_sheet(self, gan: GAN, step: int) -> None:
+        settings = self._task.settings
+        latents = tf.random.stateless_normal(
+            (settings.sheet_columns**2, gan.generator.latent_dim),
+            seed=rng.stateless_seed(settings.seed, "training.sheet"),
+            alg="philox",
+        )
+        stage = gan.spec.stage
+        alpha = tf.constant(alpha_at(stage, step)) if stage.transition else None
+        images = gan.generator_ema(latents, alpha=alpha, training=False)
+        sheet = image_sheet(float_to_uint8(images.numpy()), settings.sheet_columns)
+        num_images = self._task.recipe.schedule.images_before(step)
+        self._run.save_sheet(sheet, num_images)
+        self._log.image(np.asarray(sheet), num_images)
+
+
+def _same(sentence: str, other: str) -> bool:
+    """Whether two verdicts differ in their numbers only."""
+    return sentence.split()[:3] == other.split()[:3]

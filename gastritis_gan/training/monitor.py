@@ -1,0 +1,358 @@
+"""How a run is doing: means of its steps, measurements, verdicts, and their log."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from gastritis_gan import rng
+from gastritis_gan.evaluation.image_metrics.diversity import (
+    mean_pairwise_distance,
+    ms_ssim_diversity,
+)
+from gastritis_gan.evaluation.image_metrics.swd import sliced_wasserstein_distance
+from gastritis_gan.images import float_to_uint8
+from gastritis_gan.losses import fade_real_images
+from gastritis_gan.training.schedule import Schedule, alpha_at
+
+if TYPE_CHECKING:
+    from gastritis_gan.training.run import Run
+
+MEANS = (
+    "d_loss",
+    "g_loss",
+    "real_scores",
+    "fake_scores",
+    "real_scores_squared",
+    "fake_scores_squared",
+    "d_gradient_norm",
+    "g_gradient_norm",
+)
+_SPREADS = ("real_scores", "fake_scores")
+
+_SEED = 0  # of projections and pairs: the same in every run, so that runs compare
+_NUM_PAIRS = 64
+
+# Calibrated on the collapse drills and on runs that went well: docs/training.md.
+_MEMORISED_SHARE = 0.5  # of the distance from samples to training patches
+_COLLAPSED_DIVERSITY = 0.25  # of the real patches' diversity
+_COLLAPSED_MS_SSIM = 0.5  # of what the real patches leave below 1
+_FLAT_LEVELS = 1.0  # mean distance of two images that are the same to the eye
+_WON_MARGIN = 20.0  # scores: sigmoid(-10) is 5e-5, no gradient is left
+_FEW_IMAGES = 16
+
+
+class RunningMeans(keras.metrics.Metric):
+    """Means of `MEANS` over the steps that were done, and a count of the skipped ones.
+
+    One vector holds all sums: a metric of its own for each would cost a small network
+    more than its update.
+    """
+
+    def __init__(self, name: str = "running_means", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self.totals = self._sum_of((len(MEANS),), "totals")
+        self.num_steps = self._sum_of((), "num_steps")
+        self.num_skipped = self._sum_of((), "num_skipped")
+
+    def _sum_of(self, shape: tuple[int, ...], name: str) -> keras.Variable:
+        return self.add_variable(
+            shape, "zeros", aggregation="only_first_replica", name=name
+        )
+
+    def update_state(self, values: Any, done: Any) -> None:
+        """Adds a step.
+
+        Args:
+            values: One number per name in `MEANS`, the same on every replica.
+            done: Boolean scalar; False: the step was skipped, its values do not count.
+        """
+        share = tf.cast(done, tf.float32)
+        self.totals.assign_add(tf.where(done, values, 0.0))
+        self.num_steps.assign_add(share)
+        self.num_skipped.assign_add(1.0 - share)
+
+    def result(self) -> dict[str, Any]:
+        """Returns scalars by name; means are NaN where every step was skipped.
+
+        Next to `MEANS`, with the standard deviation of scores instead of their squares
+        (`real_scores_std`, `fake_scores_std`), there is the sum `skipped_steps`.
+        """
+        means = tf.convert_to_tensor(self.totals) / self.num_steps
+        results = dict(zip(MEANS, tf.unstack(means), strict=True))
+        for name in _SPREADS:
+            variance = results.pop(f"{name}_squared") - tf.square(results[name])
+            results[f"{name}_std"] = tf.sqrt(tf.maximum(variance, 0.0))
+        results["skipped_steps"] = tf.convert_to_tensor(self.num_skipped)
+        return results
+
+
+class HealthCheck:
+    """Measures the model of a stage on the same real patches and latents every time.
+
+    Args:
+        training: Patches of training patients that the generator imitates, float32
+            `(n, r, r, 1)` in [-1, 1]; n is a multiple of the stage's batch size.
+        validation: As many patches of patients that no gradient has seen, or None.
+        seed: Seed of the run, for the latents.
+    """
+
+    def __init__(
+        self, training: np.ndarray, validation: np.ndarray | None, *, seed: int
+    ) -> None:
+        self._training = training
+        self._validation = validation
+        self._seed = seed
+
+    def measure(self, model: Any, alpha: float) -> dict[str, float]:
+        """Returns the metrics that `verdicts` reads.
+
+        Args:
+            model: The `GAN` of the stage.
+            alpha: Weight of its newest block, in [0, 1].
+
+        Returns:
+            `training_scores`, `sample_scores`: mean scores of the discriminator;
+            `score_spread`: standard deviation of the scores of training patches;
+            `diversity`, `real_diversity`: mean distance of two images, in grey levels;
+            `ms_ssim`, `real_ms_ssim`: mean MS-SSIM of two images;
+            `swd`: of samples against validation patches (training patches without
+            them), mean over levels;
+            with validation patches also `validation_scores` and `swd_floor`, the `swd`
+            of training patches.
+        """
+        blend = tf.constant(alpha) if model.spec.stage.transition else None
+        training = _faded(self._training, blend)
+        samples = self._samples(model, len(training), blend)
+        training_scores = _scores(model, training, blend)
+        grey_training, grey_samples = _grey(training), _grey(samples)
+        metrics = {
+            "training_scores": training_scores.mean(),
+            "sample_scores": _scores(model, samples, blend).mean(),
+            "score_spread": training_scores.std(),
+            "diversity": mean_pairwise_distance(grey_samples),
+            "real_diversity": mean_pairwise_distance(grey_training),
+            "ms_ssim": _ms_ssim(grey_samples),
+            "real_ms_ssim": _ms_ssim(grey_training),
+        }
+        if self._validation is None:
+            metrics["swd"] = _swd(grey_samples, grey_training)
+        else:
+            validation = _faded(self._validation, blend)
+            grey_validation = _grey(validation)
+            metrics["validation_scores"] = _scores(model, validation, blend).mean()
+            metrics["swd"] = _swd(grey_samples, grey_validation)
+            metrics["swd_floor"] = _swd(grey_training, grey_validation)
+        return {name: float(value) for name, value in metrics.items()}
+
+    def _samples(self, model: Any, num_images: int, alpha: Any) -> tf.Tensor:
+        latents = tf.random.stateless_normal(
+            (num_images, model.generator.latent_dim),
+            seed=rng.stateless_seed(self._seed, "training.health_latents"),
+            alg="philox",
+        )
+        return tf.concat(
+            [
+                model.generator_ema(part, alpha=alpha, training=False)
+                for part in _batches(latents, model.spec.stage.batch_size)
+            ],
+            axis=0,
+        )
+
+
+def _faded(images: np.ndarray, alpha: Any) -> tf.Tensor:
+    tensor = tf.constant(images)
+    return tensor if alpha is None else fade_real_images(tensor, alpha)
+
+
+def _scores(model: Any, images: tf.Tensor, alpha: Any) -> np.ndarray:
+    """Scores in training's batches: a minibatch standard deviation depends on them."""
+    return np.concatenate(
+        [
+            model.discriminator(part, alpha=alpha, training=False).numpy().ravel()
+            for part in _batches(images, model.spec.stage.batch_size)
+        ]
+    )
+
+
+def _batches(rows: tf.Tensor, size: int) -> list[tf.Tensor]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _grey(images: tf.Tensor) -> np.ndarray:
+    levels: np.ndarray = float_to_uint8(images.numpy())[..., 0]
+    return levels
+
+
+def _ms_ssim(images: np.ndarray) -> float:
+    return ms_ssim_diversity(images, num_pairs=_NUM_PAIRS, seed=_SEED)
+
+
+def _swd(first: np.ndarray, second: np.ndarray) -> float:
+    by_level = sliced_wasserstein_distance(first, second, seed=_SEED)
+    return float(np.mean(list(by_level.values())))
+
+
+def verdicts(
+    metrics: Mapping[str, float], *, num_images: int, logistic: bool
+) -> list[str]:
+    """Returns what is wrong, one sentence each with a way out; empty if nothing is.
+
+    Args:
+        metrics: What `HealthCheck.measure` and the tick returned.
+        num_images: Training images that the patches come from.
+        logistic: Whether scores are logits; the Wasserstein loss has no such scale.
+    """
+    found = (
+        _skipped(metrics),
+        _few(num_images),
+        _flat(metrics),
+        _collapsed(metrics),
+        _memorising(metrics),
+        _won(metrics) if logistic else None,
+    )
+    return [sentence for sentence in found if sentence]
+
+
+def _skipped(metrics: Mapping[str, float]) -> str | None:
+    skipped = round(metrics.get("skipped_steps", 0))
+    if not skipped:
+        return None
+    return (
+        f"{skipped} steps since the last tick were skipped because a loss or gradient "
+        "was not finite: look for damaged patches, or lower `optimizer.learning_rate`."
+    )
+
+
+def _few(num_images: int) -> str | None:
+    if num_images >= _FEW_IMAGES:
+        return None
+    return (
+        f"the training patches come from only {num_images} images: the generator can "
+        "repeat them; add patients, and audit the model before anything is shared."
+    )
+
+
+def _flat(metrics: Mapping[str, float]) -> str | None:
+    if metrics.get("real_diversity", math.inf) >= _FLAT_LEVELS:
+        return None
+    return (
+        "the training patches all look the same: there is nothing to learn; look at "
+        "them with `gastritis-gan inspect`."
+    )
+
+
+def _collapsed(metrics: Mapping[str, float]) -> str | None:
+    if _flat(metrics) or "diversity" not in metrics:
+        return None
+    share = metrics["diversity"] / metrics["real_diversity"]
+    alike = 1 - metrics["ms_ssim"] < _COLLAPSED_MS_SSIM * (1 - metrics["real_ms_ssim"])
+    if share >= _COLLAPSED_DIVERSITY and not (alike and share < 0.5):
+        return None
+    return (
+        f"the samples hardly differ: their diversity is {share:.0%} of the training "
+        "patches'; if this lasts, the generator has collapsed: lower "
+        "`optimizer.learning_rate`, or go back to a checkpoint before."
+    )
+
+
+def _memorising(metrics: Mapping[str, float]) -> str | None:
+    if "validation_scores" not in metrics:
+        return None
+    lead = metrics["training_scores"] - metrics["validation_scores"]
+    distance = metrics["training_scores"] - metrics["sample_scores"]
+    if distance <= metrics["score_spread"] or lead < _MEMORISED_SHARE * distance:
+        return None
+    return (
+        "the discriminator is memorising the training patients: patches of validation "
+        f"patients score {lead / distance:.0%} of the way from training patches to "
+        "samples; try augmentation, more patients, or stop here."
+    )
+
+
+def _won(metrics: Mapping[str, float]) -> str | None:
+    if "training_scores" not in metrics:
+        return None
+    margin = metrics["training_scores"] - metrics["sample_scores"]
+    if margin < _WON_MARGIN:
+        return None
+    return (
+        f"the discriminator has won: it scores training patches {margin:.0f} above "
+        "samples, which leaves the generator no gradient; lower "
+        "`optimizer.learning_rate`, or raise `objective.r1_weight`."
+    )
+
+
+class MetricsLog:
+    """Writes `metrics.jsonl` and TensorBoard events; steps there are real images.
+
+    Args:
+        run: The run.
+        schedule: The whole run.
+    """
+
+    def __init__(self, run: Run, *, schedule: Schedule) -> None:
+        self._run = run
+        self._schedule = schedule
+        self._writer = tf.summary.create_file_writer(str(run.tensorboard))
+        self._last_tick: tuple[float, int] | None = None
+
+    def start_stage(self) -> None:
+        """Forgets the time of the last tick: tracing the next graph is not speed."""
+        self._last_tick = None
+
+    def record(
+        self, step: int, metrics: Mapping[str, float], *, verdicts: Sequence[str]
+    ) -> None:
+        """Writes a tick.
+
+        Args:
+            step: Steps done since the start of the run.
+            metrics: Means since the last tick, and measurements of now.
+            verdicts: What is wrong, in sentences.
+        """
+        stage = self._schedule.stage_at(step - 1)
+        num_images = self._schedule.images_before(step)
+        values = {
+            "alpha": alpha_at(stage, step),
+            **{name: float(value) for name, value in metrics.items()},
+            **self._speed(num_images),
+        }
+        self._run.append_metrics(
+            {
+                "step": step,
+                "num_images": num_images,
+                "resolution": stage.resolution,
+                "phase": stage.phase,
+                **{
+                    name: value if math.isfinite(value) else None  # JSON has no NaN
+                    for name, value in values.items()
+                },
+                "verdicts": list(verdicts),
+            }
+        )
+        with self._writer.as_default(step=num_images):
+            tf.summary.scalar("resolution", stage.resolution)
+            for name, value in values.items():
+                tf.summary.scalar(name, value)
+        self._writer.flush()
+
+    def image(self, sheet: np.ndarray, num_images: int) -> None:
+        """Adds a sample sheet, `(height, width)` uint8, to TensorBoard."""
+        with self._writer.as_default(step=num_images):
+            tf.summary.image("samples", sheet[None, :, :, None])
+        self._writer.flush()
+
+    def _speed(self, num_images: int) -> dict[str, Any]:
+        now = time.monotonic()
+        last, self._last_tick = self._last_tick, (now, num_images)
+        if last is None:
+            return {}
+        seconds, images = now - last[0], num_images - last[1]
+        return {"images_per_second": round(images / seconds, 1)}

@@ -1,0 +1,493 @@
+"""Recipes: what pggan, lc_pggan and dcgan are, as plain specifications of their stages.
+
+A recipe is made once from the training sections of an experiment; what trains sees
+neither the sections nor the model's name. Pure Python, without TensorFlow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from gastritis_gan.errors import InputError
+from gastritis_gan.models.network_size import discriminator_flops, generator_flops
+from gastritis_gan.training.schedule import Schedule, Stage, at_resolution
+from gastritis_gan.training.settings import (
+    ModelName,
+    OptimizerConfig,
+    Precision,
+    TrainingSections,
+    Transform,
+)
+
+if TYPE_CHECKING:
+    from gastritis_gan.models.network import Network
+
+Compiled = Literal["nothing", "gradients", "step"]
+
+_MOST_STEPS_PER_CALL = 25
+_MOST_OPERATIONS_PER_CALL = 5 * 10**9  # of forward passes; some half a second
+_R1_WEIGHT_PER_PIXEL = 0.0002  # heuristic of stylegan2-ada: times resolution^2 / batch
+
+# Stages whose whole step XLA compiles: the images are so small that the operations'
+# own cost counts, the steps so many that they repay the compilation.
+_LARGEST_COMPILED = 8
+_FEWEST_COMPILED_STEPS = 3000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ObjectiveSpec:
+    """The losses of a stage (paper, Eq. 2-7).
+
+    Attributes:
+        adversarial_loss: `"logistic"` (Eq. 2-4) or `"wgan_gp"` (Gulrajani et al. 2017).
+        generator_loss: `"non_saturating"`, or the paper's `"minimax"`; logistic only.
+        lc_weight: Weight lambda of the loss-conditional terms (Eq. 5); 0 below the
+            resolution where they begin.
+        r1_weight: Weight gamma of R1 (Mescheder et al. 2018); 0 leaves it out. Logistic
+            only.
+        r1_interval_steps: R1 is applied every so many steps, that many times as strong.
+        gradient_penalty_weight: WGAN-GP only.
+        drift_penalty_weight: WGAN-GP only.
+    """
+
+    adversarial_loss: Literal["logistic", "wgan_gp"] = "logistic"
+    generator_loss: Literal["non_saturating", "minimax"] = "non_saturating"
+    lc_weight: float = 0.0
+    r1_weight: float = 0.0
+    r1_interval_steps: int = 1
+    gradient_penalty_weight: float = 0.0
+    drift_penalty_weight: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AdamSpec:
+    """Arguments of Adam (Kingma and Ba 2015)."""
+
+    learning_rate: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ProgressiveNetworks:
+    """Size of the growing networks (Karras et al. 2018, Table 2)."""
+
+    latent_dim: int
+    fmap_base: int
+    fmap_max: int
+    mbstd_group_size: int
+    fused_scale: bool
+
+    @property
+    def group_size(self) -> int:
+        """How many images a discriminator compares with each other."""
+        return self.mbstd_group_size
+
+    def forward_operations(self, resolution: int) -> int:
+        """Returns the operations of both networks for one image."""
+        width = {"fmap_base": self.fmap_base, "fmap_max": self.fmap_max}
+        generator = generator_flops(resolution, latent_dim=self.latent_dim, **width)
+        return generator + discriminator_flops(resolution, **width)
+
+    def generator(self, resolution: int, **common: Any) -> Network:
+        """Returns a built generator with its seeded initial weights.
+
+        Args:
+            resolution: In pixels.
+            **common: `transition`, `seed`, `dtype` and `name`.
+        """
+        from gastritis_gan.models.pggan import ProgressiveGenerator
+
+        return ProgressiveGenerator(
+            resolution,
+            latent_dim=self.latent_dim,
+            fmap_base=self.fmap_base,
+            fmap_max=self.fmap_max,
+            **common,
+        )
+
+    def discriminator(self, resolution: int, **common: Any) -> Network:
+        """Returns a built discriminator; arguments as of `generator`."""
+        from gastritis_gan.models.pggan import ProgressiveDiscriminator
+
+        return ProgressiveDiscriminator(
+            resolution,
+            fmap_base=self.fmap_base,
+            fmap_max=self.fmap_max,
+            mbstd_group_size=self.mbstd_group_size,
+            fused_scale=self.fused_scale,
+            **common,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DCGANNetworks:
+    """Size of the networks of Radford et al. 2016, which do not grow."""
+
+    latent_dim: int
+    fmap_base: int
+    fmap_max: int
+
+    @property
+    def group_size(self) -> int:
+        """As of `ProgressiveNetworks`; they compare no images."""
+        return 1
+
+    def forward_operations(self, resolution: int) -> int:
+        """Returns 1: every step costs the same."""
+        return 1
+
+    def generator(self, resolution: int, **common: Any) -> Network:
+        """As of `ProgressiveNetworks`."""
+        from gastritis_gan.models.dcgan import DCGANGenerator
+
+        common.pop("transition")  # a single stage has none
+        return DCGANGenerator(
+            resolution,
+            latent_dim=self.latent_dim,
+            fmap_base=self.fmap_base,
+            fmap_max=self.fmap_max,
+            **common,
+        )
+
+    def discriminator(self, resolution: int, **common: Any) -> Network:
+        """As of `ProgressiveNetworks`."""
+        from gastritis_gan.models.dcgan import DCGANDiscriminator
+
+        common.pop("transition")
+        return DCGANDiscriminator(
+            resolution, fmap_base=self.fmap_base, fmap_max=self.fmap_max, **common
+        )
+
+
+Networks: TypeAlias = ProgressiveNetworks | DCGANNetworks
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StageSpec:
+    """All that decides how one stage trains.
+
+    Attributes:
+        stage: Resolution, phase, batch and length.
+        seed: Of initial weights, latents, patches and whatever else is drawn.
+        networks: Generator and discriminator.
+        precision: What the networks compute in while they train.
+        objective: The losses.
+        is_conditional: Whether patches of the other class and from outside the organ
+            are judged as fake (Eq. 5).
+        g_adam: Optimizer of the generator.
+        d_adam: Optimizer of the discriminator.
+        keeps_slots: Whether the optimizers keep their state at a new resolution.
+        ema_decay: Share of the generator's moving average that a step keeps.
+        num_micro_batches: Parts that a replica's batch is computed in, one after the
+            other; gradients are their mean.
+        flips: Whether real images are mirrored, each with a probability of one half.
+        augmentation_probability: Of each transform of an image that the discriminator
+            sees.
+        augmentation_transforms: Which may be applied.
+        max_skipped_steps: More steps in a row that are not finite are too many.
+        compiled: What XLA compiles: nothing, the computation of gradients, or the whole
+            step where the machine is faster so.
+        most_steps_per_call: Steps that may be done before Python has its turn.
+        tick_steps: Metrics are logged every so many steps.
+        checkpoint_steps: Checkpoints are written every so many steps.
+    """
+
+    stage: Stage
+    seed: int
+    networks: Networks
+    precision: Precision
+    objective: ObjectiveSpec
+    is_conditional: bool = False
+    g_adam: AdamSpec
+    d_adam: AdamSpec
+    keeps_slots: bool = False
+    ema_decay: float
+    num_micro_batches: int = 1
+    flips: bool
+    augmentation_probability: float
+    augmentation_transforms: tuple[Transform, ...]
+    max_skipped_steps: int
+    compiled: Compiled
+    most_steps_per_call: int = 1
+    tick_steps: int
+    checkpoint_steps: int
+
+    def generator(self, precision: Precision = "float32") -> Network:
+        """Returns a built generator with its seeded initial weights.
+
+        Samples are made in float32 whatever the precision of training, so that is the
+        default.
+        """
+        return self.networks.generator(
+            self.stage.resolution,
+            transition=self.stage.transition,
+            seed=self.seed,
+            dtype=precision,
+            name="generator",  # a fixed name: it is part of the names of Adam's slots
+        )
+
+    def discriminator(self) -> Network:
+        """Returns a built discriminator with its seeded initial weights."""
+        return self.networks.discriminator(
+            self.stage.resolution,
+            transition=self.stage.transition,
+            seed=self.seed,
+            dtype=self.precision,
+            name="discriminator",
+        )
+
+    def steps_per_call(self, first_step: int) -> int:
+        """Returns how many steps are done before Python has its turn.
+
+        Its turn takes some three milliseconds, much beside a step of small networks.
+        All that comes at fixed steps comes between two calls, so these divide the
+        intervals. A signal waits for the end of a call, so large networks do one step.
+
+        Args:
+            first_step: Step of the run that the first call begins with.
+        """
+        intervals = math.gcd(
+            self.tick_steps, self.checkpoint_steps, first_step - self.stage.first_step
+        )
+        most = range(1, self.most_steps_per_call + 1)
+        return max(n for n in most if intervals % n == 0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A model that can be trained: its stages in order.
+
+    Attributes:
+        model: What users call it.
+        stages: One specification per stage.
+        branches_from: The model whose run a run of this one may start from.
+        branch_step: Step until which both are the same run; its checkpoint is kept.
+    """
+
+    model: ModelName
+    stages: tuple[StageSpec, ...]
+    branches_from: ModelName | None = None
+    branch_step: int | None = None
+
+    @property
+    def schedule(self) -> Schedule:
+        """When which stage trains."""
+        return Schedule(tuple(spec.stage for spec in self.stages))
+
+    @property
+    def networks(self) -> Networks:
+        """The networks of every stage."""
+        return self.stages[0].networks
+
+    @property
+    def final_resolution(self) -> int:
+        """In pixels."""
+        return self.stages[-1].stage.resolution
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether any stage needs patches of the other class and from outside."""
+        return any(spec.is_conditional for spec in self.stages)
+
+    @property
+    def is_logistic(self) -> bool:
+        """Whether scores are logits."""
+        return self.stages[0].objective.adversarial_loss == "logistic"
+
+
+def make_recipe(model: ModelName, sections: TrainingSections) -> Recipe:
+    """Returns the recipe of a model.
+
+    Args:
+        model: `"pggan"` (Eq. 2), `"lc_pggan"` (Eq. 5 from `objective.lc_resolution` on)
+            or `"dcgan"`, which does not grow.
+        sections: Of the experiment.
+
+    Raises:
+        InputError: The objective cannot train this model.
+    """
+    return {"pggan": _pggan, "lc_pggan": _lc_pggan, "dcgan": _dcgan}[model](sections)
+
+
+def ema_decay(half_life_images: float, batch_size: int) -> float:
+    """Returns the share of an average that a step keeps: 0.5^(batch / half-life).
+
+    Args:
+        half_life_images: Images after which a weight counts half; 0: no averaging.
+        batch_size: Images per step.
+    """
+    return 0.5 ** (batch_size / half_life_images) if half_life_images else 0.0
+
+
+def default_r1_weight(resolution: int, batch_size: int) -> float:
+    """Returns gamma = 0.0002 * resolution^2 / batch_size."""
+    return _R1_WEIGHT_PER_PIXEL * resolution**2 / batch_size
+
+
+def _pggan(sections: TrainingSections) -> Recipe:
+    settings = sections.schedule
+    schedule = Schedule.build(
+        settings.resolutions,
+        transition_images=settings.transition_images,
+        stable_images=settings.stable_images,
+        batch_size=settings.batch_size,
+    )
+    return Recipe(
+        model="pggan",
+        stages=tuple(_progressive_stage(sections, stage) for stage in schedule.stages),
+        branch_step=sum(
+            stage.num_steps
+            for stage in schedule.stages
+            if stage.resolution < sections.objective.lc_resolution
+        ),
+    )
+
+
+def _lc_pggan(sections: TrainingSections) -> Recipe:
+    settings = sections.objective
+    if settings.adversarial_loss != "logistic":
+        raise InputError(
+            "`objective.adversarial_loss` must be logistic for lc_pggan: Eq. 5-7 are "
+            "logarithms of probabilities. Set it, or train --model pggan."
+        )
+    if settings.lc_resolution > sections.schedule.final_resolution:
+        raise InputError(
+            f"`objective.lc_resolution` ({settings.lc_resolution}) must not exceed "
+            f"`schedule.final_resolution` ({sections.schedule.final_resolution}): "
+            "lc_pggan would never become conditional. Lower it, or train --model pggan."
+        )
+
+    def conditional(spec: StageSpec) -> StageSpec:
+        if spec.stage.resolution < settings.lc_resolution:
+            return spec
+        objective = dataclasses.replace(spec.objective, lc_weight=settings.lc_weight)
+        return dataclasses.replace(spec, objective=objective, is_conditional=True)
+
+    pggan = _pggan(sections)
+    return dataclasses.replace(
+        pggan,
+        model="lc_pggan",
+        stages=tuple(conditional(spec) for spec in pggan.stages),
+        branches_from="pggan",
+    )
+
+
+def _dcgan(sections: TrainingSections) -> Recipe:
+    settings = sections.dcgan
+    schedule = Schedule.build(
+        (settings.resolution,),
+        transition_images=0,
+        stable_images=settings.num_images,
+        batch_size=settings.batch_size,
+    )
+    (stage,) = schedule.stages
+    adam = AdamSpec(
+        learning_rate=settings.learning_rate,
+        beta_1=settings.beta_1,
+        beta_2=settings.beta_2,
+        epsilon=sections.optimizer.epsilon,
+    )
+    spec = StageSpec(
+        networks=DCGANNetworks(
+            latent_dim=settings.latent_dim,
+            fmap_base=settings.fmap_base,
+            fmap_max=settings.fmap_max,
+        ),
+        objective=ObjectiveSpec(),  # of Goodfellow et al. 2014, and nothing else
+        g_adam=adam,
+        d_adam=adam,
+        ema_decay=ema_decay(settings.ema_half_life_images, settings.batch_size),
+        compiled="gradients" if sections.networks.jit_compile else "nothing",
+        **_common(sections, stage),
+    )
+    return Recipe(model="dcgan", stages=(spec,))
+
+
+def _progressive_stage(sections: TrainingSections, stage: Stage) -> StageSpec:
+    networks = ProgressiveNetworks(
+        latent_dim=sections.networks.latent_dim,
+        fmap_base=sections.networks.fmap_base,
+        fmap_max=sections.networks.fmap_max,
+        mbstd_group_size=sections.networks.mbstd_group_size,
+        fused_scale=sections.networks.fused_scale,
+    )
+    optimizer = sections.optimizer
+    g_rate = d_rate = at_resolution(optimizer.learning_rate, stage.resolution)
+    if optimizer.discriminator_learning_rate is not None:
+        d_rate = at_resolution(optimizer.discriminator_learning_rate, stage.resolution)
+    operations = stage.batch_size * networks.forward_operations(stage.resolution)
+    most_steps = min(_MOST_STEPS_PER_CALL, _MOST_OPERATIONS_PER_CALL // operations)
+    num_micro_batches = at_resolution(
+        sections.schedule.accumulation_steps, stage.resolution
+    )
+    return StageSpec(
+        networks=networks,
+        objective=_objective(sections, stage),
+        g_adam=_adam(optimizer, g_rate),
+        d_adam=_adam(optimizer, d_rate),
+        keeps_slots=optimizer.at_growth == "keep",
+        ema_decay=ema_decay(optimizer.ema_half_life_images, stage.batch_size),
+        num_micro_batches=num_micro_batches,
+        compiled=_compiled(sections, stage, num_micro_batches),
+        most_steps_per_call=max(most_steps, 1),
+        **_common(sections, stage),
+    )
+
+
+def _objective(sections: TrainingSections, stage: Stage) -> ObjectiveSpec:
+    settings = sections.objective
+    r1_weight = settings.r1_weight
+    if r1_weight == "auto":
+        r1_weight = default_r1_weight(stage.resolution, stage.batch_size)
+    return ObjectiveSpec(
+        adversarial_loss=settings.adversarial_loss,
+        generator_loss=settings.generator_loss,
+        r1_weight=r1_weight,
+        r1_interval_steps=settings.r1_interval_steps,
+        gradient_penalty_weight=settings.gradient_penalty_weight,
+        drift_penalty_weight=settings.drift_penalty_weight,
+    )
+
+
+def _compiled(
+    sections: TrainingSections, stage: Stage, num_micro_batches: int
+) -> Compiled:
+    """Returns what XLA compiles: what the user says, or else what is faster."""
+    if sections.networks.jit_compile:
+        return "gradients"
+    is_faster = (
+        stage.resolution <= _LARGEST_COMPILED
+        and stage.num_steps >= _FEWEST_COMPILED_STEPS
+        and sections.objective.adversarial_loss == "wgan_gp"  # XLA is slow at R1
+    )
+    is_possible = num_micro_batches == 1 and not sections.augmentation.probability
+    return "step" if is_faster and is_possible else "nothing"
+
+
+def _adam(settings: OptimizerConfig, learning_rate: float) -> AdamSpec:
+    return AdamSpec(
+        learning_rate=learning_rate,
+        beta_1=settings.beta_1,
+        beta_2=settings.beta_2,
+        epsilon=settings.epsilon,
+    )
+
+
+def _common(sections: TrainingSections, stage: Stage) -> dict[str, Any]:
+    """Returns what every model takes from the same keys."""
+    training, augmentation = sections.training, sections.augmentation
+    return {
+        "stage": stage,
+        "seed": training.seed,
+        "precision": sections.networks.precision,
+        "flips": augmentation.flips,
+        "augmentation_probability": augmentation.probability,
+        "augmentation_transforms": augmentation.transforms,
+        "max_skipped_steps": training.max_skipped_steps,
+        "tick_steps": stage.steps_of(training.tick_images),
+        "checkpoint_steps": stage.steps_of(training.checkpoint_images),
+    }

@@ -1,0 +1,88 @@
+"""The smallest experiment that goes through every kind of stage, and its store."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+
+from gastritis_gan.config import config_from_dict
+from gastritis_gan.store.patches import PatchGeometry
+from gastritis_gan.training.recipe import make_recipe
+
+DOCUMENT = {
+    "patches": {"patch_size": 16, "stride": 16},
+    "networks": {
+        "latent_dim": 8,
+        "fmap_base": 64,
+        "fmap_max": 8,
+        "mbstd_group_size": 4,
+    },
+    "schedule": {
+        "final_resolution": 8,
+        "transition_images": 12,
+        "stable_images": 16,
+        "batch_size": 4,
+    },
+    "objective": {"lc_resolution": 8, "r1_interval_steps": 2},
+    "optimizer": {"ema_half_life_images": 26},
+    "dcgan": {
+        "resolution": 8,
+        "num_images": 24,
+        "batch_size": 4,
+        "latent_dim": 8,
+        "fmap_base": 64,
+        "fmap_max": 8,
+    },
+    "training": {
+        "seed": 3,
+        "tick_images": 8,
+        "checkpoint_images": 8,
+        "sheet_columns": 2,
+        "health_patches": 8,
+    },
+}
+CONFIG = config_from_dict(DOCUMENT)
+SECTIONS = CONFIG.training_sections
+NUM_STEPS = 4 + 3 + 4  # 16, 12 and 16 images in batches of 4
+
+
+def sections_of(**changes):
+    """The tiny experiment's training sections with other keys, by section."""
+    document = copy.deepcopy(DOCUMENT)
+    for name, keys in changes.items():
+        document[name] = {**document.get(name, {}), **keys}
+    return config_from_dict(document).training_sections
+
+
+def stages_of(model="pggan", **changes):
+    """Specifications of the stages of the tiny experiment."""
+    return make_recipe(model, sections_of(**changes)).stages
+
+
+class FakeStore:
+    """Stands for a store: random patches of 16 pixels, no file."""
+
+    path = Path("store")
+    split_hash = "ab" * 32
+    positive = "gastritis"
+    negative = "non_gastritis"
+    bits = 8
+    geometry = PatchGeometry(patch_size=16, stride=16)
+
+    def __init__(self, num_patches=12):
+        levels = np.random.default_rng(0).integers(0, 256, (num_patches, 4, 4))
+        self.patch_image = np.arange(num_patches)  # one patch an image
+        self._windows = np.kron(levels, np.ones((4, 4), int)).astype(np.uint8)
+
+    def keep_images(self):
+        pass
+
+    def window(self, index):
+        return self._windows[index]
+
+    def patch_set(self, name, split):
+        if split == "validation":
+            return np.arange(0, dtype=np.int64)
+        third = len(self._windows) // 3
+        start = ("positive", "negative", "outside").index(name) * third
+        return np.arange(start, start + third, dtype=np.int64)

@@ -1,0 +1,296 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gastritis_gan.config import config_from_dict, config_to_dict, load_config
+from gastritis_gan.errors import InputError
+from gastritis_gan.models.network import get_weights_by_name
+from gastritis_gan.training import fit as training
+from gastritis_gan.training import recipe
+from gastritis_gan.training.callbacks import Every, RunInterruptedError
+from gastritis_gan.training.checkpoint import load_latest_checkpoint
+from gastritis_gan.training.run import Run
+from tests.helpers.tiny_run import CONFIG, DOCUMENT, NUM_STEPS, FakeStore
+
+
+def fit(run_dir, *, config=CONFIG, store=None, model="lc_pggan", **options):
+    """Trains the tiny experiment as the command line does."""
+    options.setdefault("target", "positive")
+    return training.fit(
+        config.training_sections,
+        store or FakeStore(),
+        model=model,
+        out=run_dir,
+        document=config_to_dict(config),
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("runs") / "lc"
+    fit(run_dir)
+    return run_dir
+
+
+def metrics(run_dir):
+    lines = (run_dir / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_a_run_folder_holds_what_a_user_expects(finished_run):
+    names = {path.name for path in finished_run.iterdir()}
+    assert names == {
+        "run.json",
+        "config.yaml",
+        "checkpoints",
+        "metrics.jsonl",
+        "tensorboard",
+        "lock",
+        *(f"sheet_0000000{num_images}.png" for num_images in (16, 24, 28, 36, 44)),
+        "sheet_000000008.png",
+    }
+    assert load_config(finished_run / "config.yaml") == CONFIG
+    assert any((finished_run / "tensorboard").iterdir())
+
+
+def test_ticks_come_every_eight_images_and_at_the_end_of_a_stage(finished_run):
+    """By hand: stages of 4, 3 and 4 steps of 4 images; a tick every 2 steps."""
+    records = metrics(finished_run)
+    assert [r["step"] for r in records] == [2, 4, 6, 7, 9, 11]
+    assert [r["num_images"] for r in records] == [8, 16, 24, 28, 36, 44]
+    assert [r["resolution"] for r in records] == [4, 4, 8, 8, 8, 8]
+    assert [round(r["alpha"], 3) for r in records] == [1, 1, 0.667, 1, 1, 1]
+    assert all(np.isfinite(r["d_loss"]) and np.isfinite(r["g_loss"]) for r in records)
+
+
+def test_the_metadata_of_a_run(finished_run):
+    metadata = Run.open(finished_run).metadata
+    assert metadata.pop("config") == config_to_dict(CONFIG)
+    assert metadata.pop("environment") == {
+        "tensorflow": tf.__version__,
+        "onednn": True,  # tests/conftest.py sets it
+    }
+    assert metadata == {
+        "model": "lc_pggan",
+        "target": "positive",
+        "class_name": "gastritis",
+        "split_hash": "ab" * 32,
+        "resolution": 8,
+        "latent_dim": 8,
+        "num_images": 44,
+        "seed": 3,
+    }
+
+
+def test_a_loaded_generator_has_the_averaged_weights(finished_run):
+    state = load_latest_checkpoint(finished_run / "checkpoints")
+    weights = get_weights_by_name(Run.open(finished_run).generator())
+    for name, array in weights.items():
+        np.testing.assert_array_equal(array, state.weights["generator_ema"][name])
+
+
+def train_until(step, destination, *, monkeypatch):
+    """Trains again and dies in the step after `step`, like a killed process."""
+
+    class KilledError(Exception):
+        pass
+
+    def save_and_die(self, state):
+        original(self, state)
+        if state.step == step:
+            raise KilledError
+
+    original = Run.save_checkpoint
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "save_checkpoint", save_and_die)
+        with pytest.raises(KilledError):
+            fit(destination)
+
+
+def assert_same_ending(run_dir, other):
+    """Weights, optimizers, moving average and metrics, bit for bit."""
+    actual = load_latest_checkpoint(run_dir / "checkpoints")
+    expected = load_latest_checkpoint(other / "checkpoints")
+    assert actual.step == expected.step == NUM_STEPS
+    for groups, others in (
+        (actual.weights, expected.weights),
+        (actual.slots, expected.slots),
+        ({"": actual.metrics}, {"": expected.metrics}),
+    ):
+        for group, arrays in others.items():
+            assert groups[group].keys() == arrays.keys()
+            for name, array in arrays.items():
+                np.testing.assert_array_equal(groups[group][name], array)
+    speed = "images_per_second"
+    for left, right in zip(metrics(run_dir), metrics(other), strict=True):
+        assert {**left, speed: 0} == {**right, speed: 0}
+
+
+def run_killed_at(run_dir, *points):
+    """Trains in processes that die by SIGKILL at the points, then to the end.
+
+    Returns the number of kills: points behind the end of the run kill nobody.
+    """
+    result = subprocess.run(
+        [sys.executable, "-m", "tests.helpers.killed_runs", run_dir, *points],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    return int(result.stdout)
+
+
+def test_killed_runs_end_like_the_one_that_was_not(finished_run, tmp_path):
+    """Kills by hand: before the first checkpoint, inside a checkpoint between ticks,
+    at the end of a fade, and at the switch to Eq. 5 (step 4)."""
+    points = ("step:1", "write:2", "step:2", "step:3")
+    assert run_killed_at(tmp_path / "run", *points) == len(points)
+    assert_same_ending(tmp_path / "run", finished_run)
+
+
+@pytest.mark.slow
+def test_a_hundred_random_kills(finished_run, tmp_path):
+    rng = np.random.default_rng(0)
+    kills, number = 0, 0
+    while kills < 100:
+        points = [
+            f"step:{rng.integers(1, 6)}"
+            if rng.random() < 0.6
+            else f"write:{rng.integers(1, 3)}"
+            for _ in range(5)
+        ]
+        run_dir = tmp_path / str(number)
+        kills += run_killed_at(run_dir, *points)
+        assert_same_ending(run_dir, finished_run)
+        number += 1
+
+
+def test_an_existing_run_is_refused_and_left_alone(finished_run):
+    before = (finished_run / "metrics.jsonl").read_bytes()
+    with pytest.raises(InputError, match="exists already"):
+        fit(finished_run, model="pggan")
+    assert (finished_run / "metrics.jsonl").read_bytes() == before
+
+
+def resume(run_dir, **options):
+    fit(run_dir, resume=True, **options)
+
+
+def test_resume_refuses_what_is_not_the_same_run(finished_run, tmp_path):
+    other = config_from_dict({**DOCUMENT, "optimizer": {"ema_half_life_images": 4}})
+    with pytest.raises(InputError, match="another config"):
+        resume(finished_run, config=other)
+    with pytest.raises(InputError, match="target=positive, not negative"):
+        resume(finished_run, target="negative")
+    store = FakeStore()
+    store.split_hash = "cd" * 32
+    with pytest.raises(InputError, match="split_hash"):
+        resume(finished_run, store=store)
+    with pytest.raises(InputError, match="is not a run"):
+        resume(tmp_path)
+
+
+def test_an_empty_patch_set_is_named_before_a_folder_is_made(tmp_path):
+    store = FakeStore()
+    store.patch_set = lambda name, split: np.arange(0 if name == "outside" else 4)
+    with pytest.raises(InputError, match="no outside patches"):
+        fit(tmp_path / "run", store=store)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("objective", "message"),
+    [
+        ({"adversarial_loss": "wgan_gp", "lc_resolution": 8}, "must be logistic"),
+        ({"lc_resolution": 16}, "would never become conditional"),
+    ],
+)
+def test_an_objective_that_lc_pggan_cannot_have(tmp_path, objective, message):
+    config = config_from_dict({**DOCUMENT, "objective": objective})
+    with pytest.raises(InputError, match=message):
+        fit(tmp_path / "run", config=config)
+
+
+def test_an_unfinished_run_is_not_exported(tmp_path, monkeypatch):
+    run_dir = tmp_path / "stopped"
+    train_until(6, run_dir, monkeypatch=monkeypatch)
+    with pytest.raises(InputError, match="has done 6 of 11 steps"):
+        Run.open(run_dir).generator()
+
+
+def test_a_signal_leaves_a_checkpoint_at_its_step(finished_run, tmp_path, monkeypatch):
+    """SIGTERM in the step that is neither a tick's nor a checkpoint's: the third.
+
+    Steps are done one by one here, and two by two in the run that it has to equal.
+    """
+    run_dir = tmp_path / "run"
+    monkeypatch.setattr(recipe, "_MOST_STEPS_PER_CALL", 1)
+    original = Every.on_train_batch_end
+
+    def send_in_third_step(self, batch, logs=None):
+        original(self, batch, logs)
+        if self.stage.first_step == 0 and batch == 2:
+            monkeypatch.undo()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Every, "on_train_batch_end", send_in_third_step)
+    with pytest.raises(RunInterruptedError, match="SIGTERM after step 3") as caught:
+        fit(run_dir)
+    assert caught.value.signal_number == signal.SIGTERM
+    assert load_latest_checkpoint(run_dir / "checkpoints").step == 3
+    resume(run_dir)
+    assert_same_ending(run_dir, finished_run)
+
+
+@pytest.fixture(scope="module")
+def pggan_run(tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("runs") / "pggan"
+    fit(run_dir, model="pggan")
+    return run_dir
+
+
+def test_lc_pggan_is_pggan_until_its_resolution(finished_run, pggan_run):
+    """Eq. 2 and 5 differ from step 4 on, where 8 pixels begin."""
+    left, right = metrics(pggan_run), metrics(finished_run)
+    assert [r["d_loss"] for r in left[:2]] == [r["d_loss"] for r in right[:2]]
+    assert left[2]["d_loss"] != right[2]["d_loss"]
+
+
+def branch(source, run_dir, **options):
+    fit(run_dir, branch_from=source, **options)
+
+
+def test_a_branch_ends_like_the_run_from_the_start(finished_run, pggan_run, tmp_path):
+    """Eq. 5 begins with step 4; the PGGAN run has kept its checkpoint of that step.
+
+    What only matters after training may differ.
+    """
+    run_dir = tmp_path / "branch"
+    config = config_from_dict({**DOCUMENT, "evaluation": {"svm_c": 2.0}})
+    branch(pggan_run, run_dir, config=config)
+    assert_same_ending(run_dir, finished_run)
+    sheets = {path.name: path.read_bytes() for path in run_dir.glob("sheet_*.png")}
+    assert sheets == {
+        path.name: path.read_bytes() for path in finished_run.glob("sheet_*.png")
+    }
+
+
+def test_a_branch_off_no_twin_is_refused(finished_run, pggan_run, tmp_path):
+    other = config_from_dict({**DOCUMENT, "optimizer": {"ema_half_life_images": 4}})
+    with pytest.raises(InputError, match=r"`optimizer\.ema_half_life_images`: 26"):
+        branch(pggan_run, tmp_path / "run", config=other)
+    with pytest.raises(InputError, match="target=positive; to branch from it, target"):
+        branch(pggan_run, tmp_path / "run", target="negative")
+    with pytest.raises(InputError, match="model=lc_pggan; to branch from it, model"):
+        branch(finished_run, tmp_path / "run")
+    assert not list(tmp_path.iterdir())
