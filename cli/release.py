@@ -20,7 +20,7 @@ from .options import PATH
     default=100,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Images of each class, shared out evenly to the class's models.",
+    help="Images of each class, divided evenly among the class's models.",
 )
 @click.option(
     "--count",
@@ -65,7 +65,7 @@ from .options import PATH
 @click.option(
     "--accept-risk",
     metavar="REASON",
-    help="Release without a passing audit; the datasheet will say why.",
+    help="Release without a passing audit; the datasheet will quote the reason.",
 )
 @click.option(
     "--results",

@@ -78,7 +78,7 @@ def _what(parts: Sequence[ReleasePart], image_format: str) -> str:
     classes = sorted({part.model.class_name for part in parts})
     return (
         f"{total:,} synthetic patches of double-contrast gastric radiographs, {size} x "
-        f"{size} pixels, of the classes {', '.join(classes)}. All were drawn from "
+        f"{size} pixels, of the classes {', '.join(classes)}. All were made by "
         "generative adversarial networks; none is a photograph of a patient.\n\n"
         f"- Images: {_FORMATS[image_format]}.\n"
         "- `manifest.csv`: file, class, generator, its version and hash, seed, "

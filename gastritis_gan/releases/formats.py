@@ -197,7 +197,7 @@ def _dataset(image: ReleasedImage) -> FileDataset:
 
 
 def _generator(image: ReleasedImage) -> Dataset:
-    """Returns the item that tells what made the image, PS3.3 table C.12-1."""
+    """Returns the item that names what made the image, PS3.3 table C.12-1."""
     purpose = Dataset()
     purpose.CodeValue = "109102"
     purpose.CodingSchemeDesignator = "DCM"

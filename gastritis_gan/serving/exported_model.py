@@ -160,7 +160,7 @@ def find_models(
             )
         folders = highest_versions(path)
         if not folders:
-            notes.append(f"{path.name} holds no exported model.")
+            notes.append(f"{path.name} contains no exported model.")
         for folder in folders:
             model = ExportedModel.open(folder)
             card = model.card

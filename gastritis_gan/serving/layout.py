@@ -12,7 +12,7 @@ _VERSION = re.compile(r"[0-9]+")
 
 
 def is_safe_name(name: str) -> bool:
-    """Tells whether a name can be a folder and a part of an address as it is."""
+    """Returns whether a name can be a folder and part of an address as it is."""
     return _NAME.fullmatch(name) is not None
 
 
@@ -20,8 +20,8 @@ def check_model_name(name: str) -> None:
     """Refuses a name that is unsafe as a folder or in a server's address.
 
     Raises:
-        InputError: `name` holds something else than letters, digits, `_`, `.` and `-`,
-            or starts with a dot or a dash.
+        InputError: `name` contains something other than letters, digits, `_`, `.` and
+            `-`, or starts with a dot or a dash.
     """
     if not is_safe_name(name):
         raise InputError(
@@ -85,7 +85,7 @@ def find_version(path: Path, version: int | None = None) -> Path:
     folders = version_folders(path)
     if not folders:
         raise InputError(
-            f"{path} holds no exported version. Give exported/NAME of an exported "
+            f"{path} contains no exported version. Give exported/NAME of an exported "
             "model."
         )
     if version is None:

@@ -21,7 +21,7 @@ def write_model_card(version_folder: Path, content: dict[str, Any]) -> None:
 
     Args:
         version_folder: Folder with `saved_model.pb` and `variables/`.
-        content: What to say beside the format and the hashes; JSON-able.
+        content: What the card has beside the format and the hashes; JSON-able.
     """
     files = {
         path.relative_to(version_folder).as_posix(): sha256_of_file(path)

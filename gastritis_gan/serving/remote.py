@@ -206,7 +206,7 @@ class RemoteModel:
         self._client = client
         self.name = name
         self.version = version
-        self.class_name = ""  # a server does not tell
+        self.class_name = ""  # a server does not return it
         self._chunk_size = BATCH_SIZES[-1]
 
     @classmethod
@@ -296,7 +296,7 @@ class RemoteModel:
             images = [_decode(row["b64"]) for row in reply["predictions"]]
         except (KeyError, TypeError, ValueError, OSError, binascii.Error) as error:
             raise InputError(
-                f"the server's reply for {self.name} holds no PNG images "
+                f"the server's reply for {self.name} contains no PNG images "
                 f"({type(error).__name__}); see that `gastritis-gan export` made the "
                 "model."
             ) from error

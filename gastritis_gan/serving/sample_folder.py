@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
@@ -17,7 +17,6 @@ from PIL import Image
 from gastritis_gan.errors import InputError
 from gastritis_gan.images import image_sheet
 from gastritis_gan.progress import progress_bar
-from gastritis_gan.serving.open_model import SampleSource
 from gastritis_gan.storage import (
     read_json,
     refuse_existing,
@@ -33,6 +32,33 @@ _SHEET_IMAGES = 64
 _MANIFEST_COLUMNS = ("file", "seed", "truncation", "class", "model", "version")
 _REQUEST_FILE = "request.json"
 _TOLERANCE_LEVELS = 1
+
+
+class SampleSource(Protocol):
+    """One version of a model that turns seeds into images."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+
+    @property
+    def version(self) -> int:
+        """The version's number."""
+
+    @property
+    def class_name(self) -> str:
+        """Class of the images; empty where the source does not know."""
+
+    def generate(self, seeds: np.ndarray, truncation: float = 1.0) -> np.ndarray:
+        """Makes one image per seed.
+
+        Args:
+            seeds: Integers of shape (n,), n at least 1, within int64.
+            truncation: 0 (one image for every seed) to 1 (as trained).
+
+        Returns:
+            uint8 (n, r, r, 1).
+        """
 
 
 def sample_into(
@@ -132,9 +158,9 @@ def _refuse_other_images(
         np.abs(found.astype(int) - again).max() > _TOLERANCE_LEVELS
     ):
         raise InputError(
-            f"{first.parent} holds images that {model.name}, version {model.version}, "
-            "does not make: it is another model of that name; remove the folder or "
-            "give another --out."
+            f"{first.parent} contains images that {model.name}, version "
+            f"{model.version} does not make: it is another model of that name; remove "
+            "the folder or give another --out."
         )
 
 

@@ -128,7 +128,8 @@ def find_served_models(
     }
     if not folders:
         raise InputError(
-            f"{exported_dir} holds no exported model; `gastritis-gan export` makes one."
+            f"{exported_dir} contains no exported model; `gastritis-gan export` makes "
+            "one."
         )
     unknown = sorted(labels.keys() - folders.keys())
     if unknown:
@@ -220,7 +221,7 @@ def docker_command(exported_dir: Path, config_dir: Path, *, port: int) -> str:
     Folders keep their absolute paths inside, so the same files serve both ways.
 
     Raises:
-        InputError: A path holds a comma, which `docker run --mount` cannot take.
+        InputError: A path contains a comma, which `docker run --mount` cannot take.
     """
     lines = [
         "docker run --rm --name gastritis-gan-serving",

@@ -125,7 +125,7 @@ class RecordedSamples:
         images = tf.cast(generator(latents), tf.float32)
         if not np.isfinite(images).all():
             raise InputError(
-                "the generator's images hold NaN or infinite values: its training "
+                "the generator's images contain NaN or infinite values: its training "
                 "diverged. Nothing was exported; choose another run."
             )
         return cls(seeds, truncation, latents.numpy(), to_uint8(images).numpy())

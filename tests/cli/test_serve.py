@@ -1,6 +1,9 @@
 """`gastritis-gan serve`."""
 
+import shlex
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,6 +14,7 @@ from click.testing import CliRunner
 from gastritis_gan.cli.main import main
 from gastritis_gan.serving.exported_model import ExportedModel
 from gastritis_gan.serving.open_model import open_model
+from gastritis_gan.serving.tf_serving import IMAGE
 
 COMMAND = (sys.executable, "-c", "from gastritis_gan.cli.main import main; main()")
 
@@ -92,3 +96,29 @@ def test_no_models(tmp_path):
     result = serve(tmp_path / "absent")
     assert result.exit_code == 2
     assert "does not exist" in result.output
+
+
+@pytest.mark.docker
+def test_the_real_server_gives_the_images_of_the_folder(exported, tmp_path):
+    """Starts the printed docker command; run it with `pytest -m docker`."""
+    docker = shutil.which("docker")
+    if docker is None:
+        pytest.skip("needs docker")
+    inspected = subprocess.run(
+        [docker, "image", "inspect", IMAGE], capture_output=True, check=False
+    )
+    if inspected.returncode:
+        pytest.skip(f"needs docker and its image: docker pull {IMAGE}")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    options = ("--config-dir", tmp_path, "--port", port, "--print", "docker")
+    printed = serve(exported.parents[1], *options).output
+    command = printed.partition("\n\n# compose.yaml")[0].replace("\\\n", "")
+    with subprocess.Popen(shlex.split(command)) as server:
+        try:
+            model = open_model(f"http://127.0.0.1:{port}", "small", wait_seconds=120)
+            images = model.generate(range(20))
+        finally:
+            server.terminate()
+    expected = ExportedModel.open(exported).generate(range(20))
+    assert abs(images.astype(int) - expected).max() <= 1

@@ -122,7 +122,7 @@ def test_the_highest_version_is_the_default(copy):
 def test_no_model(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         ExportedModel.open(tmp_path / "absent")
-    with pytest.raises(InputError, match="holds no exported version"):
+    with pytest.raises(InputError, match="contains no exported version"):
         ExportedModel.open(tmp_path)
     (tmp_path / "1").mkdir()
     with pytest.raises(InputError, match="is not an exported model"):
@@ -144,7 +144,7 @@ def test_a_damaged_copy_is_refused(copy, name, damage):
     else:
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
-    with pytest.raises(InputError, match=r"damaged|holds no exported version"):
+    with pytest.raises(InputError, match=r"damaged|contains no exported version"):
         ExportedModel.open(copy / "1")
 
 
@@ -196,7 +196,7 @@ def test_models_of_another_split_are_left_out(several, tmp_path):
     models, notes = find_models([tmp_path / "empty", several], split_hash="0" * 64)
     assert [model.name for model in models] == ["a"]
     assert notes == [
-        "empty holds no exported model.",
+        "empty contains no exported model.",
         "b, version 1, was skipped: it was trained on another split than this store's.",
     ]
 

@@ -137,9 +137,9 @@ def test_seeds_that_a_server_might_never_answer(seeds):
 @pytest.mark.parametrize(
     ("reply", "message"),
     [
-        (b'{"predictions": [{"b64": "AAAA"}]}', "holds no PNG images"),
-        (b'{"predictions": [1]}', "holds no PNG images"),
-        (b"[]", "holds no PNG images"),
+        (b'{"predictions": [{"b64": "AAAA"}]}', "contains no PNG images"),
+        (b'{"predictions": [1]}', "contains no PNG images"),
+        (b"[]", "contains no PNG images"),
         (b'{"predictions": []}', "answered 0 images for 1 seeds"),
     ],
 )

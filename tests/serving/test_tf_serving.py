@@ -46,7 +46,7 @@ def test_labels_of_nothing_are_refused(exported_dir, labels, message):
 
 
 def test_no_models(tmp_path):
-    with pytest.raises(InputError, match="holds no exported model"):
+    with pytest.raises(InputError, match="contains no exported model"):
         find_served_models(tmp_path, {})
     with pytest.raises(InputError, match="does not exist"):
         find_served_models(tmp_path / "absent", {})
