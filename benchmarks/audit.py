@@ -56,12 +56,12 @@ from gastritis_gan.privacy.decision import overall
 from gastritis_gan.privacy.exposure import find_exposed, fisher_transform, stand_out
 from gastritis_gan.privacy.generator_audit import GeneratorFindings, audit_generator
 from gastritis_gan.privacy.matching import PixelMatcher
-from gastritis_gan.privacy.position_search import PositionSearch
 from gastritis_gan.privacy.subjects import AuditCohort, AuditSubject
 from gastritis_gan.privacy.verdict import AuditedModel
 from gastritis_gan.privacy.windows import (
     FLIPS,
     MIN_STD,
+    PositionSearch,
     flip_patches,
     inverse_norms,
 )

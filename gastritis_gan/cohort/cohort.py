@@ -7,6 +7,7 @@ import csv
 import dataclasses
 import difflib
 import logging
+import os
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ from gastritis_gan.errors import InputError
 class CohortError(InputError):
     """A file or a row of a cohort cannot be used.
 
-    Its text may name files and quote their content: it is for the hospital's eyes.
+    Its text may name files and quote their content: only the hospital may see it.
 
     Attributes:
         public: The same without any name or text of the cohort; a log may keep it.
@@ -46,7 +47,7 @@ def file_error(
         path: The file.
         problem: What is wrong, as a sentence, or without a full stop before `reason`.
             Quotes nothing of the file, unless it is a `CohortError`.
-        reason: What a library says of it; may quote the file.
+        reason: A library's message about it; may quote the file.
     """
     public = public_text(problem) if isinstance(problem, InputError) else problem
     if reason:
@@ -68,7 +69,7 @@ def csv_error(
         path: The cohort file.
         line: The row, from 1.
         problem: What is wrong, as a sentence that quotes nothing of the file.
-        quote: What the file says instead, where that helps.
+        quote: What stands in the file instead, where that helps.
     """
     error = CohortError(problem, problem) if quote is None else quoting(problem, quote)
     row = "" if line is None else f", row {line}"
@@ -199,7 +200,9 @@ class Cohort:
     images: tuple[CohortImage, ...]
 
 
-def read_cohort(path: Path, *, positive: str, negative: str) -> Cohort:
+def read_cohort(
+    path: str | os.PathLike[str], *, positive: str, negative: str
+) -> Cohort:
     """Reads a cohort and checks every row.
 
     Args:
@@ -213,7 +216,9 @@ def read_cohort(path: Path, *, positive: str, negative: str) -> Cohort:
             unknown label, a file that does not exist or an image that another row has
             already.
     """
-    csv_path = path / COHORT_FILE if path.is_dir() else path
+    csv_path = Path(path)
+    if csv_path.is_dir():
+        csv_path /= COHORT_FILE
     labels = {positive: "positive", negative: "negative"}
     images: list[CohortImage] = []
     row_of_image: dict[Path, int] = {}

@@ -147,7 +147,7 @@ def _read_labelme(document: dict[str, Any], shape: tuple[int, ...]) -> np.ndarra
     for item in shapes:
         kind = item.get("shape_type") or "polygon"
         if kind != "polygon":
-            raise quoting("a `shape_type` is none that is read: polygon.", kind)
+            raise quoting("a `shape_type` must be polygon.", kind)
     return combine_parts([_fill(item["points"], shape) for item in shapes], shape)
 
 
@@ -190,7 +190,7 @@ def _fill(points: Any, shape: tuple[int, ...]) -> np.ndarray:
     if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3:
         raise InputError("a polygon has fewer than three corners.")
     if not (np.abs(corners) < _FAR_AWAY).all():
-        raise InputError("a polygon has a corner that is in no image.")
+        raise InputError("a polygon has a corner far outside any image.")
     return fill_polygon(corners, shape)
 
 
@@ -203,8 +203,8 @@ def decode_counts(text: str) -> np.ndarray:
     """Decodes the compressed form of COCO's run lengths.
 
     Each number is written in groups of five bits, the lowest first, as the character 48
-    higher; 32 says that more groups follow. From the fourth on, numbers are differences
-    to the one two before.
+    higher; 32 means that more groups follow. From the fourth on, numbers are
+    differences to the one two before.
 
     Args:
         text: The value of `counts`.

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 from PIL import Image
 
+from gastritis_gan.cohort.settings import CohortConfig
 from gastritis_gan.errors import InputError
 
 
@@ -69,77 +70,71 @@ class SizeChange:
         return padded
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SizeRule:
-    """Which sizes are allowed, and what happens to others.
+def size_change(
+    shape: tuple[int, ...],
+    spacing_mm: tuple[float, float] | None,
+    settings: CohortConfig,
+) -> SizeChange:
+    """Returns what the config's rule does to an image.
 
-    Attributes:
-        image_size: Height and width that every image must have; None allows any.
-        other_sizes: "refuse"; "pad": a smaller image is centred on black; "rescale":
-            every image is resampled to `pixel_spacing_mm`, then padded.
-        pixel_spacing_mm: Distance of the pixels after "rescale".
+    Args:
+        shape: Its height and width in pixels.
+        spacing_mm: Distance of its rows and of its columns, None if not stated.
+        settings: The rule: `image_size`, `other_sizes` and `pixel_spacing_mm`.
+
+    Raises:
+        InputError: The rule refuses it.
     """
+    original = scaled = (shape[0], shape[1])
+    if settings.other_sizes == "rescale":
+        scaled = _scaled(original, spacing_mm, settings.pixel_spacing_mm)
+    size = settings.image_size
+    target = (size, size) if size else scaled
+    is_refused = settings.other_sizes == "refuse" or max(scaled) > target[0]
+    if scaled != target and is_refused:
+        raise InputError(_refusal(original, scaled, settings))
+    kind = "padded" if scaled != target else "none"
+    return SizeChange(
+        kind="rescaled" if scaled != original else kind,
+        original_shape=original,
+        scaled_shape=scaled,
+        top=(target[0] - scaled[0]) // 2,
+        left=(target[1] - scaled[1]) // 2,
+        shape=target,
+    )
 
-    image_size: int | None = None
-    other_sizes: str = "refuse"
-    pixel_spacing_mm: float | None = None
 
-    def change(
-        self, shape: tuple[int, ...], spacing_mm: tuple[float, float] | None
-    ) -> SizeChange:
-        """Returns what the rule does to an image.
-
-        Args:
-            shape: Its height and width.
-            spacing_mm: Distance of its rows and of its columns, None if not stated.
-
-        Raises:
-            InputError: The rule refuses it.
-        """
-        height, width = shape
-        scaled = (height, width)
-        if self.other_sizes == "rescale":
-            scaled = self._scaled(scaled, spacing_mm)
-        target = (self.image_size, self.image_size) if self.image_size else scaled
-        is_refused = self.other_sizes == "refuse" or max(scaled) > target[0]
-        if scaled != target and is_refused:
-            raise InputError(self._refusal((height, width), scaled))
-        kind = "padded" if scaled != target else "none"
-        return SizeChange(
-            kind="rescaled" if scaled != (height, width) else kind,
-            original_shape=(height, width),
-            scaled_shape=scaled,
-            top=(target[0] - scaled[0]) // 2,
-            left=(target[1] - scaled[1]) // 2,
-            shape=target,
+def _scaled(
+    shape: tuple[int, int],
+    spacing_mm: tuple[float, float] | None,
+    wanted_mm: float | None,
+) -> tuple[int, int]:
+    if spacing_mm is None or wanted_mm is None:
+        raise InputError(
+            "has neither (0028,0030) PixelSpacing nor (0018,1164) ImagerPixelSpacing, "
+            "which `cohort.other_sizes: rescale` needs; leave the image out, or choose "
+            "`pad` or `refuse`."
         )
+    height, width = (
+        max(1, round(length * spacing / wanted_mm))
+        for length, spacing in zip(shape, spacing_mm, strict=True)
+    )
+    return height, width
 
-    def _scaled(
-        self, shape: tuple[int, int], spacing_mm: tuple[float, float] | None
-    ) -> tuple[int, int]:
-        if spacing_mm is None or self.pixel_spacing_mm is None:
-            raise InputError(
-                "has neither (0028,0030) PixelSpacing nor (0018,1164) "
-                "ImagerPixelSpacing, which `cohort.other_sizes: rescale` needs; leave "
-                "the image out, or choose `pad` or `refuse`."
-            )
-        height, width = (
-            max(1, round(length * spacing / self.pixel_spacing_mm))
-            for length, spacing in zip(shape, spacing_mm, strict=True)
-        )
-        return height, width
 
-    def _refusal(self, shape: tuple[int, int], scaled: tuple[int, int]) -> str:
-        size = f"the image has {shape[0]} x {shape[1]} pixels (height x width)"
-        if self.other_sizes == "refuse":
-            return (
-                f"{size}, but `cohort.image_size` is {self.image_size}. Leave the "
-                "image out, set `cohort.other_sizes` to pad or rescale, or the size to "
-                "null to allow any."
-            )
-        if scaled != shape:
-            size += f", {scaled[0]} x {scaled[1]} at {self.pixel_spacing_mm} mm"
+def _refusal(
+    shape: tuple[int, int], scaled: tuple[int, int], settings: CohortConfig
+) -> str:
+    wanted = settings.image_size
+    size = f"the image has {shape[0]} x {shape[1]} pixels (height x width)"
+    if settings.other_sizes == "refuse":
         return (
-            f"{size}, and nothing is cut off to get {self.image_size} x "
-            f"{self.image_size}. Leave the image out, or raise `cohort.image_size`."
+            f"{size}, but `cohort.image_size` is {wanted}. Leave the image out, set "
+            "`cohort.other_sizes` to pad or rescale, or the size to null to allow any."
         )
+    if scaled != shape:
+        size += f", {scaled[0]} x {scaled[1]} at {settings.pixel_spacing_mm} mm"
+    return (
+        f"{size}, and nothing is cut off to get {wanted} x {wanted}. Leave the image "
+        "out, or raise `cohort.image_size`."
+    )

@@ -28,7 +28,7 @@ def upsample(coarse: np.ndarray, image_size: int) -> np.ndarray:
 def smooth_noise(
     rng: np.random.Generator, image_size: int, wavelength_px: float
 ) -> np.ndarray:
-    """Draws a random field of mean 0 and deviation about 1.
+    """Draws a random field of mean 0 and standard deviation about 1.
 
     Args:
         rng: Source of randomness.
@@ -126,7 +126,7 @@ _GROOVE_WIDTH = 0.38  # in cells
 _AVERAGE_PX = 4  # 128-pixel patches are looked at with 32 pixels
 _BAND_SPLIT_PX = 2.2  # about between what that average keeps and what it removes
 _NEIGHBOURHOOD_PX = 26
-_FINE_BAND_DEVIATION = 0.45  # of the coarse band's
+_FINE_BAND_STD = 0.45  # of the coarse band's
 _EPSILON = 1e-6
 
 
@@ -137,8 +137,8 @@ class Relief:
     Attributes:
         fold_spacing_px: Distance between neighbouring folds.
         fold_width: Width of a fold as a fraction of the spacing.
-        fold_wander: Sideways deviation of a fold, in spacings.
-        fold_wander_px: Wavelength of that deviation.
+        fold_wander: Sideways displacement of a fold, in spacings.
+        fold_wander_px: Wavelength of that displacement.
         fold_unevenness: Relative variation of the width along a fold.
         areae_px: Diameter of an area gastrica.
         areae_irregularity: 0 is a regular mosaic, 1 a random one.
@@ -160,8 +160,9 @@ def draw_mucosa(
 ) -> np.ndarray:
     """Draws the barium coat's relief: bright grooves, dark folds and areae.
 
-    The local mean is 0 and the local deviation the same everywhere inside, separately
-    in what a 4 x 4 average keeps and in what it removes: neither tells the classes.
+    The local mean is 0 and the local standard deviation the same everywhere inside,
+    separately in what a 4 x 4 average keeps and in what it removes: neither separates
+    the classes.
 
     Returns:
         Float32 array of shape (image_size, image_size); 0 far from the organ.
@@ -242,7 +243,7 @@ def _standardised(field: np.ndarray, near: np.ndarray) -> np.ndarray:
 
 
 def _equalised(field: np.ndarray, near: np.ndarray, unit: float) -> np.ndarray:
-    """Brings both bands of the relief to a fixed local mean and deviation."""
+    """Brings both bands of the relief to a fixed local mean and standard deviation."""
     width = max(3, round(_NEIGHBOURHOOD_PX * unit))
     average_px = max(1, round(_AVERAGE_PX * unit))
 
@@ -257,12 +258,12 @@ def _equalised(field: np.ndarray, near: np.ndarray, unit: float) -> np.ndarray:
     def centred(band: np.ndarray) -> np.ndarray:
         return np.where(near, band - blur(np.where(near, band, 0)) / weight, 0)
 
-    def deviation(band: np.ndarray) -> np.ndarray:
+    def standard_deviation(band: np.ndarray) -> np.ndarray:
         root: np.ndarray = np.sqrt(blur(band**2) / weight + _EPSILON)
         return root
 
     low = ndimage.gaussian_filter(field, _BAND_SPLIT_PX * unit)
     coarse, fine = centred(low), centred(field - low)
-    coarse /= deviation(ndimage.uniform_filter(coarse, average_px))
-    fine /= deviation(fine)
-    return coarse + _FINE_BAND_DEVIATION * fine
+    coarse /= standard_deviation(ndimage.uniform_filter(coarse, average_px))
+    fine /= standard_deviation(fine)
+    return coarse + _FINE_BAND_STD * fine

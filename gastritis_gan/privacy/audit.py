@@ -18,11 +18,10 @@ from gastritis_gan.evaluation.features.extractors import (
     FeatureExtractor,
     make_extractor,
 )
-from gastritis_gan.privacy.audit_document import audit_document
 from gastritis_gan.privacy.audit_settings import AuditSettings
 from gastritis_gan.privacy.generator_audit import audit_generator, num_deciding_tests
 from gastritis_gan.privacy.latent_search import open_gradient
-from gastritis_gan.privacy.report import write_report
+from gastritis_gan.privacy.report import audit_document, write_report
 from gastritis_gan.privacy.subjects import AuditSubject, Discriminate
 from gastritis_gan.privacy.verdict import (
     AuditedModel,

@@ -14,15 +14,15 @@ _MIN_RESOLUTION = 8
 class AuditSettings:
     """Effort, thresholds and seed of a privacy audit (docs/privacy.md).
 
-    The thresholds belong to the hospital: they say which risk it accepts. Each default
-    has its reason beside it.
+    The thresholds belong to the hospital: they state which risk it accepts. Each
+    default has its reason beside it.
     """
 
     # 10,000 as in the paper's GAN-train; a clean audit of n samples bounds the rate of
     # copies by about 3.7 / n (rule of three, at a power of 0.8).
     samples_per_generator: int = 10_000
-    # Pixels are compared at the generator's size, at most at this. 64 pixels tell
-    # patients apart far better than needed; the effort grows with the square.
+    # Pixels are compared at the generator's size, at most at this. 64 pixels
+    # distinguish patients far better than needed; the effort grows with the square.
     match_resolution: int = 64
     extractors: tuple[
         Literal[
@@ -37,15 +37,15 @@ class AuditSettings:
     # Probability that a generator that copies nobody fails, over all tests together.
     false_alarm_rate: float = 0.05
     # Known copies that are slipped in, shifted, flipped, brightened and noisy (20 dB),
-    # show what the audit would have found. 200 tell a power to within 0.06.
+    # show what the audit would have found. 200 give the power to within 0.06.
     planted_copies: int = 200
-    # The usual convention for power. Below it "no copy found" says nothing.
+    # The usual convention for power. Below it "no copy found" means nothing.
     min_power: float = 0.8
     # Copies per sample that cannot be excluded: at 1 in 1,000 a release of 1,000 images
     # is expected to hold at most one. More samples lower what can be shown.
     max_copy_rate: float = 0.001
     # 0.64 is the AUC at which an attacker's advantage (TPR - FPR) reaches 0.2 when the
-    # scores of both groups are normal with equal deviation.
+    # scores of both groups are normal with equal variance.
     max_membership_auc: float = 0.64
     # The attack on the exported generator: patches of each patient, steps of descent.
     latent_patches_per_patient: int = 4

@@ -19,12 +19,12 @@ _ORDER: tuple[Verdict, ...] = ("pass", "undecided", "fail")
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """What one test says.
+    """The decision of one test.
 
     Attributes:
         test: What was tested.
         verdict: "pass", "fail" or "undecided".
-        reason: One sentence with the figure that decided and, if undecided, what would
+        reason: One sentence with the metric that decided and, if undecided, what would
             decide it.
     """
 
@@ -102,12 +102,12 @@ def _exposed(space: SpaceFindings) -> str:
 
 
 def _remedy(spaces: Sequence[SpaceFindings]) -> str:
-    """Says why planted copies were overlooked, and what would help."""
+    """Returns why planted copies were overlooked, and what would help."""
     spoilt = max(space.num_held_out_exposed for space in spaces)
     if spoilt:
         return (
             f"because held-out patients ({spoilt}) are matched more closely than the "
-            "training patients allow, so they cannot say what is usual: the generator "
+            "training patients allow, so they cannot show what is usual: the generator "
             "has seen them, or they are training patients under another number"
         )
     needed = min(
@@ -127,7 +127,7 @@ def decide_membership(
     alpha: float,
     max_auc: float,
 ) -> Decision:
-    """Fails for a sure and strong attack; passes for one that is surely weak.
+    """Fails for a significant and strong attack; passes for one shown to be weak.
 
     Args:
         attack: Its name.
@@ -143,13 +143,13 @@ def decide_membership(
             test,
             "undecided",
             f"The control is not at chance (AUC {control.auc.value:.2f}): the held-out "
-            "patients are no uniform group.",
+            "patients are not one uniform group.",
         )
     if found.p_value < alpha and found.auc.value > max_auc:
         return Decision(
             test,
             "fail",
-            f"Training patients are told from others with an AUC of {auc}; "
+            f"Training patients are distinguished from others with an AUC of {auc}; "
             f"{max_auc} is tolerated.",
         )
     if found.auc_bound <= max_auc:
@@ -159,18 +159,18 @@ def decide_membership(
             f"The AUC is {auc}, with 95 % confidence at most {found.auc_bound:.2f}; "
             f"{max_auc} is tolerated.",
         )
-    in_truth = max(found.auc.value, 0.5)
-    if in_truth < max_auc:
-        needed = f"at this AUC about {membership_patients_needed(max_auc, in_truth)}"
+    true_auc = max(found.auc.value, 0.5)
+    if true_auc < max_auc:
+        needed = f"at this AUC about {membership_patients_needed(max_auc, true_auc)}"
     else:
         needed = (
             "at this AUC no number of patients would pass, at chance about "
             f"{membership_patients_needed(max_auc)}"
         )
     if found.p_value < alpha:
-        finding = f"surely above chance, and not surely below {max_auc}"
+        finding = f"significantly above chance and not shown to be below {max_auc}"
     else:
-        finding = f"neither surely below {max_auc} nor surely above chance"
+        finding = f"neither significantly above chance nor shown to be below {max_auc}"
     return Decision(
         test,
         "undecided",

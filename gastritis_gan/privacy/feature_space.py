@@ -94,7 +94,7 @@ class FeatureSpace:
     Attributes:
         name: Of the extractor.
         features: Of the samples, of shape (flips, n, features); one flip where the
-            extractor does not tell them apart.
+            extractor cannot distinguish them.
     """
 
     def __init__(
@@ -107,6 +107,12 @@ class FeatureSpace:
     ) -> None:
         self.name = extractor.name
         self._cohort = cohort
+
+        def features_of(image: int) -> NDArray[np.float32]:
+            return _extract(
+                extractor, read_dense_windows(store, image, samples.shape[1])
+            )
+
         windows = []
         bar = progress_bar(
             total=len(cohort.images), description=f"audit, {self.name}", unit="image"
@@ -114,10 +120,7 @@ class FeatureSpace:
         with bar:
             for image in cohort.images:
                 path = folder / f"{store.images[image].key}.npy"
-                compute = functools.partial(
-                    _features_of_image, extractor, store, image, samples.shape[1]
-                )
-                windows.append(kept_array(path, compute))
+                windows.append(kept_array(path, functools.partial(features_of, image)))
                 bar.update()
         spread = np.concatenate(windows).std(axis=0)
         scale = np.where(spread > 0, spread, 1).astype(np.float32)
@@ -165,12 +168,6 @@ def level(patches: NDArray[np.float32]) -> NDArray[np.float32]:
     std = np.maximum(patches.std(axis=(1, 2), keepdims=True), MIN_STD)
     levelled = _MEAN + _STD * (patches - mean) / std
     return np.asarray(np.clip(levelled, 0, 1), np.float32)
-
-
-def _features_of_image(
-    extractor: FeatureExtractor, store: Store, image: int, resolution: int
-) -> NDArray[np.float32]:
-    return _extract(extractor, read_dense_windows(store, image, resolution))
 
 
 def _features_of_samples(

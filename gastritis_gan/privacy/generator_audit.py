@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,7 +31,6 @@ from gastritis_gan.privacy.matching import (
     PatchMatch,
     PixelMatcher,
     match_images,
-    scores_of,
 )
 from gastritis_gan.privacy.membership import (
     Attack,
@@ -122,16 +120,12 @@ def audit_generator(
     )
     patches = np.concatenate([samples, shrink(planted.patches, size)])
     matcher = PixelMatcher(
-        patches,
-        patch_size=store.geometry.patch_size,
-        min_std=MIN_STD,
+        patches, patch_size=store.geometry.patch_size, min_std=MIN_STD
     )
     matches = match_images(
         matcher,
-        [
-            (store.images[i].key, functools.partial(_read_image, store, i))
-            for i in cohort.images
-        ],
+        store,
+        cohort.images,
         folder / "pixels",
         description=f"audit, {subject.model.name}",
     )
@@ -152,7 +146,9 @@ def audit_generator(
             seed=settings.seed,
         )
 
-    pixel_scores = fisher_transform(scores_of(matches))
+    pixel_scores = fisher_transform(
+        np.stack([match.score for match in matches], axis=1)
+    )
     feature_spaces = [
         FeatureSpace(extractor, store, cohort, patches, folder / extractor.name)
         for extractor in extractors
@@ -224,11 +220,6 @@ def _undecided(
         linkage={"training": None, "held_out": None},
         decisions=[Decision("number of patients", "undecided", reason)],
     )
-
-
-def _read_image(store: Store, index: int) -> NDArray[np.float32]:
-    """Returns an image in [0, 1]."""
-    return store.image(index).astype(np.float32) / np.float32(2**store.bits - 1)
 
 
 def _link(

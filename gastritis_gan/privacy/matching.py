@@ -14,23 +14,28 @@ import dataclasses
 import functools
 import os
 import threading
-import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import threadpoolctl
 from numpy.typing import NDArray
 
-from gastritis_gan.privacy.position_search import PositionSearch
 from gastritis_gan.privacy.windows import (
     STEPS,
+    PositionSearch,
     QuarterPixelWindows,
     flip_patches,
     scale_image,
 )
 from gastritis_gan.progress import progress_bar
-from gastritis_gan.storage import new_file
+from gastritis_gan.storage import kept_array
+from gastritis_gan.store.store import Store
+
+_BATCH_VALUES = 2**17  # patches and their windows stay in the processor's cache
+_MAX_SEARCH_RESOLUTION = 32  # pixels of a patch and ...
+_MAX_SEARCH_SIDE = 160  # ... of an image: the first search halves larger ones ...
+_MIN_SEARCH_RESOLUTION = 16  # ... as long as a patch keeps so many
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,19 +47,13 @@ class PatchMatch:
             where the patch or the whole image is flat.
         row: float32 of shape (n,), top of the matching window in pixels of the image.
         column: float32 of shape (n,), left of it.
-        flip: uint8 of shape (n,), index into `FLIPS`: how the patch had to be turned.
+        flip: uint8 of shape (n,), index into `FLIPS`: how the patch had to be flipped.
     """
 
     score: NDArray[np.float32]
     row: NDArray[np.float32]
     column: NDArray[np.float32]
     flip: NDArray[np.uint8]
-
-
-_BATCH_VALUES = 2**17  # patches and their windows stay in the processor's cache
-_MAX_SEARCH_RESOLUTION = 32  # pixels of a patch and ...
-_MAX_SEARCH_SIDE = 160  # ... of an image: the first search halves larger ones ...
-_MIN_SEARCH_RESOLUTION = 16  # ... as long as a patch keeps so many
 
 
 class PixelMatcher:
@@ -187,7 +186,7 @@ def _step(
     """Moves to the best of the eight neighbours where one is better.
 
     Args:
-        patches: Turned as they match.
+        patches: Flipped as they match.
         windows: Of the image.
         place: Rows, columns and scores, which it changes.
         step: Distance to the neighbours in quarters of a pixel.
@@ -205,75 +204,50 @@ def _step(
             best_column[better] = column[better] + right
 
 
-Images = Sequence[tuple[str, Callable[[], NDArray[np.float32]]]]
-"""Key of each image, and a function that reads it: `(height, width)` in [0, 1]."""
-
-
 def match_images(
-    matcher: PixelMatcher, images: Images, folder: Path, *, description: str
+    matcher: PixelMatcher,
+    store: Store,
+    images: Iterable[int],
+    folder: Path,
+    *,
+    description: str,
 ) -> list[PatchMatch]:
-    """Matches the matcher's patches with every image.
+    """Matches the matcher's patches with images of a store.
 
     An image's matches are written as soon as they are known; those that `folder` holds
     already are read. One image is in memory per thread.
 
     Args:
         matcher: Holds the patches.
-        images: What to compare with.
+        store: The store.
+        images: Positions in its `images`.
         folder: Keeps one file per image. It must belong to these patches.
         description: Of the progress bar.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    done = {key: found for key, _ in images if (found := _read(folder / f"{key}.npz"))}
-    missing = [(key, read) for key, read in images if key not in done]
-    bar = progress_bar(
-        total=len(images), initial=len(done), description=description, unit="image"
-    )
+
+    def compute(index: int) -> NDArray[np.float32]:
+        image = store.image(index).astype(np.float32) / np.float32(2**store.bits - 1)
+        return np.stack(dataclasses.astuple(matcher.match(image))).astype(np.float32)
+
+    def match(index: int) -> PatchMatch:
+        path = folder / f"{store.images[index].key}.npy"
+        score, row, column, flip = kept_array(path, lambda: compute(index))
+        return PatchMatch(score, row, column, flip.astype(np.uint8))
+
+    images = list(images)
     # NumPy releases the interpreter, and threads share the patches. The matrix products
     # get one thread each; the image's own thread keeps the core busy.
     with (
-        bar,
+        progress_bar(total=len(images), description=description, unit="image") as bar,
         threadpoolctl.threadpool_limits(1, "blas"),
-        concurrent.futures.ThreadPoolExecutor(_num_threads()) as executor,
+        concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as executor,
     ):
-        futures = {
-            executor.submit(_match, matcher, read, folder / f"{key}.npz"): key
-            for key, read in missing
-        }
+        matches = []
         try:
-            for future in concurrent.futures.as_completed(futures):
-                done[futures[future]] = future.result()
+            for found in executor.map(match, images):
+                matches.append(found)
                 bar.update()
         except BaseException:
             executor.shutdown(cancel_futures=True)
             raise
-    return [done[key] for key, _ in images]
-
-
-def scores_of(matches: Sequence[PatchMatch]) -> NDArray[np.float32]:
-    """Returns the scores of shape `(patches, images)`."""
-    return np.stack([match.score for match in matches], axis=1)
-
-
-def _num_threads() -> int:
-    return len(os.sched_getaffinity(0))
-
-
-def _match(
-    matcher: PixelMatcher, read: Callable[[], NDArray[np.float32]], path: Path
-) -> PatchMatch:
-    match = matcher.match(read())
-    with new_file(path) as partial, partial.open("wb") as stream:
-        np.savez(stream, **dataclasses.asdict(match))
-    return match
-
-
-def _read(path: Path) -> PatchMatch | None:
-    """Returns what an earlier run wrote; None where it has to be done (again)."""
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            return PatchMatch(
-                *(archive[field.name] for field in dataclasses.fields(PatchMatch))
-            )
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-        return None
+    return matches

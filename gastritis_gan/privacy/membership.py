@@ -138,7 +138,7 @@ def membership_patients_needed(max_auc: float, auc: float = 0.5) -> int:
 
     Args:
         max_auc: The limit.
-        auc: What the attack reaches in truth, below the limit; chance by default.
+        auc: The attack's true AUC, below the limit; chance by default.
     """
     quantiles = scipy.stats.norm.ppf(CONFIDENCE) + scipy.stats.norm.ppf(_POWER)
     return math.ceil(float(quantiles / (max_auc - auc)) ** 2 / 6)

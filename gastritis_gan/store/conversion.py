@@ -22,7 +22,7 @@ from gastritis_gan.cohort.cohort import CohortImage, file_error, naming_row
 from gastritis_gan.cohort.image_file import read_image, read_metadata
 from gastritis_gan.cohort.outlines import read_outline
 from gastritis_gan.cohort.settings import CohortConfig
-from gastritis_gan.cohort.size_rule import SizeRule
+from gastritis_gan.cohort.size_rule import size_change
 from gastritis_gan.errors import InputError
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.storage import read_json, write_bytes
@@ -73,8 +73,8 @@ class ImageConversion:
             metadata = read_metadata(row.image)
             pixels = read_image(row.image, bits=self.settings.bits, window=self.window)
             try:
-                change = self._size_rule().change(
-                    pixels.shape, metadata.pixel_spacing_mm
+                change = size_change(
+                    pixels.shape, metadata.pixel_spacing_mm, self.settings
                 )
                 pixels = change.apply(pixels)
                 rows, columns = geometry.grid(*pixels.shape)
@@ -106,13 +106,6 @@ class ImageConversion:
         # Last: what has a record is finished. Indents would take long to write.
         write_bytes(record_file, json.dumps(record).encode())
         return _with_arrays(record)
-
-    def _size_rule(self) -> SizeRule:
-        return SizeRule(
-            image_size=self.settings.image_size,
-            other_sizes=self.settings.other_sizes,
-            pixel_spacing_mm=self.settings.pixel_spacing_mm,
-        )
 
 
 def _is_whole(path: Path, record: dict[str, Any]) -> bool:

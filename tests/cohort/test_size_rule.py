@@ -6,24 +6,29 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gastritis_gan.cohort.size_rule import SizeRule
+from gastritis_gan.cohort.settings import CohortConfig
+from gastritis_gan.cohort.size_rule import size_change
 from gastritis_gan.errors import InputError
 from tests.helpers.cohorts import MARKER, SIZE, grey_dataset, organ_mask, save_dicom
 
-RESCALE = SizeRule(image_size=80, other_sizes="rescale", pixel_spacing_mm=0.2)
+RESCALE = {"image_size": 80, "other_sizes": "rescale", "pixel_spacing_mm": 0.2}
+
+
+def change_of(shape, spacing_mm=None, **settings):
+    return size_change(shape, spacing_mm, CohortConfig(**settings))
 
 
 @pytest.mark.parametrize("other_sizes", ["refuse", "pad"])
 def test_the_right_size_is_left_alone(other_sizes):
-    change = SizeRule(image_size=6, other_sizes=other_sizes).change((6, 6), None)
+    change = change_of((6, 6), image_size=6, other_sizes=other_sizes)
     image = np.arange(36, dtype=np.uint8).reshape(6, 6)
     assert change.kind == "none"
     assert change.apply(image) is image
-    assert SizeRule().change((6, 4), None).kind == "none"
+    assert change_of((6, 4)).kind == "none"
 
 
 def test_a_smaller_image_is_centred_on_black():
-    change = SizeRule(image_size=6, other_sizes="pad").change((3, 4), None)
+    change = change_of((3, 4), image_size=6, other_sizes="pad")
     image = np.arange(1, 13, dtype=np.uint16).reshape(3, 4) * np.uint16(5000)
     expected = np.zeros((6, 6), np.uint16)
     expected[1:4, 1:5] = image
@@ -38,7 +43,7 @@ def test_a_smaller_image_is_centred_on_black():
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_rescaling_goes_by_the_spacing_of_rows_and_columns(dtype):
     # 32 rows of 0.4 mm and 64 columns of 0.1 mm: 12.8 mm x 6.4 mm, 64 x 32 pixels
-    change = RESCALE.change((32, 64), (0.4, 0.1))
+    change = change_of((32, 64), (0.4, 0.1), **RESCALE)
     assert (change.kind, change.scaled_shape) == ("rescaled", (64, 32))
     assert (change.top, change.left, change.shape) == (8, 24, (80, 80))
     y, x = np.mgrid[:32, :64].astype(float)
@@ -55,9 +60,9 @@ def test_rescaling_goes_by_the_spacing_of_rows_and_columns(dtype):
 @pytest.mark.parametrize(
     ("rule", "shape", "spacing", "message"),
     [
-        (SizeRule(image_size=6), (6, 4), None, r"6 x 4 pixels .*image_size` is 6"),
+        ({"image_size": 6}, (6, 4), None, r"6 x 4 pixels .*image_size` is 6"),
         (
-            SizeRule(image_size=6, other_sizes="pad"),
+            {"image_size": 6, "other_sizes": "pad"},
             (7, 4),
             None,
             r"7 x 4 pixels .* nothing is cut off to get 6 x 6",
@@ -68,7 +73,7 @@ def test_rescaling_goes_by_the_spacing_of_rows_and_columns(dtype):
 )
 def test_what_the_rule_does_not_allow_is_refused(rule, shape, spacing, message):
     with pytest.raises(InputError, match=message):
-        rule.change(shape, spacing)
+        change_of(shape, spacing, **rule)
 
 
 @pytest.fixture
@@ -96,7 +101,7 @@ def dicom_cohort(tmp_path):
 
 
 def test_the_store_says_which_images_were_changed(dicom_cohort, make_store):
-    store = make_store(cohort=dicom_cohort, size_rule=RESCALE)
+    store = make_store(cohort=dicom_cohort, **RESCALE)
     kinds = [image.size_change for image in store.images]
     assert sorted(kinds) == ["padded"] * 5 + ["rescaled"]
     assert {(image.height, image.width) for image in store.images} == {(80, 80)}
@@ -112,4 +117,4 @@ def test_the_store_says_which_images_were_changed(dicom_cohort, make_store):
 
 def test_an_image_without_spacing_cannot_be_rescaled(make_cohort, make_store):
     with pytest.raises(InputError, match=rf"{MARKER}\d\d.*: has neither \(0028,0030\)"):
-        make_store(cohort=make_cohort(), size_rule=RESCALE)
+        make_store(cohort=make_cohort(), **RESCALE)

@@ -1,4 +1,4 @@
-"""`gastritis-gan audit` from the command line, on a store and a real export."""
+"""The audit of a real export on a store, from the command line and the library."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ from click.testing import CliRunner
 from PIL import Image
 
 from gastritis_gan.cli.main import main
+from gastritis_gan.config import load_config
+from gastritis_gan.errors import InputError
+from gastritis_gan.privacy.audit import audit
+from gastritis_gan.privacy.audit_settings import AuditSettings
 from gastritis_gan.privacy.latent_search import open_gradient
 from gastritis_gan.privacy.matching import PixelMatcher
 from gastritis_gan.privacy.verdict import read_verdict
-from gastritis_gan.serving.exported_model import ExportedModel
+from gastritis_gan.serving.exported_model import ExportedModel, find_models
+from gastritis_gan.store.store import Store
 from gastritis_gan.training.run import Run
 from tests.helpers.small_store import draw_image
 
@@ -56,7 +61,7 @@ def workplace(tmp_path_factory):
         "--workers", 1,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    facts = json.loads((path / "store" / "store.json").read_text())
+    split_hash = store(path).split_hash
     generator = ProgressiveGenerator(
         16, latent_dim=8, fmap_base=64, fmap_max=16, seed=0
     )
@@ -68,7 +73,7 @@ def workplace(tmp_path_factory):
             "model": "pggan",
             "target": "positive",
             "class_name": "ill",
-            "split_hash": facts["split_hash"],
+            "split_hash": split_hash,
             "resolution": 16,
             "latent_dim": 8,
             "num_images": 1,
@@ -77,6 +82,10 @@ def workplace(tmp_path_factory):
         },
     )
     return path
+
+
+def store(workplace):
+    return Store.open(workplace / "store")
 
 
 def run_audit(workplace, out, *arguments, generators="exported"):
@@ -93,7 +102,7 @@ def audited(workplace):
     return workplace / "audits" / "first", result.output
 
 
-def test_verdict_is_undecided_with_four_patients_and_says_what_is_needed(audited):
+def test_verdict_is_undecided_with_four_patients_and_states_what_is_needed(audited):
     folder, output = audited
     assert read_verdict(folder).verdict == "undecided"
     assert "Verdict: UNDECIDED" in output
@@ -111,7 +120,7 @@ def test_card_and_audit_name_each_other(workplace, audited):
     assert card["split_hash"] == verdict.split_hash
 
 
-def test_figures_hold_keys_only(workplace, audited):
+def test_metrics_hold_keys_only(workplace, audited):
     folder, output = audited
     document = json.loads((folder / "audit.json").read_text())
     (generator,) = document["generators"]
@@ -159,6 +168,14 @@ def test_models_of_another_split_are_refused(workplace, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_model_of_another_split_is_refused_by_the_library(workplace, tmp_path):
+    model = ExportedModel.open(workplace / "exported" / "ill")
+    model.card["split_hash"] = "0" * 64
+    with pytest.raises(InputError, match="trained on another split than this store's"):
+        audit(store(workplace), [model], AuditSettings(), out=tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_unfinished_audit_of_something_else_is_refused(workplace, tmp_path):
     work = tmp_path / "out.partial"
     work.mkdir()
@@ -168,7 +185,7 @@ def test_an_unfinished_audit_of_something_else_is_refused(workplace, tmp_path):
     assert "unfinished audit with other settings" in result.output
 
 
-def test_an_error_at_the_very_end_loses_nothing(workplace, tmp_path, monkeypatch):
+def test_the_library_resumes_what_the_command_began(workplace, tmp_path, monkeypatch):
     def fail(*_, **__):
         raise OSError("disk full")
 
@@ -189,13 +206,23 @@ def test_an_error_at_the_very_end_loses_nothing(workplace, tmp_path, monkeypatch
     monkeypatch.setattr(PixelMatcher, "match", fail)
     monkeypatch.setattr("gastritis_gan.privacy.feature_space.level", fail)
     monkeypatch.setattr("gastritis_gan.privacy.audit.open_gradient", open_half)
-    result = run_audit(workplace, tmp_path / "out", generators=models)
-    assert result.exit_code == 0, result.output
+    found, _ = find_models([models], split_hash=store(workplace).split_hash)
+    result = audit(
+        store(workplace),
+        found,
+        load_config(workplace / "config.yaml").audit,
+        out=str(tmp_path / "out"),
+    )
+    assert result.verdict == "undecided"
+    assert repr(result) == f"<AuditResult undecided: ill 1, in {tmp_path / 'out'}>"
+    assert result.report.is_file()
+    assert result.metrics.is_file()
+    assert found[0].card["audit"]["sha256"] == result.sha256
     assert not (tmp_path / "out.partial").exists()
 
 
 @pytest.mark.slow
-def test_figures_do_not_depend_on_the_secret_key(workplace, audited, tmp_path):
+def test_metrics_do_not_depend_on_the_secret_key(workplace, audited, tmp_path):
     result = invoke(
         "prepare", workplace, "--config", workplace / "config.yaml", "--out",
         tmp_path / "store", "--workers", 1,
@@ -208,7 +235,7 @@ def test_figures_do_not_depend_on_the_secret_key(workplace, audited, tmp_path):
     )  # fmt: skip
     assert result.exit_code == 0, result.output
 
-    def figures(folder):
+    def metrics(folder):
         document = json.loads((folder / "audit.json").read_text())
         del document["run_seconds"]
         names = {}
@@ -216,8 +243,8 @@ def test_figures_do_not_depend_on_the_secret_key(workplace, audited, tmp_path):
             names[entry["patient"]] = f"patient {len(names)}"
         return names, replace_names(document, names)
 
-    names, expected = figures(audited[0])
-    other_names, actual = figures(tmp_path / "out")
+    names, expected = metrics(audited[0])
+    other_names, actual = metrics(tmp_path / "out")
     assert not set(names) & set(other_names)
     assert actual == expected
 

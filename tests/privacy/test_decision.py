@@ -32,7 +32,7 @@ def test_the_worst_verdict_counts(verdicts, expected):
         (membership(0.52, 0.7, 0.4), "undecided"),
     ],
 )
-def test_an_attack_has_to_be_sure_and_strong_to_fail(found, expected):
+def test_an_attack_has_to_be_significant_and_strong_to_fail(found, expected):
     decision = decide_membership("a", found, None, alpha=0.01, max_auc=0.64)
     assert decision.verdict == expected
 
@@ -54,11 +54,11 @@ def test_undecided_states_the_number_needed(auc, needed):
 @pytest.mark.parametrize(
     ("p_value", "finding"),
     [
-        (0.001, "surely above chance, and not surely below 0.64"),
-        (0.02, "neither surely below 0.64 nor surely above chance"),
+        (0.001, "significantly above chance and not shown to be below 0.64"),
+        (0.02, "neither significantly above chance nor shown to be below 0.64"),
     ],
 )
-def test_undecided_says_whether_the_attack_is_above_chance(p_value, finding):
+def test_undecided_states_whether_the_attack_is_above_chance(p_value, finding):
     found = membership(0.61, 0.68, p_value)
     decision = decide_membership("a", found, None, alpha=0.01, max_auc=0.64)
     assert f", {finding};" in decision.reason

@@ -56,7 +56,7 @@ def test_closest_percent_is_averaged(number, taken):
 
 
 class Pixels:
-    """An extractor that tells flips, brightness and places apart."""
+    """An extractor that distinguishes flips, brightness and places."""
 
     name = "pixels as they are"
     dim = 256

@@ -20,10 +20,7 @@ from pydicom.pixels import get_decoder
 from pydicom.pixels.decoders.base import Decoder, DecodeRunner
 from pydicom.pixels.utils import as_pixel_options
 from pydicom.uid import (
-    HTJ2K,
     UID,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
     JPEG2000TransferSyntaxes,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
@@ -48,10 +45,8 @@ _DECODE = {
         (*_LOSSY_JPEG, JPEGLossless, JPEGLosslessSV1), imagecodecs.jpeg8_decode
     ),
     **dict.fromkeys(JPEGLSTransferSyntaxes, imagecodecs.jpegls_decode),
+    # also HTJ2K: imagecodecs' htj2k_decode gives pixels of a frame that is cut off
     **dict.fromkeys(JPEG2000TransferSyntaxes, imagecodecs.jpeg2k_decode),
-    **dict.fromkeys(
-        (HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL), imagecodecs.htj2k_decode
-    ),
 }
 _PLUGIN = "gastritis_gan"
 # A JPEG frame header (ISO 10918-1 B.2.2; F7 is that of JPEG-LS).
@@ -72,7 +67,7 @@ class Codestream:
     """The frame header of a JPEG, JPEG-LS or JPEG 2000 codestream.
 
     A decoder takes memory for what the codestream declares, whatever the DICOM header
-    around it says.
+    around it states.
 
     Attributes:
         width: Pixels.

@@ -305,6 +305,14 @@ def test_a_frame_cut_short_is_refused(tmp_path, syntax):
             _decode(tmp_path, [frame[:length]], syntax, bits=8)
 
 
+@pytest.mark.parametrize("syntax", [JPEG2000Lossless, HTJ2KLossless])
+def test_a_frame_cut_short_with_an_end_marker_is_refused(tmp_path, syntax):
+    frame = LOSSLESS[syntax][0](_film(8), 8)
+    cut = frame[: len(frame) * 9 // 10] + b"\xff\xd9"
+    with pytest.raises(InputError, match=r"PixelData.* cannot be decoded"):
+        _decode(tmp_path, [cut], syntax, bits=8)
+
+
 def test_a_codestream_deeper_than_its_pixels_is_refused(tmp_path):
     frame = _jpeg_2000(_film(12), 12)
     with pytest.raises(InputError, match=r"12 bits a pixel.*BitsAllocated is 8"):

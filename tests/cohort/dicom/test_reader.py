@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -9,23 +11,14 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_windowing
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
 )
 
-from gastritis_gan.cohort.dicom.display import (
-    apply_lut,
-    apply_modality_lut,
-    apply_window,
-    percentile_range,
-)
-from gastritis_gan.cohort.dicom.reader import _warn_once, decode_dicom, read_dicom
+from gastritis_gan.cohort.dicom.reader import decode_dicom, read_dicom
 from gastritis_gan.cohort.image_file import read_image
 from gastritis_gan.errors import InputError
 from tests.helpers.cohorts import grey_dataset, save_dicom
@@ -45,67 +38,6 @@ def _lut(entries, *, first=0, bits=16, vr="US") -> Dataset:
     )
     item.add_new("LUTData", vr, entries)
     return item
-
-
-@pytest.mark.parametrize(
-    ("function", "center", "width", "value", "expected"),
-    [
-        # PS3.3 C.11.2.1.2.1, note 3: c=2048, w=4096 maps 0 to black and 4095 to white
-        ("LINEAR", 2048, 4096, 0, 0.0),
-        ("LINEAR", 2048, 4096, 4095, 1.0),
-        ("LINEAR", 2048, 4096, 1365, 1 / 3),
-        # note 3: c=0, w=100 reaches black at -50 and white at 49
-        ("LINEAR", 0, 100, -50, 0.0),
-        ("LINEAR", 0, 100, 49, 1.0),
-        ("LINEAR", 0, 100, -49, 1 / 99),
-        # note 3: c=0, w=1 is a threshold: black up to -1, white from 0
-        ("LINEAR", 0, 1, -1, 0.0),
-        ("LINEAR", 0, 1, 0, 1.0),
-        # C.11.2.1.3.2, note: c=0, w=100 reaches black at -50 and white at 50
-        ("LINEAR_EXACT", 0, 100, -50, 0.0),
-        ("LINEAR_EXACT", 0, 100, 50, 1.0),
-        ("LINEAR_EXACT", 0, 100, 25, 0.75),
-        # C.11.2.1.3.1: 1 / (1 + exp(-4 (x - c) / w))
-        ("SIGMOID", 10, 4, 10, 0.5),
-        ("SIGMOID", 10, 4, 11, 0.7310585786300049),
-        ("SIGMOID", 10, 4, -100000, 0.0),
-    ],
-)
-def test_windows_worked_by_hand(function, center, width, value, expected):
-    shown = apply_window(
-        np.array([value]), center=center, width=width, function=function
-    )
-    assert shown[0] == pytest.approx(expected, abs=1e-12)
-
-
-@pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
-def test_windows_agree_with_pydicom(function):
-    dataset = grey_dataset(
-        RAMP.astype(np.uint16),
-        BitsStored=12,
-        WindowCenter=1000.5,
-        WindowWidth=701,
-        VOILUTFunction=function,
-    )
-    values = np.arange(4096)
-    expected = apply_windowing(values, dataset) / 4095
-    shown = apply_window(values, center=1000.5, width=701, function=function)
-    np.testing.assert_allclose(shown, expected, atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("function", "width", "message"),
-    [
-        ("LINEAR", 0.5, "WindowWidth must be at least 1"),
-        ("SIGMOID", 0, "WindowWidth must be at least 1"),
-        ("LINEAR_EXACT", -3, "WindowWidth must be at least 1"),
-        ("LINEAR", float("nan"), "finite"),
-        ("CUBIC", 10, "VOILUTFunction must be one of LINEAR.*'CUBIC'"),
-    ],
-)
-def test_impossible_windows_are_refused(function, width, message):
-    with pytest.raises(InputError, match=message):
-        apply_window(np.arange(4), center=1, width=width, function=function)
 
 
 def test_rescale_then_first_window_then_inversion(tmp_path):
@@ -128,35 +60,11 @@ def test_rescale_then_first_window_then_inversion(tmp_path):
     assert _read(tmp_path, dataset).tolist() == [[255, 255, 128, 0, 0]] * 2
 
 
-@pytest.mark.parametrize("vr", ["US", "OW"])
-def test_tables_clamp_at_both_ends(vr):
-    entries = [10, 20, 40, 255]
-    data = np.array(entries, "<u2").tobytes() if vr == "OW" else entries
-    item = _lut(entries, first=-1, bits=8)
-    item.add_new("LUTData", vr, data)
-    dataset = grey_dataset(RAMP)
-    dataset.ModalityLUTSequence = [item]
-    values = np.array([-7, -1, 0, 1, 2, 90])
-    expected = [10, 10, 20, 40, 255, 255]
-    assert apply_modality_lut(values, dataset).tolist() == expected
-    np.testing.assert_allclose(apply_lut(values, item, dataset) * 255, expected)
-
-
-def test_a_table_of_4096_bytes_maps_12_bits_to_8():
-    # more entries than an 8-bit index can name, packed as bytes in OW
-    entries = (np.arange(4096) // 16).astype(np.uint8)
-    item = _lut([0] * 4096, bits=8)
-    item.add_new("LUTData", "OW", entries.tobytes())
-    values = np.array([0, 15, 16, 2048, 4095, 5000])
-    shown = apply_lut(values, item, grey_dataset(RAMP)) * 255
-    np.testing.assert_allclose(shown, [0, 0, 1, 128, 255, 255])
-
-
 def test_a_table_that_is_too_short_is_refused(tmp_path):
     item = _lut([1, 2, 3])
     item.LUTDescriptor = [4, 0, 16]
     dataset = grey_dataset(RAMP, VOILUTSequence=[item])
-    with pytest.raises(InputError, match=r"image.dcm: .*LUTData has 3 entries.*says 4"):
+    with pytest.raises(InputError, match=r"image.dcm: .*LUTData has 3 .*states 4"):
         _read(tmp_path, dataset)
 
 
@@ -217,20 +125,6 @@ def test_without_a_window_the_percentiles_become_black_and_white(tmp_path):
     low, high = np.percentile(pixels, [0.5, 99.5], method="inverted_cdf").astype(float)
     expected = np.rint(np.clip((pixels - low) / (high - low), 0, 1) * 255)
     np.testing.assert_array_equal(_read(tmp_path, grey_dataset(pixels)), expected)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_percentiles_of_a_histogram_are_those_of_the_pixels(seed):
-    rng = np.random.default_rng(seed)
-    values = rng.permutation(50) * 0.5 - 7
-    counts = rng.integers(0, 9, 50)
-    expected = np.percentile(np.repeat(values, counts), [3, 90], method="inverted_cdf")
-    assert percentile_range(values, counts, (3, 90)) == tuple(expected)
-
-
-def test_percentiles_that_coincide_give_the_whole_range():
-    values, counts = np.array([5, 1, 9]), np.array([1000, 1, 1])
-    assert percentile_range(values, counts, (0.5, 99.5)) == (1, 9)
 
 
 def test_encodings_of_one_image_agree(tmp_path):
@@ -307,52 +201,6 @@ def test_a_codestream_of_another_size_is_refused_before_it_is_decoded(tmp_path):
         _read(tmp_path, dataset)
 
 
-def _element(dataset: Dataset, path: Path) -> tuple[bytearray, int]:
-    """Returns a file's bytes, and where the length of PixelData stands."""
-    content = bytearray(save_dicom(path, dataset).read_bytes())
-    return content, content.rindex(bytes.fromhex("e07f1000")) + 8
-
-
-@pytest.mark.parametrize(
-    ("length", "message"),
-    [
-        (0xFFFFFFFF, "has an undefined length"),
-        (128, r"is cut off: .* than the 128 bytes"),  # the text behind is no pixel
-        (0xFFFFFFF0, r"has \d+ bytes too many|cannot be read"),
-    ],
-)
-def test_a_length_that_contradicts_the_geometry_is_refused(tmp_path, length, message):
-    dataset = grey_dataset(RAMP)
-    dataset.add_new("DataSetTrailingPadding", "OB", b"Zebrafink " * 40)
-    content, position = _element(dataset, tmp_path / "image.dcm")
-    content[position : position + 4] = length.to_bytes(4, "little")
-    (tmp_path / "image.dcm").write_bytes(content)
-    with pytest.raises(InputError, match=message):
-        read_dicom(tmp_path / "image.dcm", bits=8)
-
-
-def test_zeros_behind_the_pixels_are_padding_and_anything_else_is_refused(tmp_path):
-    padded = grey_dataset(RAMP, PixelData=RAMP.tobytes() + bytes(10))
-    np.testing.assert_array_equal(
-        _read(tmp_path, padded), _read(tmp_path, grey_dataset(RAMP))
-    )
-    for surplus in (b"\0\0\0\1", bytes(256)):
-        wrong = grey_dataset(RAMP, PixelData=RAMP.tobytes() + surplus)
-        with pytest.raises(InputError, match=r"PixelData has \d+ bytes too many"):
-            _read(tmp_path, wrong)
-
-
-def test_a_transfer_syntax_that_the_data_set_contradicts_is_refused(tmp_path):
-    path = save_dicom(tmp_path / "image.dcm", grey_dataset(RAMP))
-    explicit = path.read_bytes()
-    uid = ExplicitVRLittleEndian.encode() + b"\0"
-    # the same length: 1.2.840.10008.1.2 with three bytes of padding
-    implicit = ImplicitVRLittleEndian.encode().ljust(len(uid), b"\0")
-    path.write_bytes(explicit.replace(uid, implicit, 1))
-    with pytest.raises(InputError, match=r"image.dcm: .*TransferSyntaxUID contradicts"):
-        read_dicom(path, bits=8)
-
-
 def test_bits_above_those_stored_do_not_show(tmp_path):
     # 12 bits stored; an overlay in bit 12 and another in bit 15
     plain = np.arange(4096, dtype=np.uint16).reshape(64, 64)
@@ -425,24 +273,20 @@ def test_a_frame_has_its_own_window_and_rescale(tmp_path):
     np.testing.assert_array_equal(read_dicom(path, bits=8, frame=2), (RAMP > 0) * 255)
 
 
-def test_a_collimated_border_is_named_once(tmp_path, caplog):
-    _warn_once.cache_clear()
+def test_a_collimated_border_is_named_once(tmp_path):
     dataset = grey_dataset(RAMP, CollimatorShape="RECTANGULAR", PatientName="Zebrafink")
-    _read(tmp_path, dataset)
-    _read(tmp_path, dataset)
-    assert len(caplog.messages) == 1
-    assert "(0018,1700) CollimatorShape RECTANGULAR" in caplog.messages[0]
-    assert str(tmp_path) not in caplog.messages[0]
-
-
-def test_a_deflated_file_that_inflates_without_end_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "gastritis_gan.cohort.dicom.header._MAX_INFLATED_BYTES", 1_000_000
+    path = save_dicom(tmp_path / "image.dcm", dataset)
+    script = (
+        "import pathlib, sys\n"
+        "from gastritis_gan.cohort.dicom.reader import read_dicom\n"
+        "for _ in range(2): read_dicom(pathlib.Path(sys.argv[1]), bits=8)"
     )
-    dataset = grey_dataset(np.zeros((1200, 1000), np.uint8))
-    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
-    with pytest.raises(InputError, match=r"\(0002,0010\).*inflates to more than"):
-        _read(tmp_path, dataset)
+    done = subprocess.run(
+        [sys.executable, "-c", script, path], capture_output=True, text=True, check=True
+    )
+    (message,) = done.stderr.splitlines()
+    assert "(0018,1700) CollimatorShape RECTANGULAR" in message
+    assert str(tmp_path) not in message
 
 
 def test_a_file_cut_anywhere_is_refused_in_one_sentence(tmp_path):
