@@ -69,7 +69,12 @@ def fit(
     --resume the run continues as if nothing had happened. `gastritis-gan runs` lists
     runs.
     """
-    _check_options(model, run_dir, resume=resume, branch_from=branch_from, dry=dry_run)
+    if run_dir is None and not dry_run:
+        raise click.UsageError("give --run, the folder of the run, or --dry-run.")
+    if dry_run and (run_dir is not None or resume or branch_from is not None):
+        raise click.UsageError(
+            "--dry-run trains nothing: leave out --run, --resume and --from."
+        )
     config, store = open_experiment(config_path, store_path)
     sections = config.training_sections
     if dry_run:
@@ -96,27 +101,3 @@ def fit(
         click.echo(f"{run_dir}: {interruption}", err=True)
         raise SystemExit(128 + interruption.signal_number) from None
     click.echo(f"{run_dir}: trained. Next: gastritis-gan export {run_dir} --name NAME")
-
-
-def _check_options(
-    model: ModelName,
-    run_dir: Path | None,
-    *,
-    resume: bool,
-    branch_from: Path | None,
-    dry: bool,
-) -> None:
-    if run_dir is None and not dry:
-        raise click.UsageError("give --run, the folder of the run, or --dry-run.")
-    if dry and (run_dir is not None or resume or branch_from is not None):
-        raise click.UsageError(
-            "--dry-run trains nothing: leave out --run, --resume and --from."
-        )
-    if branch_from is not None and resume:
-        raise click.UsageError(
-            "--from starts a run and --resume resumes one: give one of them."
-        )
-    if branch_from is not None and model != "lc_pggan":
-        raise click.UsageError(
-            f"--from branches an lc_pggan run off a pggan run; --model is {model}."
-        )

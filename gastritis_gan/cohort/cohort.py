@@ -7,6 +7,7 @@ import csv
 import dataclasses
 import difflib
 import logging
+import os
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,11 +15,15 @@ from pathlib import Path
 
 from gastritis_gan.errors import InputError
 
+COHORT_FILE = "cohort.csv"
+_REQUIRED = ("image", "patient", "label")
+_COLUMNS = (*_REQUIRED, "outline")
+
 
 class CohortError(InputError):
     """A file or a row of a cohort cannot be used.
 
-    Its text may name files and quote their content: it is for the hospital's eyes.
+    Its text may name files and quote their content: only the hospital may see it.
 
     Attributes:
         public: The same without any name or text of the cohort; a log may keep it.
@@ -46,7 +51,7 @@ def file_error(
         path: The file.
         problem: What is wrong, as a sentence, or without a full stop before `reason`.
             Quotes nothing of the file, unless it is a `CohortError`.
-        reason: What a library says of it; may quote the file.
+        reason: A library's message about it; may quote the file.
     """
     public = public_text(problem) if isinstance(problem, InputError) else problem
     if reason:
@@ -68,7 +73,7 @@ def csv_error(
         path: The cohort file.
         line: The row, from 1.
         problem: What is wrong, as a sentence that quotes nothing of the file.
-        quote: What the file says instead, where that helps.
+        quote: What stands in the file instead, where that helps.
     """
     error = CohortError(problem, problem) if quote is None else quoting(problem, quote)
     row = "" if line is None else f", row {line}"
@@ -156,11 +161,6 @@ def split_number(path: Path) -> tuple[Path, int | None]:
     return path.with_name(match[1]), int(match[2])
 
 
-COHORT_FILE = "cohort.csv"
-_REQUIRED = ("image", "patient", "label")
-_COLUMNS = (*_REQUIRED, "outline")
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CohortImage:
     """One row of the cohort.
@@ -196,10 +196,12 @@ class Cohort:
 
     positive: str
     negative: str
-    images: tuple[CohortImage, ...]
+    images: tuple[CohortImage, ...] = dataclasses.field(repr=False)
 
 
-def read_cohort(path: Path, *, positive: str, negative: str) -> Cohort:
+def read_cohort(
+    path: str | os.PathLike[str], *, positive: str, negative: str
+) -> Cohort:
     """Reads a cohort and checks every row.
 
     Args:
@@ -213,7 +215,9 @@ def read_cohort(path: Path, *, positive: str, negative: str) -> Cohort:
             unknown label, a file that does not exist or an image that another row has
             already.
     """
-    csv_path = path / COHORT_FILE if path.is_dir() else path
+    csv_path = Path(path)
+    if csv_path.is_dir():
+        csv_path /= COHORT_FILE
     labels = {positive: "positive", negative: "negative"}
     images: list[CohortImage] = []
     row_of_image: dict[Path, int] = {}

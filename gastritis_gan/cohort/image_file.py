@@ -47,7 +47,7 @@ def read_image(path: Path, *, bits: int, window: int | str | None = None) -> np.
 
 
 def read_metadata(path: Path) -> ImageMetadata:
-    """Reads what a file says of its image beside the pixels; PNG and TIFF say nothing.
+    """Reads what a file states of its image beside the pixels; PNG and TIFF: nothing.
 
     Args:
         path: As for `read_image`.
@@ -62,7 +62,7 @@ def read_metadata(path: Path) -> ImageMetadata:
 
 
 def is_png_or_tiff(path: Path) -> bool:
-    """Says whether a file begins like a PNG or a TIFF and is no DICOM file.
+    """Whether a file begins like a PNG or a TIFF and is not a DICOM file.
 
     Raises:
         InputError: The file cannot be read.
@@ -73,7 +73,7 @@ def is_png_or_tiff(path: Path) -> bool:
 
 
 def is_dicom(path: Path) -> bool:
-    """Says whether a file has the prefix of the DICOM file format (PS3.10 7.1).
+    """Whether a file has the prefix of the DICOM file format (PS3.10 7.1).
 
     Raises:
         InputError: The file cannot be read.

@@ -18,6 +18,12 @@ from gastritis_gan.errors import InputError
 
 _NIFTI_SUFFIXES = (".nii", ".nii.gz")
 _NRRD_SUFFIXES = (".nrrd",)
+_FAR_AWAY = 1e9  # pixels
+_AXES = ("L", "P", "S")  # the patient's left, back and head
+_OPPOSITE = {"L": "R", "P": "A", "S": "I"}
+# Columns to the patient's left, rows to the back or the feet: an image as ITK writes it
+# without other knowledge, and a frontal radiograph as it is looked at.
+_UPRIGHT = (("L", "P"), ("L", "I"))
 
 
 def read_outline(
@@ -83,9 +89,6 @@ def _read(
     )
 
 
-_FAR_AWAY = 1e9  # pixels
-
-
 def read_json_outline(
     path: Path, number: int | None, *, shape: tuple[int, ...]
 ) -> np.ndarray:
@@ -147,7 +150,7 @@ def _read_labelme(document: dict[str, Any], shape: tuple[int, ...]) -> np.ndarra
     for item in shapes:
         kind = item.get("shape_type") or "polygon"
         if kind != "polygon":
-            raise quoting("a `shape_type` is none that is read: polygon.", kind)
+            raise quoting("a `shape_type` must be polygon.", kind)
     return combine_parts([_fill(item["points"], shape) for item in shapes], shape)
 
 
@@ -190,7 +193,7 @@ def _fill(points: Any, shape: tuple[int, ...]) -> np.ndarray:
     if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3:
         raise InputError("a polygon has fewer than three corners.")
     if not (np.abs(corners) < _FAR_AWAY).all():
-        raise InputError("a polygon has a corner that is in no image.")
+        raise InputError("a polygon has a corner far outside any image.")
     return fill_polygon(corners, shape)
 
 
@@ -203,8 +206,8 @@ def decode_counts(text: str) -> np.ndarray:
     """Decodes the compressed form of COCO's run lengths.
 
     Each number is written in groups of five bits, the lowest first, as the character 48
-    higher; 32 says that more groups follow. From the fourth on, numbers are differences
-    to the one two before.
+    higher; 32 means that more groups follow. From the fourth on, numbers are
+    differences to the one two before.
 
     Args:
         text: The value of `counts`.
@@ -253,13 +256,6 @@ def fill_runs(counts: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         raise ValueError(f"the run lengths do not add up to {width} x {height} pixels")
     values = np.arange(counts.size) % 2 == 1
     return np.repeat(values, counts).reshape(width, height).T
-
-
-_AXES = ("L", "P", "S")  # the patient's left, back and head
-_OPPOSITE = {"L": "R", "P": "A", "S": "I"}
-# Columns to the patient's left, rows to the back or the feet: an image as ITK writes it
-# without other knowledge, and a frontal radiograph as it is looked at.
-_UPRIGHT = (("L", "P"), ("L", "I"))
 
 
 def read_nifti(path: Path, *, shape: tuple[int, ...]) -> np.ndarray:

@@ -7,6 +7,28 @@ import dataclasses
 import numpy as np
 from scipy import interpolate, ndimage, special
 
+# Fundus to pylorus, x to the right (the patient's left), y down, any unit.
+_CENTRELINE = np.array(
+    [[0.60, 0.27], [0.66, 0.45], [0.60, 0.63], [0.45, 0.76], [0.31, 0.71], [0.24, 0.60]]
+)
+_RADII = np.array([0.18, 0.175, 0.16, 0.15, 0.135, 0.07])
+_CENTRELINE_JITTER = 0.025
+_NUM_CENTRELINE_POINTS = 96
+_GRID_SIZE = 128
+# The organ stays clear of the image's edge, so that text fits beside it.
+MARGIN = 0.065
+# Distance over which the centreline's direction is averaged: smooth folds in the bend.
+_DIRECTION_BLUR = 0.07
+# Lengths are in pixels of an image of this size, and scale with the image.
+REFERENCE_SIZE = 1024
+_RIM_PX = 60  # drawn beyond the wall, so that filters see no edge
+_GROOVE_WIDTH = 0.38  # in cells
+_AVERAGE_PX = 4  # 128-pixel patches are looked at with 32 pixels
+_BAND_SPLIT_PX = 2.2  # about between what that average keeps and what it removes
+_NEIGHBOURHOOD_PX = 26
+_FINE_BAND_STD = 0.45  # of the coarse band's
+_EPSILON = 1e-6
+
 
 def upsample(coarse: np.ndarray, image_size: int) -> np.ndarray:
     """Interpolates a square grid whose corners are the image's corners.
@@ -28,7 +50,7 @@ def upsample(coarse: np.ndarray, image_size: int) -> np.ndarray:
 def smooth_noise(
     rng: np.random.Generator, image_size: int, wavelength_px: float
 ) -> np.ndarray:
-    """Draws a random field of mean 0 and deviation about 1.
+    """Draws a random field of mean 0 and standard deviation about 1.
 
     Args:
         rng: Source of randomness.
@@ -40,20 +62,6 @@ def smooth_noise(
     """
     num_knots = max(4, round(2 * image_size / wavelength_px) + 1)
     return upsample(rng.standard_normal((num_knots, num_knots)), image_size)
-
-
-# Fundus to pylorus, x to the right (the patient's left), y down, any unit.
-_CENTRELINE = np.array(
-    [[0.60, 0.27], [0.66, 0.45], [0.60, 0.63], [0.45, 0.76], [0.31, 0.71], [0.24, 0.60]]
-)
-_RADII = np.array([0.18, 0.175, 0.16, 0.15, 0.135, 0.07])
-_CENTRELINE_JITTER = 0.025
-_NUM_CENTRELINE_POINTS = 96
-_GRID_SIZE = 128
-# The organ stays clear of the image's edge, so that text fits beside it.
-MARGIN = 0.065
-# Distance over which the centreline's direction is averaged: smooth folds in the bend.
-_DIRECTION_BLUR = 0.07
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -119,17 +127,6 @@ def _draw_tube(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return (points - low) * scale + corner, radii * scale
 
 
-# Lengths are in pixels of an image of this size, and scale with the image.
-REFERENCE_SIZE = 1024
-_RIM_PX = 60  # drawn beyond the wall, so that filters see no edge
-_GROOVE_WIDTH = 0.38  # in cells
-_AVERAGE_PX = 4  # 128-pixel patches are looked at with 32 pixels
-_BAND_SPLIT_PX = 2.2  # about between what that average keeps and what it removes
-_NEIGHBOURHOOD_PX = 26
-_FINE_BAND_DEVIATION = 0.45  # of the coarse band's
-_EPSILON = 1e-6
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Relief:
     """How one patient's mucosa looks; lengths in pixels at 1024 pixels image size.
@@ -137,8 +134,8 @@ class Relief:
     Attributes:
         fold_spacing_px: Distance between neighbouring folds.
         fold_width: Width of a fold as a fraction of the spacing.
-        fold_wander: Sideways deviation of a fold, in spacings.
-        fold_wander_px: Wavelength of that deviation.
+        fold_wander: Sideways displacement of a fold, in spacings.
+        fold_wander_px: Wavelength of that displacement.
         fold_unevenness: Relative variation of the width along a fold.
         areae_px: Diameter of an area gastrica.
         areae_irregularity: 0 is a regular mosaic, 1 a random one.
@@ -160,8 +157,9 @@ def draw_mucosa(
 ) -> np.ndarray:
     """Draws the barium coat's relief: bright grooves, dark folds and areae.
 
-    The local mean is 0 and the local deviation the same everywhere inside, separately
-    in what a 4 x 4 average keeps and in what it removes: neither tells the classes.
+    The local mean is 0 and the local standard deviation the same everywhere inside,
+    separately in what a 4 x 4 average keeps and in what it removes: neither separates
+    the classes.
 
     Returns:
         Float32 array of shape (image_size, image_size); 0 far from the organ.
@@ -242,7 +240,7 @@ def _standardised(field: np.ndarray, near: np.ndarray) -> np.ndarray:
 
 
 def _equalised(field: np.ndarray, near: np.ndarray, unit: float) -> np.ndarray:
-    """Brings both bands of the relief to a fixed local mean and deviation."""
+    """Brings both bands of the relief to a fixed local mean and standard deviation."""
     width = max(3, round(_NEIGHBOURHOOD_PX * unit))
     average_px = max(1, round(_AVERAGE_PX * unit))
 
@@ -257,12 +255,12 @@ def _equalised(field: np.ndarray, near: np.ndarray, unit: float) -> np.ndarray:
     def centred(band: np.ndarray) -> np.ndarray:
         return np.where(near, band - blur(np.where(near, band, 0)) / weight, 0)
 
-    def deviation(band: np.ndarray) -> np.ndarray:
+    def standard_deviation(band: np.ndarray) -> np.ndarray:
         root: np.ndarray = np.sqrt(blur(band**2) / weight + _EPSILON)
         return root
 
     low = ndimage.gaussian_filter(field, _BAND_SPLIT_PX * unit)
     coarse, fine = centred(low), centred(field - low)
-    coarse /= deviation(ndimage.uniform_filter(coarse, average_px))
-    fine /= deviation(fine)
-    return coarse + _FINE_BAND_DEVIATION * fine
+    coarse /= standard_deviation(ndimage.uniform_filter(coarse, average_px))
+    fine /= standard_deviation(fine)
+    return coarse + _FINE_BAND_STD * fine

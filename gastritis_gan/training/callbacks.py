@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -13,8 +14,7 @@ import keras
 
 from gastritis_gan.errors import InputError
 from gastritis_gan.progress import clock
-from gastritis_gan.training.recipe import Networks
-from gastritis_gan.training.schedule import Schedule, Stage, alpha_at
+from gastritis_gan.training.schedule import Schedule, alpha_at
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -27,28 +27,20 @@ class Every(keras.callbacks.Callback):
     Args:
         action: Receives the number of steps done since the start of the run, and the
             metrics.
-        stage: The stage that is trained.
         interval_steps: Counted from the stage's first step, so that a resumed run acts
             at the same steps.
     """
 
-    def __init__(
-        self,
-        action: Action,
-        *,
-        stage: Stage,
-        interval_steps: int,
-    ) -> None:
+    def __init__(self, action: Action, *, interval_steps: int) -> None:
         super().__init__()
         self.action = action
-        self.stage = stage
         self.interval_steps = interval_steps
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Acts when the step just done ends an interval or the stage."""
-        step = self.model.num_steps_done
-        in_stage = step - self.stage.first_step
-        if in_stage % self.interval_steps == 0 or step == self.stage.end_step:
+        step, stage = self.model.num_steps_done, self.model.spec.stage
+        in_stage = step - stage.first_step
+        if in_stage % self.interval_steps == 0 or step == stage.end_step:
             self.action(step, logs or {})
 
 
@@ -58,64 +50,52 @@ class StageProgress(keras.callbacks.Callback):
     Args:
         bar: tqdm bar in real images.
         schedule: The whole run.
-        stage: The stage that is trained.
-        networks: Their operations turn the speed of this stage into the time of later
-            ones.
     """
 
-    def __init__(
-        self,
-        bar: Any,
-        *,
-        schedule: Schedule,
-        stage: Stage,
-        networks: Networks,
-    ) -> None:
+    def __init__(self, bar: Any, *, schedule: Schedule) -> None:
         super().__init__()
         self.bar = bar
         self.schedule = schedule
-        self.stage = stage
-        self.cost = networks.forward_operations
         self._step = 0
         self._started: tuple[float, int] | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Names the stage."""
         self._step = self.model.num_steps_done
-        self.bar.set_description(f"{self.stage.resolution} px {self.stage.phase}")
+        stage = self.model.spec.stage
+        self.bar.set_description(f"{stage.resolution} px {stage.phase}")
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Counts the batches of the call."""
-        step, now = self.model.num_steps_done, time.monotonic()
+        step, stage = self.model.num_steps_done, self.model.spec.stage
+        now = time.monotonic()
         if self._started is None:  # the first call includes the tracing of the graph
             self._started = now, step
         elif (seconds := now - self._started[0]) > 0:
-            images = (step - self._started[1]) * self.stage.batch_size
+            images = (step - self._started[1]) * stage.batch_size
             images_per_second = images / seconds
             remaining = clock(self._remaining_images(step) / images_per_second)
+            # Small networks wait more than they compute, so larger ones cost less than
+            # their operations make one expect.
+            is_last = stage.resolution == self.schedule.stages[-1].resolution
             self.bar.set_postfix_str(
                 f"{self.schedule.images_before(step) / 1000:.1f} kimg, "
                 f"{images_per_second:.0f} images/s, alpha "
-                f"{alpha_at(self.stage, step):.2f}, {self._roughly} {remaining} left",
+                f"{alpha_at(stage, step):.2f}, {'about' if is_last else 'at most'} "
+                f"{remaining} left",
                 refresh=False,
             )
-        self.bar.update((step - self._step) * self.stage.batch_size)
+        self.bar.update((step - self._step) * stage.batch_size)
         self._step = step
-
-    @property
-    def _roughly(self) -> str:
-        # Small networks wait more than they compute, so larger ones cost less than
-        # their operations say.
-        last = self.schedule.stages[-1]
-        return "about" if self.stage.resolution == last.resolution else "at most"
 
     def _remaining_images(self, step: int) -> float:
         """Images that are left, each weighted by its cost relative to this stage's."""
+        cost = self.model.spec.networks.forward_operations
         total = 0
         for stage in self.schedule.stages:
             steps = max(stage.end_step - max(step, stage.first_step), 0)
-            total += steps * stage.batch_size * self.cost(stage.resolution)
-        return total / self.cost(self.stage.resolution)
+            total += steps * stage.batch_size * cost(stage.resolution)
+        return float(total / cost(self.model.spec.stage.resolution))
 
 
 class Watch(keras.callbacks.Callback):
@@ -125,20 +105,12 @@ class Watch(keras.callbacks.Callback):
         interruption: Knows of signals.
         save: Writes a checkpoint after a number of steps of the run; None where one
             process alone cannot, in a cluster.
-        max_skipped_steps: How many steps in a row may be skipped as not finite.
     """
 
-    def __init__(
-        self,
-        interruption: Interruption,
-        save: Action | None,
-        *,
-        max_skipped_steps: int,
-    ) -> None:
+    def __init__(self, interruption: Interruption, save: Action | None) -> None:
         super().__init__()
         self.interruption = interruption
         self.save = save
-        self.max_skipped_steps = max_skipped_steps
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Raises when the run has to end here."""
@@ -146,7 +118,7 @@ class Watch(keras.callbacks.Callback):
         skipped = (
             int(self.model.consecutive_skips.numpy()) if logs["skipped_steps"] else 0
         )
-        if skipped > self.max_skipped_steps:
+        if skipped > self.model.spec.max_skipped_steps:
             raise InputError(
                 f"stopped at step {step}: {skipped} steps in a row had a loss or "
                 "gradient that is not finite. The last checkpoint is from before. Look "
@@ -155,13 +127,13 @@ class Watch(keras.callbacks.Callback):
             )
         number = self.interruption.signal_number
         if number is not None:
-            where = "its last checkpoint"
+            where = "from its last checkpoint"
             if self.save is not None:
                 self.save(step, logs)
                 where = "exactly here"
             raise RunInterruptedError(
                 f"stopped by {signal.Signals(number).name} after step {step}. The same "
-                f"command with --resume resumes from {where}.",
+                f"command with --resume continues {where}.",
                 signal_number=number,
             )
 
@@ -190,7 +162,10 @@ class Interruption:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Catches the signals within the block; the main thread only."""
+        """Catches the signals within the block, if this is the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # Python lets no other thread catch signals
+            return
         previous = {number: signal.getsignal(number) for number in _SIGNALS}
 
         def remember(number: int, frame: FrameType | None) -> None:

@@ -85,6 +85,8 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
         RunInterruptedError: SIGINT or SIGTERM came.
     """
     recipe = make_recipe(model, sections)
+    if resume and branch_from is not None:
+        raise InputError("a run either resumes or branches from another: give one.")
     task = Task(recipe, store, target=target, settings=sections.training)
     distribution = Distribution(sections.training.distribution)
     for spec in recipe.stages:
@@ -310,21 +312,11 @@ class _Training:
             if recorder is not None:
                 recorder.keep(gan, state)
 
-        spec = gan.spec
         return [
-            StageProgress(
-                bar,
-                schedule=self._task.recipe.schedule,
-                stage=spec.stage,
-                networks=spec.networks,
-            ),
-            Every(tick, stage=spec.stage, interval_steps=spec.tick_steps),
-            Every(keep, stage=spec.stage, interval_steps=spec.checkpoint_steps),
-            Watch(
-                self._interruption,
-                None if self._distribution.is_cluster else keep,
-                max_skipped_steps=spec.max_skipped_steps,
-            ),
+            StageProgress(bar, schedule=self._task.recipe.schedule),
+            Every(tick, interval_steps=gan.spec.tick_steps),
+            Every(keep, interval_steps=gan.spec.checkpoint_steps),
+            Watch(self._interruption, None if self._distribution.is_cluster else keep),
         ]
 
 

@@ -37,7 +37,7 @@ from gastritis_gan.training.optimizer import (
     gradient_norm,
     update_ema,
 )
-from gastritis_gan.training.recipe import AdamSpec, Compiled, StageSpec
+from gastritis_gan.training.recipe import Compiled, StageSpec
 
 _Gradients = tuple[list[tf.Tensor], list[tf.Tensor]]  # and what else was computed
 _Draws = dict[str, tf.Tensor]  # all random numbers of a step, by purpose
@@ -84,7 +84,7 @@ class GAN(keras.Model):
         self.generator_ema = spec.generator()
         self.objective = Objective(spec.objective)
         self.augmentation = Augmentation(
-            spec.augmentation_probability, spec.augmentation_transforms
+            spec.augmentation.probability, spec.augmentation.transforms
         )
         self.step = _counter("step", spec.stage.first_step)
         self.consecutive_skips = _counter("consecutive_skips", 0)
@@ -92,28 +92,16 @@ class GAN(keras.Model):
         self.loss_scale = LossScale() if spec.precision == "mixed_float16" else None
         self.built = True  # there is no call(): fit() would not know
 
-    def compile(
-        self,
-        d_optimizer: ReplicatedAdam,
-        g_optimizer: ReplicatedAdam,
-        *,
-        steps_per_execution: int = 1,
-    ) -> None:
-        """Sets the optimizers, built for the networks' trainable weights.
-
-        Args:
-            d_optimizer: Of the discriminator; gets gradients that are added up.
-            g_optimizer: Of the generator; likewise.
-            steps_per_execution: As of `keras.Model.compile`.
-        """
+    def compile(self, *, steps_per_execution: int = 1) -> None:
+        """Makes the optimizers, built for the networks' trainable weights."""
         super().compile(
             steps_per_execution=steps_per_execution,
             jit_compile=False,  # the specification decides what is compiled
         )
-        d_optimizer.build(self.discriminator.trainable_variables)
-        g_optimizer.build(self.generator.trainable_variables)
-        self.d_optimizer = d_optimizer
-        self.g_optimizer = g_optimizer
+        self.d_optimizer = ReplicatedAdam(**dataclasses.asdict(self.spec.d_adam))
+        self.g_optimizer = ReplicatedAdam(**dataclasses.asdict(self.spec.g_adam))
+        self.d_optimizer.build(self.discriminator.trainable_variables)
+        self.g_optimizer.build(self.generator.trainable_variables)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -145,7 +133,10 @@ class GAN(keras.Model):
     def _do_step(
         self, data: tuple[tf.Tensor, ...], context: _Context
     ) -> dict[str, tf.Tensor]:
-        statistics = self._statistics()
+        statistics = [  # they change while gradients are computed
+            *self.generator.non_trainable_variables,
+            *self.discriminator.non_trainable_variables,
+        ]
         before = [tf.identity(variable) for variable in statistics]
         sets = self._discriminator_sets(data, context)
         generated = self._generated(context)
@@ -234,7 +225,7 @@ class GAN(keras.Model):
         shapes: dict[str, tuple[int, ...]] = {}
         if self.objective.uses_mixed_images:
             shapes["mixing_factors"] = (1, 1, 1)
-        if self.spec.flips:
+        if self.spec.augmentation.flips:
             shapes |= {f"flips.{number}": () for number in sets}
         if self.augmentation.is_used:
             purposes = ["augmented_d_fake", "augmented_g_fake"]
@@ -261,7 +252,7 @@ class GAN(keras.Model):
         for number, images in enumerate(data):
             if context.alpha is not None:
                 images = fade_real_images(images, context.alpha)
-            if self.spec.flips:
+            if self.spec.augmentation.flips:
                 factors = context.draws[f"flips.{number}"]
                 images = flip_horizontally(images, factors)
             if self.augmentation.is_used:
@@ -273,7 +264,8 @@ class GAN(keras.Model):
     def _generated(self, context: _Context) -> _Generated:
         """Returns the step's samples, which both networks learn from."""
         latents = context.draws["latents"]
-        if self._is_in_parts:
+        if self.spec.num_micro_batches > 1 or self.spec.compiled == "gradients":
+            # Parts of a step are computed apart, with no tape across them.
             images = map_micro_batches(
                 self._compiled(
                     lambda latents: self.generator(
@@ -288,29 +280,22 @@ class GAN(keras.Model):
             images = self.generator(latents, alpha=context.alpha, training=True)
         return _Generated(latents, images, tape)
 
-    @property
-    def _is_in_parts(self) -> bool:
-        """Whether parts of a step are computed apart, with no tape across them."""
-        return self.spec.num_micro_batches > 1 or self.spec.compiled == "gradients"
-
     def _discriminator_gradients(
         self, sets: list[tf.Tensor], fake: tf.Tensor, context: _Context
     ) -> _Gradients:
         """Returns gradients, then the loss and the scores' means and mean squares."""
         weights = self.discriminator.trainable_variables
 
-        def compute(rows: dict[str, Any], number: tf.Tensor) -> Any:
+        def compute(rows: dict[str, Any]) -> Any:
             batch = DiscriminatorBatch(
                 real=rows["sets"][0],
-                fake=self._augmented(rows["fake"], rows.get("factors")),
+                fake=self._augmented(rows["fake"], rows.get("augmented_d_fake")),
                 conditional_negatives=tuple(rows["sets"][1:]),
                 mixing_factors=rows.get("mixing_factors"),
             )
             with tf.GradientTape() as tape:
                 loss, real_scores, fake_scores = self.objective.discriminator_loss(
-                    self._discriminator_at(context),
-                    batch,
-                    context.loss_scale,
+                    self._discriminator_at(context), batch, context.loss_scale
                 )
                 scaled_loss = loss * context.loss_scale
             scores = (real_scores, fake_scores)
@@ -319,12 +304,9 @@ class GAN(keras.Model):
             return tape.gradient(scaled_loss, weights), [loss, *means, *squares]
 
         rows: dict[str, Any] = {"sets": sets, "fake": fake}
-        for name, purpose in (
-            ("mixing_factors", "mixing_factors"),
-            ("factors", "augmented_d_fake"),
-        ):
+        for purpose in ("mixing_factors", "augmented_d_fake"):
             if purpose in context.draws:
-                rows[name] = context.draws[purpose]
+                rows[purpose] = context.draws[purpose]
         like = (weights, [tf.constant(0.0)] * 5)
         gradients: _Gradients = self._over_parts(compute, rows, like)
         return gradients
@@ -332,7 +314,7 @@ class GAN(keras.Model):
     def _r1_gradients(self, real: tf.Tensor, context: _Context) -> list[tf.Tensor]:
         weights = [v.value for v in self.discriminator.trainable_variables]
 
-        def compute(real: tf.Tensor, number: tf.Tensor) -> list[tf.Tensor]:
+        def compute(real: tf.Tensor) -> list[tf.Tensor]:
             with tf.GradientTape() as tape:
                 loss = self.objective.r1_loss(
                     self._discriminator_at(context), real, context.loss_scale
@@ -357,7 +339,7 @@ class GAN(keras.Model):
         """Returns gradients, then the loss alone."""
         weights = self.generator.trainable_variables
 
-        def loss_of(fake: tf.Tensor, factors: Any, number: tf.Tensor) -> tf.Tensor:
+        def loss_of(fake: tf.Tensor, factors: Any) -> tf.Tensor:
             scores = self._discriminator_at(context)(self._augmented(fake, factors))
             return self.objective.generator_loss_of(scores)
 
@@ -365,25 +347,25 @@ class GAN(keras.Model):
         if generated.tape is not None:
             with tf.GradientTape() as tape:
                 tape.watch(generated.images)
-                loss = loss_of(generated.images, factors, tf.constant(0))
+                loss = loss_of(generated.images, factors)
                 scaled_loss = loss * context.loss_scale
             upstream = tape.gradient(scaled_loss, generated.images)
             return generated.tape.gradient(
                 generated.images, weights, output_gradients=upstream
             ), [loss]
 
-        def compute(rows: dict[str, Any], number: tf.Tensor) -> Any:
+        def compute(rows: dict[str, Any]) -> Any:
             with tf.GradientTape() as tape:
                 fake = self.generator(
                     rows["latents"], alpha=context.alpha, training=True
                 )
-                loss = loss_of(fake, rows.get("factors"), number)
+                loss = loss_of(fake, rows.get("augmented_g_fake"))
                 scaled_loss = loss * context.loss_scale
             return tape.gradient(scaled_loss, weights), [loss]
 
         rows = {"latents": generated.latents}
         if factors is not None:
-            rows["factors"] = factors
+            rows["augmented_g_fake"] = factors
         like = (weights, [tf.constant(0.0)])
         gradients: _Gradients = self._over_parts(compute, rows, like)
         return gradients
@@ -425,13 +407,6 @@ class GAN(keras.Model):
             tf.distribute.ReduceOp.MEAN, (gradients, results)
         )
         return means
-
-    def _statistics(self) -> list[keras.Variable]:
-        """Moving statistics, which change while gradients are computed."""
-        return [
-            *self.generator.non_trainable_variables,
-            *self.discriminator.non_trainable_variables,
-        ]
 
     def _count(self, finite: tf.Tensor, context: _Context) -> None:
         skips = tf.identity(self.consecutive_skips)
@@ -482,14 +457,10 @@ def build_gan(spec: StageSpec, state: TrainingState | None = None) -> GAN:
     spec = dataclasses.replace(spec, compiled=_compiled_here(spec))
     gan = GAN(spec)
     first_step = spec.stage.first_step if state is None else state.step
-    gan.compile(
-        _adam(spec.d_adam),
-        _adam(spec.g_adam),
-        # Replicas cannot add up within a loop of TensorFlow's.
-        steps_per_execution=(
-            1 if tf.distribute.has_strategy() else spec.steps_per_call(first_step)
-        ),
-    )
+    if tf.distribute.has_strategy():
+        gan.compile()  # replicas cannot add up within a loop of TensorFlow's
+    else:
+        gan.compile(steps_per_execution=spec.steps_per_call(first_step))
     if state is not None:
         _restore(gan, state)
     return gan
@@ -519,10 +490,6 @@ def _compiled_here(spec: StageSpec) -> Compiled:
     """Returns what XLA compiles on this machine and under this strategy."""
     is_slower = tf.distribute.has_strategy() or not trains_on_cpu(spec.precision)
     return "nothing" if spec.compiled == "step" and is_slower else spec.compiled
-
-
-def _adam(spec: AdamSpec) -> ReplicatedAdam:
-    return ReplicatedAdam(**dataclasses.asdict(spec))
 
 
 def _restore(gan: GAN, state: TrainingState) -> None:

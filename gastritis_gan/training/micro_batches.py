@@ -9,7 +9,7 @@ import tensorflow as tf
 
 
 def mean_over_micro_batches(
-    compute: Callable[[Any, tf.Tensor], Any],
+    compute: Callable[[Any], Any],
     rows: Any,
     *,
     num_micro_batches: int,
@@ -21,20 +21,20 @@ def mean_over_micro_batches(
     in memory.
 
     Args:
-        compute: Maps the rows of a part and the part's number to a nest of means over
-            these rows, such as gradients of a mean loss.
+        compute: Maps the rows of a part to a nest of means over these rows, such as
+            gradients of a mean loss.
         rows: Nest of tensors with one row per sample of the batch.
         num_micro_batches: How many parts; divides the number of rows.
         like: Nest of tensors with the structure, shapes and types of the result.
     """
     if num_micro_batches == 1:
-        return compute(rows, tf.constant(0))
+        return compute(rows)
     parts = _parts(rows, num_micro_batches)
     totals = tf.nest.map_structure(tf.zeros_like, like)
 
     def add_part(number: tf.Tensor, totals: Any) -> Any:
         part = tf.nest.map_structure(lambda x: x[number], parts)
-        result = compute(part, number)
+        result = compute(part)
         return number + 1, tf.nest.map_structure(tf.add, totals, result)
 
     _, totals = tf.while_loop(

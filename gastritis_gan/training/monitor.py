@@ -209,84 +209,53 @@ def verdicts(
         num_images: Training images that the patches come from.
         logistic: Whether scores are logits; the Wasserstein loss has no such scale.
     """
-    found = (
-        _skipped(metrics),
-        _few(num_images),
-        _flat(metrics),
-        _collapsed(metrics),
-        _memorising(metrics),
-        _won(metrics) if logistic else None,
-    )
-    return [sentence for sentence in found if sentence]
-
-
-def _skipped(metrics: Mapping[str, float]) -> str | None:
-    skipped = round(metrics.get("skipped_steps", 0))
-    if not skipped:
-        return None
-    return (
-        f"{skipped} steps since the last tick were skipped because a loss or gradient "
-        "was not finite: look for damaged patches, or lower `optimizer.learning_rate`."
-    )
-
-
-def _few(num_images: int) -> str | None:
-    if num_images >= _FEW_IMAGES:
-        return None
-    return (
-        f"the training patches come from only {num_images} images: the generator can "
-        "repeat them; add patients, and audit the model before anything is shared."
-    )
-
-
-def _flat(metrics: Mapping[str, float]) -> str | None:
-    if metrics.get("real_diversity", math.inf) >= _FLAT_LEVELS:
-        return None
-    return (
-        "the training patches all look the same: there is nothing to learn; look at "
-        "them with `gastritis-gan inspect`."
-    )
-
-
-def _collapsed(metrics: Mapping[str, float]) -> str | None:
-    if _flat(metrics) or "diversity" not in metrics:
-        return None
-    share = metrics["diversity"] / metrics["real_diversity"]
-    alike = 1 - metrics["ms_ssim"] < _COLLAPSED_MS_SSIM * (1 - metrics["real_ms_ssim"])
-    if share >= _COLLAPSED_DIVERSITY and not (alike and share < 0.5):
-        return None
-    return (
-        f"the samples hardly differ: their diversity is {share:.0%} of the training "
-        "patches'; if this lasts, the generator has collapsed: lower "
-        "`optimizer.learning_rate`, or go back to a checkpoint before."
-    )
-
-
-def _memorising(metrics: Mapping[str, float]) -> str | None:
-    if "validation_scores" not in metrics:
-        return None
-    lead = metrics["training_scores"] - metrics["validation_scores"]
-    distance = metrics["training_scores"] - metrics["sample_scores"]
-    if distance <= metrics["score_spread"] or lead < _MEMORISED_SHARE * distance:
-        return None
-    return (
-        "the discriminator is memorising the training patients: patches of validation "
-        f"patients score {lead / distance:.0%} of the way from training patches to "
-        "samples; try augmentation, more patients, or stop here."
-    )
-
-
-def _won(metrics: Mapping[str, float]) -> str | None:
-    if "training_scores" not in metrics:
-        return None
-    margin = metrics["training_scores"] - metrics["sample_scores"]
-    if margin < _WON_MARGIN:
-        return None
-    return (
-        f"the discriminator has won: it scores training patches {margin:.0f} above "
-        "samples, which leaves the generator no gradient; lower "
-        "`optimizer.learning_rate`, or raise `objective.r1_weight`."
-    )
+    found = []
+    if skipped := round(metrics.get("skipped_steps", 0)):
+        found.append(
+            f"{skipped} steps since the last tick were skipped because a loss or "
+            "gradient was not finite: look for damaged patches, or lower "
+            "`optimizer.learning_rate`."
+        )
+    if num_images < _FEW_IMAGES:
+        found.append(
+            f"the training patches come from only {num_images} images: the generator "
+            "can repeat them; add patients, and audit the model before anything is "
+            "shared."
+        )
+    if metrics.get("real_diversity", math.inf) < _FLAT_LEVELS:
+        found.append(
+            "the training patches all look the same: there is nothing to learn; look "
+            "at them with `gastritis-gan inspect`."
+        )
+    elif "diversity" in metrics:
+        share = metrics["diversity"] / metrics["real_diversity"]
+        left = 1 - metrics["real_ms_ssim"]
+        alike = 1 - metrics["ms_ssim"] < _COLLAPSED_MS_SSIM * left
+        if share < _COLLAPSED_DIVERSITY or (alike and share < 0.5):
+            found.append(
+                f"the samples hardly differ: their diversity is {share:.0%} of the "
+                "training patches'; if this lasts, the generator has collapsed: lower "
+                "`optimizer.learning_rate`, or go back to a checkpoint before."
+            )
+    if "validation_scores" in metrics:
+        lead = metrics["training_scores"] - metrics["validation_scores"]
+        distance = metrics["training_scores"] - metrics["sample_scores"]
+        if distance > metrics["score_spread"] and lead >= _MEMORISED_SHARE * distance:
+            found.append(
+                "the discriminator is memorising the training patients: patches of "
+                f"validation patients score {lead / distance:.0%} of the way from "
+                "training patches to samples; try augmentation, more patients, or stop "
+                "here."
+            )
+    if logistic and "training_scores" in metrics:
+        margin = metrics["training_scores"] - metrics["sample_scores"]
+        if margin >= _WON_MARGIN:
+            found.append(
+                f"the discriminator has won: it scores training patches {margin:.0f} "
+                "above samples, which leaves the generator no gradient; lower "
+                "`optimizer.learning_rate`, or raise `objective.r1_weight`."
+            )
+    return found
 
 
 class MetricsLog:

@@ -14,11 +14,11 @@ from gastritis_gan.errors import InputError
 from gastritis_gan.models.network_size import discriminator_flops, generator_flops
 from gastritis_gan.training.schedule import Schedule, Stage, at_resolution
 from gastritis_gan.training.settings import (
+    AugmentationConfig,
     ModelName,
     OptimizerConfig,
     Precision,
     TrainingSections,
-    Transform,
 )
 
 if TYPE_CHECKING:
@@ -88,9 +88,9 @@ class ProgressiveNetworks:
 
     def forward_operations(self, resolution: int) -> int:
         """Returns the operations of both networks for one image."""
-        width = {"fmap_base": self.fmap_base, "fmap_max": self.fmap_max}
-        generator = generator_flops(resolution, latent_dim=self.latent_dim, **width)
-        return generator + discriminator_flops(resolution, **width)
+        return generator_flops(
+            resolution, latent_dim=self.latent_dim, **self._width
+        ) + discriminator_flops(resolution, **self._width)
 
     def generator(self, resolution: int, **common: Any) -> Network:
         """Returns a built generator with its seeded initial weights.
@@ -102,11 +102,7 @@ class ProgressiveNetworks:
         from gastritis_gan.models.pggan import ProgressiveGenerator
 
         return ProgressiveGenerator(
-            resolution,
-            latent_dim=self.latent_dim,
-            fmap_base=self.fmap_base,
-            fmap_max=self.fmap_max,
-            **common,
+            resolution, latent_dim=self.latent_dim, **self._width, **common
         )
 
     def discriminator(self, resolution: int, **common: Any) -> Network:
@@ -115,12 +111,15 @@ class ProgressiveNetworks:
 
         return ProgressiveDiscriminator(
             resolution,
-            fmap_base=self.fmap_base,
-            fmap_max=self.fmap_max,
             mbstd_group_size=self.mbstd_group_size,
             fused_scale=self.fused_scale,
+            **self._width,
             **common,
         )
+
+    @property
+    def _width(self) -> dict[str, Any]:
+        return {"fmap_base": self.fmap_base, "fmap_max": self.fmap_max}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -145,13 +144,7 @@ class DCGANNetworks:
         from gastritis_gan.models.dcgan import DCGANGenerator
 
         common.pop("transition")  # a single stage has none
-        return DCGANGenerator(
-            resolution,
-            latent_dim=self.latent_dim,
-            fmap_base=self.fmap_base,
-            fmap_max=self.fmap_max,
-            **common,
-        )
+        return DCGANGenerator(resolution, **dataclasses.asdict(self), **common)
 
     def discriminator(self, resolution: int, **common: Any) -> Network:
         """As of `ProgressiveNetworks`."""
@@ -184,10 +177,7 @@ class StageSpec:
         ema_decay: Share of the generator's moving average that a step keeps.
         num_micro_batches: Parts that a replica's batch is computed in, one after the
             other; gradients are their mean.
-        flips: Whether real images are mirrored, each with a probability of one half.
-        augmentation_probability: Of each transform of an image that the discriminator
-            sees.
-        augmentation_transforms: Which may be applied.
+        augmentation: Of the images that the discriminator sees.
         max_skipped_steps: More steps in a row that are not finite are too many.
         compiled: What XLA compiles: nothing, the computation of gradients, or the whole
             step where the machine is faster so.
@@ -207,9 +197,7 @@ class StageSpec:
     keeps_slots: bool = False
     ema_decay: float
     num_micro_batches: int = 1
-    flips: bool
-    augmentation_probability: float
-    augmentation_transforms: tuple[Transform, ...]
+    augmentation: AugmentationConfig
     max_skipped_steps: int
     compiled: Compiled
     most_steps_per_call: int = 1
@@ -456,7 +444,7 @@ def _objective(sections: TrainingSections, stage: Stage) -> ObjectiveSpec:
 def _compiled(
     sections: TrainingSections, stage: Stage, num_micro_batches: int
 ) -> Compiled:
-    """Returns what XLA compiles: what the user says, or else what is faster."""
+    """Returns what XLA compiles: what the user asks for, or else what is faster."""
     if sections.networks.jit_compile:
         return "gradients"
     is_faster = (
@@ -479,14 +467,12 @@ def _adam(settings: OptimizerConfig, learning_rate: float) -> AdamSpec:
 
 def _common(sections: TrainingSections, stage: Stage) -> dict[str, Any]:
     """Returns what every model takes from the same keys."""
-    training, augmentation = sections.training, sections.augmentation
+    training = sections.training
     return {
         "stage": stage,
         "seed": training.seed,
         "precision": sections.networks.precision,
-        "flips": augmentation.flips,
-        "augmentation_probability": augmentation.probability,
-        "augmentation_transforms": augmentation.transforms,
+        "augmentation": sections.augmentation,
         "max_skipped_steps": training.max_skipped_steps,
         "tick_steps": stage.steps_of(training.tick_images),
         "checkpoint_steps": stage.steps_of(training.checkpoint_images),

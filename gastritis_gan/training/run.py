@@ -181,7 +181,7 @@ class Run:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What a model card says of the training; JSON-able and free of identifiers.
+        """What a model card has about the training; JSON-able and free of identifiers.
 
         The keys are `model`, `target`, `class_name`, `split_hash`, `environment`
         (TensorFlow's version and kernels), and of the whole run `resolution` in pixels,
@@ -325,6 +325,11 @@ class Run:
         Raises:
             InputError: The runs are not the same until then, or the checkpoint is gone.
         """
+        if recipe.branches_from is None:
+            raise InputError(
+                "only an lc_pggan run branches from another, and this is one of "
+                f"{recipe.model}."
+            )
         for key, value in {**record, "model": recipe.branches_from}.items():
             if self._record.get(key) != value:
                 raise InputError(

@@ -137,8 +137,8 @@ def test_coco_runs(tmp_path):
         (_labelme(), "the outline is empty"),
         (_labelme([[1, 1], [2, 2]]), "fewer than three corners"),
         (_labelme([[1, 1], [2, 2], [3, "x"]]), "cannot be read as JSON outline"),
-        (_labelme([[1, 1], [2, 2], [float("nan"), 3]]), "corner that is in no image"),
-        (_labelme([[1, 1], [2, 2], [1e300, 3]]), "corner that is in no image"),
+        (_labelme([[1, 1], [2, 2], [float("nan"), 3]]), "corner far outside any image"),
+        (_labelme([[1, 1], [2, 2], [1e300, 3]]), "corner far outside any image"),
         (
             {
                 **_labelme(OUTER),
@@ -154,7 +154,7 @@ def test_coco_runs(tmp_path):
                 **_labelme(),
                 "shapes": [{"label": "a", "points": [], "shape_type": "circle"}],
             },
-            "that is read: polygon. Received: 'circle'",
+            "must be polygon. Received: 'circle'",
         ),
         ({**_labelme(OUTER), "imageHeight": None}, "its image 40 x 30"),
         (_coco([_flat(OUTER)]), r"holds 2 images; name one by its `id`"),
@@ -246,7 +246,7 @@ def test_a_segmentation_of_another_image_is_refused(tmp_path):
     np.testing.assert_array_equal(mask, _drawn())
     with pytest.raises(InputError, match="was drawn on another image"):
         read_outline(tmp_path / "1.2.4.dcm", shape=SHAPE, image=image)
-    with pytest.raises(InputError, match="is a DICOM file but no Segmentation"):
+    with pytest.raises(InputError, match="is a DICOM file but not a Segmentation"):
         read_outline(image, shape=SHAPE)
 
 

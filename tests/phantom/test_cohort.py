@@ -146,7 +146,9 @@ def windows_inside(outline):
 
 
 @pytest.mark.parametrize("statistic", [np.mean, np.std])
-def test_patch_mean_and_deviation_do_not_tell_the_classes_apart(cohort, statistic):
+def test_mean_and_standard_deviation_of_a_patch_do_not_separate_classes(
+    cohort, statistic
+):
     labels, values = [], []
     for row in rows_of(cohort):
         image = barium_bright(pydicom.dcmread(cohort / row["image"]))
@@ -154,7 +156,7 @@ def test_patch_mean_and_deviation_do_not_tell_the_classes_apart(cohort, statisti
         patches = [image[y : y + PATCH_SIZE, x : x + PATCH_SIZE] for y, x in corners]
         labels.append(row["label"] == "gastritis")
         values.append(np.mean([statistic(patch) for patch in patches]))
-    # Under chance the AUC of 12 against 12 patients has mean 0.5 and deviation 0.12.
+    # By chance the AUC of 12 against 12 patients is 0.5, standard deviation 0.12.
     assert abs(roc_auc_score(labels, values) - 0.5) < 0.3
 
 

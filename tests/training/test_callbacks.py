@@ -1,5 +1,6 @@
 import os
 import signal
+import threading
 
 import pytest
 
@@ -30,3 +31,17 @@ def test_the_handlers_come_back():
     with Interruption().listening():
         assert signal.getsignal(signal.SIGTERM) != before[0]
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def test_another_thread_trains_without_catching_signals():
+    before = signal.getsignal(signal.SIGTERM)
+    seen = []
+
+    def train():
+        with Interruption().listening():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    thread.join()
+    assert seen == [before]

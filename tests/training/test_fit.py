@@ -239,7 +239,7 @@ def test_a_signal_leaves_a_checkpoint_at_its_step(finished_run, tmp_path, monkey
 
     def send_in_third_step(self, batch, logs=None):
         original(self, batch, logs)
-        if self.stage.first_step == 0 and batch == 2:
+        if self.model.spec.stage.first_step == 0 and batch == 2:
             monkeypatch.undo()
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -293,4 +293,57 @@ def test_a_branch_off_no_twin_is_refused(finished_run, pggan_run, tmp_path):
         branch(pggan_run, tmp_path / "run", target="negative")
     with pytest.raises(InputError, match="model=lc_pggan; to branch from it, model"):
         branch(finished_run, tmp_path / "run")
+    with pytest.raises(InputError, match="this is one of dcgan"):
+        branch(pggan_run, tmp_path / "run", model="dcgan")
+    with pytest.raises(InputError, match="either resumes or branches"):
+        branch(pggan_run, tmp_path / "run", resume=True)
     assert not list(tmp_path.iterdir())
+
+
+def checkpoints_of(repository, folder, *runs):
+    result = subprocess.run(
+        [sys.executable, "-m", "tests.helpers.fits", folder, *runs],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    return result.stdout.split()
+
+
+@pytest.mark.slow
+def test_a_run_does_not_depend_on_the_runs_before_it(repository, tmp_path):
+    """SHA-256 of the last checkpoints, mirrored and not, of networks of two widths."""
+    runs = ("mirrored-wide", "one-narrow", "mirrored-narrow")
+    together = checkpoints_of(repository, tmp_path / "together", *runs)
+    alone = [
+        checkpoints_of(repository, tmp_path / name, name)[0]
+        for name in ("mirrored-narrow", "one-narrow")
+    ]
+    assert [together[2], together[1]] == alone
+    assert together[0] != together[2]  # another width
+
+
+@pytest.mark.slow
+def test_a_tensorflow_of_other_settings_is_named_and_recorded(repository, tmp_path):
+    program = (
+        "import sys\n"
+        "import tensorflow\n"
+        "from gastritis_gan.training.fit import fit\n"
+        "from tests.helpers.tiny_run import FakeStore, sections_of\n"
+        "run = fit(sections_of(dcgan={'num_images': 4}), FakeStore(), model='dcgan',\n"
+        "          target='positive', out=sys.argv[1])\n"
+        "print(run.metadata['environment']['onednn'])\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "run"],
+        cwd=repository,
+        env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "TensorFlow was imported before gastritis_gan" in result.stderr
+    assert result.stdout == "False\n"

@@ -114,7 +114,7 @@ def apply_lut(values: np.ndarray, item: Dataset, dataset: Dataset) -> np.ndarray
     Args:
         values: ndarray of int or float; rounded to the table's integers.
         item: An item of VOILUTSequence.
-        dataset: The data set that holds it; tells the byte order.
+        dataset: The data set that holds it; has the byte order.
 
     Returns:
         ndarray of float64 of the same shape in [0, 1].
@@ -222,13 +222,13 @@ def _look_up(
     if table.size < num_entries:
         raise InputError(
             f"(0028,3006) LUTData has {table.size} entries, its (0028,3002) "
-            f"LUTDescriptor says {num_entries}."
+            f"LUTDescriptor states {num_entries}."
         )
     return table[np.clip(values - first, 0, num_entries - 1)], bits
 
 
 def is_padding(stored_values: np.ndarray, dataset: Dataset) -> np.ndarray:
-    """Says which stored values stand for no pixel (PS3.3 C.7.5.1.1.2).
+    """Marks the stored values that are padding (PS3.3 C.7.5.1.1.2).
 
     They are PixelPaddingValue or, with a PixelPaddingRangeLimit, all between the two.
 
@@ -240,7 +240,7 @@ def is_padding(stored_values: np.ndarray, dataset: Dataset) -> np.ndarray:
         ndarray of bool of the same shape.
 
     Raises:
-        InputError: The values are no whole numbers.
+        InputError: The values are not whole numbers.
     """
     value = dataset.get("PixelPaddingValue")
     if value is None:
@@ -291,8 +291,8 @@ def choose(what: str, explanations: Sequence[str], wanted: int | str | None) -> 
         found = [position for position, text in enumerate(texts) if text == name]
     if len(found) != 1:
         raise InputError(
-            f"{what} has {len(explanations)} item(s), of which {len(found)} are the "
-            f"wanted one ({wanted!r}); choose another by `--window`, or leave it out "
-            "to take the first."
+            f"{what} has {len(explanations)} item(s), and {len(found)} of them match "
+            f"{wanted!r}; choose another by `--window`, or leave it out to take the "
+            "first."
         )
     return found[0]

@@ -67,7 +67,7 @@ class Codestream:
     """The frame header of a JPEG, JPEG-LS or JPEG 2000 codestream.
 
     A decoder takes memory for what the codestream declares, whatever the DICOM header
-    around it says.
+    around it states.
 
     Attributes:
         width: Pixels.
@@ -188,7 +188,7 @@ def decode_compressed(frame: bytes, runner: DecodeRunner) -> bytes | memoryview:
             bits, pixels = _decode_codestream(frame, runner)
         return _as_stored(pixels, runner, min(bits, runner.bits_stored)).data.cast("B")
     except Exception as error:
-        runner.get_option("errors").append(error)
+        runner.get_option("errors", []).append(error)
         raise
 
 

@@ -57,8 +57,8 @@ def read_dicom(
         ndarray of uint8 or uint16 of shape (height, width); 0 is black.
 
     Raises:
-        InputError: The file is not DICOM, holds no single greyscale image, is damaged,
-            or is compressed in a way that no installed decoder knows.
+        InputError: The file is not DICOM, does not hold one greyscale image, is
+            damaged, or is compressed in a way that has no decoder.
     """
     header, pixels = decode_dicom(path, frame=frame)
     # Pixels have at most 65,536 values: evaluate the chain once per value.

@@ -35,20 +35,20 @@ def read_segmentation(
     Args:
         path: The file.
         segment: SegmentNumber; needed where there are several.
-        image: The image; where it is DICOM and the segment says which image it was
-            drawn on, they must agree.
+        image: The image; where it is DICOM and the segment names the image that it
+            was drawn on, they must agree.
 
     Returns:
         ndarray of bool of shape (height, width).
 
     Raises:
-        InputError: The file is no Segmentation, is damaged, has several frames for the
-            segment or was drawn on another image.
+        InputError: The file is not a Segmentation, is damaged, has several frames for
+            the segment or was drawn on another image.
     """
     header = read_header(path, _KEYWORDS)
     with refusing_dicom(path, "cannot be read as a DICOM Segmentation"):
         if header.get("SOPClassUID") != _SEGMENTATION_STORAGE:
-            raise InputError("is a DICOM file but no Segmentation (0008,0016).")
+            raise InputError("is a DICOM file but not a Segmentation (0008,0016).")
         frame = _frame_of(header, _chosen_segment(header, segment))
         if image is not None:
             _check_source(header, frame, image)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -70,11 +71,15 @@ def test_a_transfer_syntax_that_the_data_set_contradicts_is_refused(tmp_path):
         read_dicom(path, bits=8)
 
 
-def test_a_deflated_file_that_inflates_without_end_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "gastritis_gan.cohort.dicom.header._MAX_INFLATED_BYTES", 1_000_000
-    )
-    dataset = grey_dataset(np.zeros((1200, 1000), np.uint8))
+def test_a_deflated_file_that_inflates_without_end_is_refused(tmp_path):
+    dataset = grey_dataset(RAMP)
     dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    path = save_dicom(tmp_path / "image.dcm", dataset)
+    content = path.read_bytes()
+    # behind the preamble, DICM and (0002,0000), whose value is the length of the rest
+    start = 144 + int.from_bytes(content[140:144], "little")
+    deflater = zlib.compressobj(1, wbits=-zlib.MAX_WBITS)
+    zeros = [deflater.compress(bytes(1 << 20)) for _ in range(280)]
+    path.write_bytes(content[:start] + b"".join([*zeros, deflater.flush()]))
     with pytest.raises(InputError, match=r"\(0002,0010\).*inflates to more than"):
-        _read(tmp_path, dataset)
+        read_dicom(path, bits=8)
