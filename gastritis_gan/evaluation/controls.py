@@ -1,4 +1,4 @@
-"""What the table is to be held against: rows that should fail, and few patients."""
+"""Controls of the table: rows that should fail, and rows of few patients."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gastritis_gan.evaluation.patches import PatchSample
 from gastritis_gan.evaluation.rows import TARGETS, TrainingSet, choose
+from gastritis_gan.stats import first_seen
 
 PATIENT_FRACTIONS = (0.01, 0.1)  # the row of real data is the whole
 NUM_PATIENT_DRAWS = 5  # which patients they are matters
@@ -21,7 +22,7 @@ def permuted_rows(real: TrainingSet) -> list[TrainingSet]:
     """Returns rows whose labels are permuted: on average they know nothing.
 
     Half of each class carries either label. One such row may still lean to either side,
-    and all test images then lean with it: only the mean over the 20 says something.
+    and all test images then lean with it: only the mean over the 20 counts.
 
     Args:
         real: The row of real data; up to 500 of its patches per class are used.
@@ -76,7 +77,7 @@ def draw_patients(
     Returns:
         Shape `(n,)`.
     """
-    names = np.unique(patients)
+    names, _ = first_seen(patients)
     purpose = f"evaluation.patients.{target}"
     chosen = choose(len(names), count, seed=seed, purpose=purpose, index=draw)
     return np.isin(patients, names[chosen])
