@@ -32,6 +32,8 @@ from gastritis_gan.evaluation.patches import (
     sample_features,
 )
 from gastritis_gan.evaluation.rows import choose
+from gastritis_gan.images import float_to_uint8
+from gastritis_gan.stats import first_seen
 
 REAL = "Real data, other patients"
 _MAX_IMAGES = 1_000  # of each half, for metrics of pixels, which take long
@@ -148,7 +150,7 @@ def halve_patients(
     Raises:
         InputError: There are fewer than four patients or too few patches.
     """
-    names = np.unique(patients)
+    names, _ = first_seen(patients)
     if len(names) < _MIN_PATIENTS:
         raise InputError(
             f"image metrics need {_MIN_PATIENTS} training patients of a class, for a "
@@ -303,7 +305,7 @@ def _images(sample: PatchSample) -> NDArray[np.uint8]:
     """Returns the `(n, r, r)` patches of a sample in grey levels."""
     return np.concatenate(
         [
-            np.rint((block.read()[inside, ..., 0] + 1) * 127.5).astype(np.uint8)
+            float_to_uint8(block.read()[inside, ..., 0])
             for block, inside in sample.used()
         ]
     )
