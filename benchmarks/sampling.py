@@ -192,7 +192,7 @@ def measure_server(folder: Path, repeats: int, batch_sizes: tuple[int, ...]) -> 
         "server, images/s", "server / direct, time", "bytes per image",
     )  # fmt: skip
     with (
-        TfSession(folder) as session,
+        contextlib.closing(TfSession(folder)) as session,
         local_server(folder.parents[1]) as (address, cold_seconds),
     ):
         host = urllib.parse.urlsplit(address)

@@ -26,8 +26,8 @@ from .options import PATH
 def weights(names: tuple[str, ...], *, weights_dir: Path | None, fetch: bool) -> None:
     """List, verify and fetch the ImageNet weights of pretrained extractors.
 
-    Names the file of each extractor (all four without NAME), says whether it is there
-    and whether its MD5 is the one that Keras publishes. A machine without internet gets
+    Prints the file of each extractor (all four without NAME), whether it is there and
+    whether its MD5 is the one that Keras publishes. A machine without internet gets
     them in a folder: fetch into it on another machine, copy it, and give it to
     `gan-train --weights-dir`.
 

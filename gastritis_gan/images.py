@@ -80,13 +80,13 @@ def average_windows(
     for window, target in zip(windows, out, strict=True):
         if resize is None:
             scale = (1 - low) / np.iinfo(window.dtype).max
-            resize = AreaResize(len(window), len(target), scale=scale, offset=low)
+            resize = _AreaResize(len(window), len(target), scale=scale, offset=low)
         resize(window, target)
         np.clip(target, low, 1, out=target)  # a rounding error may pass 1
     return out
 
 
-class AreaResize:
+class _AreaResize:
     """Averages square images of one size down to one resolution.
 
     Output pixel i covers the inputs from i * size / resolution to (i + 1) * size /
@@ -135,7 +135,7 @@ class AreaResize:
 
 
 def area_resize(image: np.ndarray, resolution: int) -> np.ndarray:
-    """Averages a square image down to `resolution` pixels; see `AreaResize`.
+    """Averages a square image down to `resolution` pixels; see `average_windows`.
 
     Args:
         image: ndarray of shape (size, size), any real dtype.
@@ -147,7 +147,7 @@ def area_resize(image: np.ndarray, resolution: int) -> np.ndarray:
     Raises:
         ValueError: `resolution` is below 1 or above `size`.
     """
-    resize = AreaResize(len(image), resolution)
+    resize = _AreaResize(len(image), resolution)
     out = np.empty((resolution, resolution), np.float32)
     resize(image, out)
     return out
@@ -181,7 +181,7 @@ def image_sheet(images: np.ndarray, columns: int) -> Image.Image:
 @functools.lru_cache(maxsize=32)
 def _averages(source: int, target: int) -> scipy.sparse.csr_matrix:
     """Returns the weights of `source` rows in `target` means, float32 of [T, S]."""
-    import scipy.sparse  # a client that samples over HTTP has none
+    import scipy.sparse  # not in the plain install, which can store and show images
 
     # In units of 1 / target of an input every edge is an integer.
     edges = np.union1d(

@@ -70,8 +70,13 @@ def refuse_existing(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def new_file(path: Path) -> Iterator[Path]:
-    """Yields a sibling path; its file replaces `path` when the block succeeds."""
+def new_file(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
+    """Yields a sibling path; its file replaces `path` when the block succeeds.
+
+    Args:
+        path: The file, in a folder that exists.
+        mode: Its permissions; until it is whole only its owner can read it.
+    """
     descriptor, name = tempfile.mkstemp(
         prefix=f".{path.name}.partial-", dir=path.parent
     )
@@ -81,15 +86,15 @@ def new_file(path: Path) -> Iterator[Path]:
         yield partial
         with partial.open("rb") as stream:
             os.fsync(stream.fileno())
-        partial.chmod(0o644)  # mkstemp makes 0600
+        partial.chmod(mode)  # mkstemp makes 0600
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Replaces the file `path` by `content` in one step, or leaves it as it was."""
-    with new_file(path) as partial:
+    with new_file(path, mode=mode) as partial:
         partial.write_bytes(content)
 
 

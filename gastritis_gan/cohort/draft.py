@@ -60,23 +60,27 @@ class CohortDraft:
         no_patient = patients.pop("", 0)
         no_outline = sum(not outline for _, _, outline in self.rows)
         lines = [
-            f"{len(self.rows):,} images of {len(patients):,} patients.",
+            f"{_count(len(self.rows), 'image')} of {_count(len(patients), 'patient')}.",
             "Missing:",
-            f"  label    {len(self.rows):,} images: fill the column in",
+            f"  label    {_count(len(self.rows), 'image')}: fill the column in",
         ]
         if no_patient:
-            lines.append(f"  patient  {no_patient:,} images have no PatientID")
+            lines.append(f"  patient  {_count(no_patient, 'image')} without PatientID")
         if no_outline:
             lines.append(
-                f"  outline  {no_outline:,} images, {self.ambiguous:,} of them with "
-                "several candidates"
+                f"  outline  {_count(no_outline, 'image')}, {self.ambiguous:,} of them "
+                "with several candidates"
             )
         reasons = collections.Counter(reason for _, reason in self.left_out)
         lines += [
-            f"Left out: {number:,} file{'s' * (number != 1)}: {reason}"
+            f"Left out: {_count(number, 'file')}: {reason}"
             for reason, number in reasons.most_common()
         ]
         return "\n".join(lines)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -46,7 +46,9 @@ class Classifier:
         svm = LinearSVC(C=c, dual=False, tol=_TOLERANCE, max_iter=_MAX_STEPS)
         scaler = StandardScaler(copy=False)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # the table says so
+            warnings.simplefilter(
+                "ignore", ConvergenceWarning
+            )  # `converged` is in the table
             make_pipeline(scaler, svm).fit(features, labels)
         weights = svm.coef_[0] / scaler.scale_  # so that new features stay as they are
         return cls(
@@ -57,7 +59,7 @@ class Classifier:
 
     @classmethod
     def joined(cls, classifiers: Sequence[Classifier]) -> Classifier:
-        """Returns one that judges as all of them do, with one product per patch."""
+        """Returns one with a column for each of them: one product per patch."""
         return cls(
             weights=np.concatenate([one.weights for one in classifiers], axis=1),
             biases=np.concatenate([one.biases for one in classifiers]),

@@ -1,4 +1,4 @@
-"""What the table is to be held against: rows that should fail, and few patients."""
+"""Controls of the table: rows that should fail, and rows of few patients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def permuted_rows(real: TrainingSet) -> list[TrainingSet]:
     """Returns rows whose labels are permuted: on average they know nothing.
 
     Half of each class carries either label. One such row may still lean to either side,
-    and all test images then lean with it: only the mean over the 20 says something.
+    and all test images then lean with it: only the mean over the 20 counts.
 
     Args:
         real: The row of real data; up to 500 of its patches per class are used.

@@ -31,8 +31,8 @@ _BLOCKS_AHEAD = 2  # read and waiting; bounds the memory
 class FeatureCache:
     """Features of one extractor, a file for each block of patches.
 
-    The extractor's folder is named after everything that its description says, the hash
-    of its weights included, and a file after the content of its block: a stale entry is
+    The extractor's folder is named after its whole description, the hash of its weights
+    included, and a file after the content of its block: a stale entry is
     not found rather than used.
 
     Args:

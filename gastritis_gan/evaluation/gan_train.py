@@ -132,7 +132,7 @@ def gan_test(
 ) -> list[dict[str, Any]]:
     """Returns how many generated patches look like their class to real data's SVM.
 
-    High values say that samples are recognisable, not that they are diverse: a
+    High values mean that samples are recognisable, not that they are diverse: a
     generator of one good image per class reaches 1.
 
     Args:
@@ -199,13 +199,13 @@ def _vote(
     report: Report,
 ) -> list[dict[str, Votes]]:
     votes = [{name: Votes.zeros(len(images)) for name in voters} for _ in classifiers]
-    judge = Classifier.joined(classifiers)
+    joined = Classifier.joined(classifiers)
     for position, image in enumerate(images):
         start = 0
         for block in image.blocks:
             inside = image.inside[start : start + block.num_patches]
             start += block.num_patches
-            columns = judge.scores(read_features(block)).T  # [classifiers, patches]
+            columns = joined.scores(read_features(block)).T  # [classifiers, patches]
             for found, scores in zip(votes, columns, strict=True):
                 for name, counted in found.items():
                     counted.add(position, scores if name == "all" else scores[inside])

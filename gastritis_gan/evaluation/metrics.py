@@ -70,7 +70,7 @@ def metrics(decisions: Decisions, *, seed: int) -> dict[str, Any]:
 def difference(
     first: Sequence[Decisions], second: Sequence[Decisions], *, seed: int
 ) -> dict[str, Any]:
-    """Returns HM and AUC of the first row less those of the second, with intervals.
+    """Returns HM and AUC of the first row minus those of the second, with intervals.
 
     Args:
         first: The decisions of a row on images, one for each of its runs.
@@ -134,7 +134,7 @@ def mean_over_runs(runs: Sequence[Decisions], *, seed: int) -> dict[str, Any]:
 def mean_interval(runs: Sequence[Decisions], *, seed: int) -> tuple[float, float]:
     """Returns the interval of the mean HM of runs, by resampling patients and runs.
 
-    It says what other patients and other trainings (or draws) could have given, as far
+    It shows what other patients and other trainings (or draws) could have given, as far
     as so few runs can show it; of a single run it is that of other patients.
 
     Args:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gastritis_gan.images import uint_to_float
 from gastritis_gan.storage import ArrayFolder
 from gastritis_gan.store.store import Store, read_patches
 
@@ -166,10 +167,7 @@ def generated_blocks(
         def read() -> NDArray[np.float32]:
             if not samples.holds(key, (len(part), size, size, 1), np.uint8):
                 samples.write(key, generator.generate(part))
-            images: NDArray[np.float32] = samples.read(key).astype(np.float32)
-            images /= np.float32(127.5)
-            images -= np.float32(1)
-            return images
+            return uint_to_float(samples.read(key))
 
         return PatchBlock(
             key=key, num_patches=len(part), read=read, generator=generator

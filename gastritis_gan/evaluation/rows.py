@@ -108,8 +108,8 @@ def real_row(
     """Returns the row of the training patients' own patches.
 
     Args:
-        pools: By target, the patches that were drawn for it.
-        sample_seed: Of that draw.
+        pools: By target, the patches of that class.
+        sample_seed: Of the draw of the patches.
     """
     return TrainingSet(
         name=REAL_DATA_ROW,

@@ -107,7 +107,7 @@ def _check_saved_model(
     """Raises RuntimeError unless a server would give the recorded images."""
     faults = find_faults(folder, num_parameters=num_parameters)
     if not faults:
-        with TfSession(folder) as session:
+        with contextlib.closing(TfSession(folder)) as session:
             faults = samples.find_faults(session.run)
     if faults:
         raise RuntimeError(f"The SavedModel cannot be served: {'; '.join(faults)}.")

@@ -1,7 +1,7 @@
 """A small REST server for development: TensorFlow Serving's interface, without it.
 
 Predict, status and metadata, on waitress. It has neither batching between requests nor
-hot reload, monitoring, TLS or gRPC.
+hot reload, monitoring, TLS, gRPC or compression.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
+import http
 import json
 import os
 import re
@@ -16,7 +17,6 @@ import signal
 import socket
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,6 @@ _DRAIN_SECONDS = 30
 _POLL_SECONDS = 0.02
 _NO_WATERMARK = 1 << 40  # a reply to a slow reader waits in a file, not in a thread
 _MAX_SHOWN = 200  # characters of a path that an error repeats
-_GZIP = 31  # zlib's name for gzip with the largest window
 
 _ROUTE = re.compile(
     r"/v1/models/(?P<model>[^/:?]+)"
@@ -69,7 +68,6 @@ _STATUS_OF_TF_ERROR = {
     tf.errors.RESOURCE_EXHAUSTED: 429,
     tf.errors.UNIMPLEMENTED: 501,
 }
-_REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 504: "Gateway Timeout"}
 
 
 @dataclasses.dataclass
@@ -266,16 +264,13 @@ class LocalServer:
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         status = 200
+        method, path = environ["REQUEST_METHOD"], environ["REQUEST_URI"]
         try:
-            body = environ["wsgi.input"].read()
-            if environ.get("HTTP_CONTENT_ENCODING", "").lower() == "gzip":
-                body = _inflate(body)
-            method, path = environ["REQUEST_METHOD"], environ["REQUEST_URI"]
-            reply = answer(self._models, method, path, body)
+            reply = answer(self._models, method, path, environ["wsgi.input"].read())
         except RequestError as error:
             status, reply = error.status, _json({"error": str(error)})
         start_response(
-            f"{status} {_REASONS.get(status, 'Error')}",
+            f"{status} {http.HTTPStatus(status).phrase}",
             [
                 ("Content-Type", "application/json"),
                 ("Content-Length", str(len(reply))),
@@ -341,17 +336,6 @@ def _stop_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
-
-
-def _inflate(content: bytes) -> bytes:
-    inflater = zlib.decompressobj(_GZIP)
-    try:
-        content = inflater.decompress(content, MAX_REQUEST_BYTES + 1)
-    except zlib.error as error:
-        raise RequestError(f"the gzip content cannot be read: {error}") from None
-    if len(content) > MAX_REQUEST_BYTES:
-        raise RequestError(f"the request exceeds {MAX_REQUEST_BYTES} bytes", 413)
-    return content
 
 
 def _input_types(session: TfSession) -> dict[str, dict[str, np.dtype]]:

@@ -8,7 +8,6 @@ import io
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,13 @@ from gastritis_gan.serving.graph_lint import find_faults
 from gastritis_gan.serving.model_card import model_hash, read_model_card
 from gastritis_gan.serving.signatures import latents_from_seeds, to_uint8
 from gastritis_gan.serving.warmup import Run, replay_warmup
+
+_PATH = Path("assets.extra") / "samples.npz"
+_SEEDS = (0, 1, 2, 3)
+_TRUNCATION = (1.0, 1.0, 0.5, 0.0)
+
+# Kernels differ in the last bit, which can move a value over a rounding boundary.
+_TOLERANCE_LEVELS = 1
 
 
 class TfSession:
@@ -69,17 +75,6 @@ class TfSession:
         """Frees the weights."""
         self._session.close()
 
-    def __enter__(self) -> TfSession:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
 
 @contextlib.contextmanager
 def _deprecation_unsaid() -> Iterator[None]:
@@ -91,14 +86,6 @@ def _deprecation_unsaid() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-_PATH = Path("assets.extra") / "samples.npz"
-_SEEDS = (0, 1, 2, 3)
-_TRUNCATION = (1.0, 1.0, 0.5, 0.0)
-
-# Kernels differ in the last bit, which can move a value over a rounding boundary.
-_TOLERANCE_LEVELS = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,7 +194,7 @@ def verify_version(version_folder: Path) -> list[str]:
     done.append("Graph: nothing that a server refuses.")
     samples = RecordedSamples.read(version_folder)
     try:
-        with TfSession(version_folder) as session:
+        with contextlib.closing(TfSession(version_folder)) as session:
             num_requests = replay_warmup(version_folder, session.run)
             done.append(f"Warm-up: {num_requests} requests answered.")
             faults = samples.find_faults(session.run)

@@ -34,7 +34,7 @@ def touches_text(
     *,
     film: tuple[slice, slice] = (slice(None), slice(None)),
 ) -> np.ndarray:
-    """Says which patches cover text-like structure in the border band.
+    """Returns which patches cover text-like structure in the border band.
 
     Args:
         image: ndarray of uint8 or uint16 of shape (height, width).

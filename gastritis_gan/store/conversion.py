@@ -124,17 +124,28 @@ def _with_arrays(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def run_on_images(
-    function: Callable[..., dict[str, Any]],
-    *arguments: list[Any],
+    function: Callable[[CohortImage, str], dict[str, Any]],
+    rows: dict[str, CohortImage],
+    *,
     workers: int,
     description: str,
-) -> list[dict[str, Any]]:
-    """Returns the function of every image, in order, with a progress bar."""
-    bar = progress_bar(total=len(arguments[0]), description=description, unit="image")
-    with bar, _mapper(min(workers, len(arguments[0]))) as run:
-        results = []
-        for result in run(function, *arguments):
-            results.append(result)
+) -> dict[str, dict[str, Any]]:
+    """Calls a function with every row and its key, in their order.
+
+    Args:
+        function: What to do; must be picklable.
+        rows: The rows by key.
+        workers: Number of processes, 1 works in this one.
+        description: Of the progress bar.
+
+    Returns:
+        By key what the function has returned.
+    """
+    bar = progress_bar(total=len(rows), description=description, unit="image")
+    with bar, _mapper(min(workers, len(rows))) as run:
+        results = {}
+        for key, result in zip(rows, run(function, rows.values(), rows), strict=True):
+            results[key] = result
             bar.update()
         return results
 

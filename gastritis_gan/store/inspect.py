@@ -78,14 +78,7 @@ def inspect_store(store: Store, folder: str | os.PathLike[str]) -> list[Duplicat
 
 def summarize(store: Store) -> str:
     """Returns what each patch set and split holds, as text for a terminal."""
-    width = max(map(len, (store.positive, store.negative, "patch set")))
-    sides = max(map(len, store.splits))
-    lines = [f"{'patch set':{width}}  {'split':{sides}}  patients  images    patches"]
-    lines += [
-        f"{row['class']:{width}}  {row['split']:{sides}}  {row['patients']:8,}  "
-        f"{row['images']:6,}  {row['patches']:9,}"
-        for row in count_sets(store)
-    ]
+    lines = [_markdown(count_sets(store))]
     changes = collections.Counter(image.size_change for image in store.images)
     lines += [
         f"{changes[kind]:,} images were {kind}, as `cohort.other_sizes` says."

@@ -45,14 +45,9 @@ def hash_pixels(pixels: np.ndarray) -> str:
 
     It does not depend on how the store compresses it.
     """
-    whole = np.ascontiguousarray(pixels)
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        header, np.lib.format.header_data_from_array_1_0(whole)
-    )
-    digest = hashlib.sha256(header.getbuffer())
-    digest.update(whole.data)
-    return digest.hexdigest()
+    file = io.BytesIO()
+    np.save(file, pixels)
+    return hashlib.sha256(file.getbuffer()).hexdigest()
 
 
 def read_pixels(path: Path, shape: tuple[int, int], sha256: str) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import functools
 import hashlib
@@ -151,11 +152,7 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
                     window=window,
                 )
                 records = run_on_images(
-                    convert,
-                    list(rows.values()),
-                    list(rows),
-                    workers=workers,
-                    description="prepare",
+                    convert, rows, workers=workers, description="prepare"
                 )
                 images = [
                     StoredImage(
@@ -163,9 +160,9 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
                         patient=pseudonym(secret, "patient", row.patient),
                         label=row.label,
                         split=splits[row.patient],
-                        **{name: record[name] for name in _METADATA_OF_A_RECORD},
+                        **{name: records[key][name] for name in _METADATA_OF_A_RECORD},
                     )
-                    for (key, row), record in zip(rows.items(), records, strict=True)
+                    for key, row in rows.items()
                 ]
                 unpublished = folder / STORE_FOLDER
                 _write_tables(unpublished, plan, images, records)
@@ -186,70 +183,56 @@ def _write_tables(
     folder: Path,
     plan: dict[str, Any],
     images: list[StoredImage],
-    records: list[dict[str, Any]],
+    records: dict[str, dict[str, Any]],
 ) -> None:
-    """Writes what says what the images are.
+    """Writes all files of a store but the images and the outlines.
 
     Args:
         folder: The store.
         plan: The settings, and the keyed hash of the cohort.
         images: The images in the order of their keys.
-        records: What their conversion has returned.
+        records: By key what their conversion has returned.
     """
+    order = _order_by_content(images, records)
+    write_hashes(folder / HASHES_FILE, ((i.sha256, i.key) for i in order))
+    geometry = PatchGeometry(**plan["patches"])
+    _write_patches(folder, [records[image.key] for image in order], geometry)
     metadata = [dataclasses.asdict(image) for image in images]
     for image in metadata:
-        del image["sha256"]  # beside the images, not in what describes them
-    metadata_of_store = {
+        del image["sha256"]  # lies beside the images, not in what describes them
+    contents = ((i.patient, i.sha256, i.label, i.split) for i in images)
+    store = {
         **plan,
-        "split_hash": hash_split(
-            (image.patient, image.sha256, image.label, image.split) for image in images
-        ),
+        "split_hash": hash_split(contents),
         "images": metadata,
-        "inputs": {
-            image.key: record["inputs"]
-            for image, record in zip(images, records, strict=True)
-        },
+        "inputs": {key: record["inputs"] for key, record in records.items()},
     }
-    order = _order_by_content(images, records)
-    write_hashes(
-        folder / HASHES_FILE, ((images[i].sha256, images[i].key) for i in order)
-    )
-    _write_patches(
-        folder, [records[i] for i in order], PatchGeometry(**plan["patches"])
-    )
-    write_json(folder / STORE_FILE, metadata_of_store)
+    write_json(folder / STORE_FILE, store)
 
 
 def _order_by_content(
-    images: list[StoredImage], records: list[dict[str, Any]]
-) -> list[int]:
-    """Returns the images' positions in the order of the hashes of their pixels.
+    images: list[StoredImage], records: dict[str, dict[str, Any]]
+) -> list[StoredImage]:
+    """Returns the images in the order of the hashes of their pixels.
 
-    Equal images follow their label, their split and their patches, then those of the
-    other images of their patient: where pseudonyms decide, the images and the patients
-    are alike in everything, and another key gives the same patches.
+    Equal images follow their label, their split and their patches, then the other
+    images of their patient: where pseudonyms decide, the images and the patients are
+    alike in everything, and another key gives the same patches.
     """
-    contents = [
-        (
-            image.sha256,
-            image.label,
-            image.split,
-            hashlib.sha256(record["pixels_inside"]).hexdigest(),
-        )
-        for image, record in zip(images, records, strict=True)
-    ]
-    of_patient: dict[str, list[tuple[str, ...]]] = {}
-    for image, content in zip(images, contents, strict=True):
-        of_patient.setdefault(image.patient, []).append(content)
-    for patient_contents in of_patient.values():
-        patient_contents.sort()
+    content_of = {}
+    images_of: dict[str, list[tuple[str, ...]]] = {}
+    for image in images:
+        counts = hashlib.sha256(records[image.key]["pixels_inside"]).hexdigest()
+        content = (image.sha256, image.label, image.split, counts)
+        content_of[image.key] = content
+        bisect.insort(images_of.setdefault(image.patient, []), content)
     return sorted(
-        range(len(images)),
-        key=lambda i: (
-            contents[i],
-            of_patient[images[i].patient],
-            images[i].patient,
-            images[i].key,
+        images,
+        key=lambda image: (
+            content_of[image.key],
+            images_of[image.patient],
+            image.patient,
+            image.key,
         ),
     )
 
@@ -299,19 +282,19 @@ def _check_store(
     store = Store.open(store_path)
     metadata = STORE_FORMAT.read(store_path / STORE_FILE)
     _refuse_another_plan(store_path, metadata, plan)
-    found = run_on_images(
-        functools.partial(hash_inputs, secret=secret),
-        list(rows.values()),
-        workers=workers,
-        description="compare",
-    )
-    for (key, row), inputs in zip(rows.items(), found, strict=True):
-        refuse_changed_files(store_path, row, metadata["inputs"][key], inputs)
+    hash_row = functools.partial(_hash_row, secret=secret)
+    found = run_on_images(hash_row, rows, workers=workers, description="compare")
+    for key, row in rows.items():
+        refuse_changed_files(store_path, row, metadata["inputs"][key], found[key])
     leftover = work_folder_of(store_path)
     if (leftover / PLAN_FILE).is_file() and not (leftover / STORE_FOLDER).exists():
         with work_folder(store_path):
             pass  # killed between the rename and the end: only records are left
     return store
+
+
+def _hash_row(row: CohortImage, key: str, *, secret: bytes) -> dict[str, Any]:
+    return hash_inputs(row, secret=secret)
 
 
 def _refuse_another_plan(

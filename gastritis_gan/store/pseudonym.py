@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hmac
 import json
-import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from gastritis_gan.cohort.cohort import (
     split_number,
 )
 from gastritis_gan.errors import InputError
-from gastritis_gan.storage import sha256_of_file
+from gastritis_gan.storage import sha256_of_file, write_bytes
 
 _KEY_BYTES = 32
 # 96 bits: two of a million images collide with probability 1e-17.
@@ -67,18 +66,8 @@ def load_or_make_key(path: Path) -> bytes:
 
 def keep_key(path: Path, key: bytes) -> None:
     """Writes the key, readable by its owner only, unless it is there already."""
-    if path.exists():
-        return
-    partial = path.with_name(f".{path.name}.partial-{secrets.token_hex(4)}")
-    try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(key)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.rename(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    if not path.exists():
+        write_bytes(path, key, mode=0o600)
 
 
 def hash_cohort(cohort: Cohort, splits: dict[str, str], *, secret: bytes) -> str:

@@ -50,10 +50,10 @@ def test_what_is_missing_is_said(tmp_path):
     (root / "readme.txt").write_text("text")
     result = run("cohort", root, "--out", root / "cohort.csv")
     assert result.exit_code == 0, result.output
-    assert "2 images of 1 patients." in result.output
-    assert "patient  1 images have no PatientID" in result.output
+    assert "2 images of 1 patient." in result.output
+    assert "patient  1 image without PatientID" in result.output
     assert "outline  2 images, 0 of them with several candidates" in result.output
-    assert "Left out: 1 files: not DICOM" in result.output
+    assert "Left out: 1 file: not DICOM" in result.output
     listed = (root / "cohort_left_out.csv").read_text()
     assert listed.splitlines()[1].startswith("readme.txt,")
 

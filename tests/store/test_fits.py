@@ -1,63 +1,54 @@
-import pytest
-import yaml
+import dataclasses
 
-from gastritis_gan.cli.experiment import open_experiment
+import pytest
+
+from gastritis_gan.cohort.settings import CohortConfig
 from gastritis_gan.errors import InputError
+from gastritis_gan.store.fits import check_store_fits
+from gastritis_gan.store.split import SplitConfig
+from tests.helpers.cohorts import GEOMETRY
 
 STORED = {
-    "cohort": {"positive": "gastritis", "negative": "non_gastritis", "bits": 8},
-    "patches": {"patch_size": 48, "stride": 24},
-    "split": {
-        "train_positive_patients": 3,
-        "train_negative_patients": 2,
-        "validation_positive_patients": 1,
-    },
-    "schedule": {"final_resolution": 32},
-    "objective": {"lc_resolution": 32},
+    "cohort": CohortConfig(positive="dense", negative="fatty"),
+    "patches": GEOMETRY,
+    "split": SplitConfig(
+        train_positive_patients=2,
+        train_negative_patients=2,
+        validation_positive_patients=1,
+        validation_negative_patients=1,
+    ),
 }
 
 
-@pytest.fixture(scope="module")
-def store_path(tmp_path_factory):
-    """Four positive and four negative phantoms, prepared with `STORED`."""
-    from click.testing import CliRunner
-
-    from gastritis_gan.cli.main import main
-
-    folder = tmp_path_factory.mktemp("experiment")
-    (folder / "config.yaml").write_text(yaml.safe_dump(STORED))
-    for command in (
-        f"phantom --out {folder}/cohort --patients 8 --image-size 256 --seed 0",
-        f"prepare {folder}/cohort --config {folder}/config.yaml --out {folder}/store",
-    ):
-        result = CliRunner().invoke(main, command.split())
-        assert result.exit_code == 0, result.output
-    return folder / "store"
+def check(store, section="split", **changes):
+    sections = {**STORED, section: dataclasses.replace(STORED[section], **changes)}
+    check_store_fits(store, **sections, config_name="my.yaml")
 
 
-def open_with(store_path, tmp_path, section="split", **changes):
-    document = {**STORED, section: {**STORED[section], **changes}}
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(document))
-    return open_experiment(tmp_path / "config.yaml", store_path)
-
-
-def test_the_config_that_prepared_the_store_opens_it(store_path, tmp_path):
-    config, store = open_with(store_path, tmp_path)
-    assert config.cohort.positive == store.positive
+def test_the_config_that_prepared_the_store_fits(make_store):
+    store = make_store(validation=1)
+    check(store)
+    check(store, seed=17)  # a store does not hold it
 
 
 @pytest.mark.parametrize(
     ("section", "key", "value"),
     [
-        ("cohort", "positive", "dense"),
+        ("cohort", "positive", "denser"),
+        ("cohort", "negative", "fattier"),
         ("cohort", "bits", 16),
         ("patches", "stride", 12),
-        ("split", "train_positive_patients", 2),
+        ("patches", "exclude_border_px", 3),
+        ("split", "train_positive_patients", 3),
         ("split", "train_negative_patients", 3),
         ("split", "validation_positive_patients", 0),
-        ("split", "validation_negative_patients", 1),
+        ("split", "validation_negative_patients", 0),
     ],
 )
-def test_another_config_is_refused(store_path, tmp_path, section, key, value):
-    with pytest.raises(InputError, match=f"`{section}.{key}` is {value}, but"):
-        open_with(store_path, tmp_path, section, **{key: value})
+def test_another_config_is_refused(make_store, section, key, value):
+    store = make_store(validation=1)
+    with pytest.raises(
+        InputError,
+        match=f"my.yaml: `{section}.{key}` is {value}, but .*store was prepared with",
+    ):
+        check(store, section, **{key: value})

@@ -401,9 +401,9 @@ def test_the_command_reports_the_sets(make_cohort, tmp_path):
         for y in np.arange(-31.5, 17, 8)
         for x in np.arange(-31.5, 17, 8)
     )
-    lines = [line.split() for line in result.output.splitlines()]
-    assert ["dense", "train", "2", "4", str(4 * inside)] in lines
-    assert ["fatty", "test", "1", "2", str(2 * inside)] in lines
+    lines = [line.replace("|", "").split() for line in result.output.splitlines()]
+    assert ["positive", "dense", "train", "2", "4", str(4 * inside)] in lines
+    assert ["negative", "fatty", "test", "1", "2", str(2 * inside)] in lines
     assert f"Store: {tmp_path / 'stores' / 'x'}" in result.output
     again = CliRunner().invoke(main, arguments)
     assert again.exit_code == 0

@@ -291,8 +291,8 @@ def choose(what: str, explanations: Sequence[str], wanted: int | str | None) -> 
         found = [position for position, text in enumerate(texts) if text == name]
     if len(found) != 1:
         raise InputError(
-            f"{what} has {len(explanations)} item(s), of which {len(found)} are the "
-            f"wanted one ({wanted!r}); choose another by `--window`, or leave it out "
-            "to take the first."
+            f"{what} has {len(explanations)} item(s), and {len(found)} of them match "
+            f"{wanted!r}; choose another by `--window`, or leave it out to take the "
+            "first."
         )
     return found[0]

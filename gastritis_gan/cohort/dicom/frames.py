@@ -188,7 +188,7 @@ def decode_compressed(frame: bytes, runner: DecodeRunner) -> bytes | memoryview:
             bits, pixels = _decode_codestream(frame, runner)
         return _as_stored(pixels, runner, min(bits, runner.bits_stored)).data.cast("B")
     except Exception as error:
-        runner.get_option("errors").append(error)
+        runner.get_option("errors", []).append(error)
         raise
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -179,8 +180,11 @@ class PretrainedNetwork:
                 f"weights of {self.name}."
             )
         try:
-            network.load_weights(str(path))
-        except (OSError, ValueError, KeyError) as error:
+            with warnings.catch_warnings():
+                # Keras only warns of layers that the file lacks and leaves at random.
+                warnings.simplefilter("error", UserWarning)
+                network.load_weights(str(path))
+        except (OSError, ValueError, KeyError, UserWarning) as error:
             raise InputError(
                 f"{path}: these are not the weights of {self.name}, or the file is "
                 f"damaged ({_first_line(error)}); give another with "

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from skimage.feature import graycomatrix, local_binary_pattern
 
 from gastritis_gan.errors import InputError
+from gastritis_gan.images import float_to_uint8
 
 _LBP_POINTS_AND_RADIUS = ((8, 1), (16, 2))
 _GLCM_LEVELS = 32
@@ -52,7 +53,7 @@ class Texture:
                 f"pixels, and these have {images.shape[1]}: train to a higher "
                 "`schedule.final_resolution` or use another extractor."
             )
-        grey = np.clip(np.rint((images[..., 0] + 1) * 127.5), 0, 255).astype(np.uint8)
+        grey = float_to_uint8(images[..., 0])
         chunks = [grey[start : start + _CHUNK] for start in range(0, len(grey), _CHUNK)]
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # scikit-image frees the GIL
             features = list(pool.map(_chunk_features, chunks))

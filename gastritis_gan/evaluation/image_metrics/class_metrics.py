@@ -32,6 +32,7 @@ from gastritis_gan.evaluation.patches import (
     sample_features,
 )
 from gastritis_gan.evaluation.rows import choose
+from gastritis_gan.images import float_to_uint8
 
 REAL = "Real data, other patients"
 _MAX_IMAGES = 1_000  # of each half, for metrics of pixels, which take long
@@ -319,7 +320,7 @@ def _images(sample: PatchSample) -> NDArray[np.uint8]:
     """Returns the `(n, r, r)` patches of a sample in grey levels."""
     return np.concatenate(
         [
-            np.rint((block.read()[inside, ..., 0] + 1) * 127.5).astype(np.uint8)
+            float_to_uint8(block.read()[inside, ..., 0])
             for block, inside in sample.used()
         ]
     )

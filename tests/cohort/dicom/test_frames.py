@@ -9,6 +9,7 @@ import sys
 
 import imagecodecs
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 from pydicom.dataelem import DataElement
@@ -311,6 +312,17 @@ def test_a_frame_cut_short_with_an_end_marker_is_refused(tmp_path, syntax):
     cut = frame[: len(frame) * 9 // 10] + b"\xff\xd9"
     with pytest.raises(InputError, match=r"PixelData.* cannot be decoded"):
         _decode(tmp_path, [cut], syntax, bits=8)
+
+
+def test_pydicom_itself_decodes_as_before_beside_the_plug_in(tmp_path):
+    pixels = _film(12)
+    frame = _jpeg_2000(pixels, 12)
+    _decode(tmp_path, [frame], JPEG2000Lossless, bits=12)  # adds the plug-in
+    path = tmp_path / "image.dcm"
+    np.testing.assert_array_equal(pydicom.dcmread(path).pixel_array, pixels)
+    path.write_bytes(path.read_bytes().replace(frame[:60], bytes(60)))
+    with pytest.raises(RuntimeError, match="neither a JPEG nor a JPEG 2000"):
+        _ = pydicom.dcmread(path).pixel_array
 
 
 def test_a_codestream_deeper_than_its_pixels_is_refused(tmp_path):
