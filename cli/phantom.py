@@ -47,5 +47,5 @@ def phantom(out: pathlib.Path, patients: int, image_size: int, seed: int) -> Non
     """
     from gastritis_gan.phantom.cohort import make_phantom
 
-    make_phantom(out, patients=patients, image_size=image_size, seed=seed)
-    click.echo(f"Cohort of {patients} phantom patients: {out / 'cohort.csv'}")
+    path = make_phantom(out, patients=patients, image_size=image_size, seed=seed)
+    click.echo(f"Cohort of {patients} phantom patients: {path}")

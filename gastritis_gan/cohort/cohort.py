@@ -15,6 +15,10 @@ from pathlib import Path
 
 from gastritis_gan.errors import InputError
 
+COHORT_FILE = "cohort.csv"
+_REQUIRED = ("image", "patient", "label")
+_COLUMNS = (*_REQUIRED, "outline")
+
 
 class CohortError(InputError):
     """A file or a row of a cohort cannot be used.
@@ -157,11 +161,6 @@ def split_number(path: Path) -> tuple[Path, int | None]:
     return path.with_name(match[1]), int(match[2])
 
 
-COHORT_FILE = "cohort.csv"
-_REQUIRED = ("image", "patient", "label")
-_COLUMNS = (*_REQUIRED, "outline")
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CohortImage:
     """One row of the cohort.
@@ -197,7 +196,7 @@ class Cohort:
 
     positive: str
     negative: str
-    images: tuple[CohortImage, ...]
+    images: tuple[CohortImage, ...] = dataclasses.field(repr=False)
 
 
 def read_cohort(

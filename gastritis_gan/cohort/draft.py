@@ -49,8 +49,8 @@ class CohortDraft:
 
     path: Path
     left_out_path: Path
-    rows: tuple[tuple[str, str, str], ...]
-    left_out: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[str, str, str], ...] = dataclasses.field(repr=False)
+    left_out: tuple[tuple[str, str], ...] = dataclasses.field(repr=False)
     ambiguous: int
 
     @property

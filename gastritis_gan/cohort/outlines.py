@@ -18,6 +18,12 @@ from gastritis_gan.errors import InputError
 
 _NIFTI_SUFFIXES = (".nii", ".nii.gz")
 _NRRD_SUFFIXES = (".nrrd",)
+_FAR_AWAY = 1e9  # pixels
+_AXES = ("L", "P", "S")  # the patient's left, back and head
+_OPPOSITE = {"L": "R", "P": "A", "S": "I"}
+# Columns to the patient's left, rows to the back or the feet: an image as ITK writes it
+# without other knowledge, and a frontal radiograph as it is looked at.
+_UPRIGHT = (("L", "P"), ("L", "I"))
 
 
 def read_outline(
@@ -81,9 +87,6 @@ def _read(
         "an outline must be a PNG or TIFF mask, LabelMe or COCO polygons (.json), a "
         "DICOM Segmentation, or a NIfTI (.nii, .nii.gz) or NRRD mask (.nrrd).",
     )
-
-
-_FAR_AWAY = 1e9  # pixels
 
 
 def read_json_outline(
@@ -253,13 +256,6 @@ def fill_runs(counts: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         raise ValueError(f"the run lengths do not add up to {width} x {height} pixels")
     values = np.arange(counts.size) % 2 == 1
     return np.repeat(values, counts).reshape(width, height).T
-
-
-_AXES = ("L", "P", "S")  # the patient's left, back and head
-_OPPOSITE = {"L": "R", "P": "A", "S": "I"}
-# Columns to the patient's left, rows to the back or the feet: an image as ITK writes it
-# without other knowledge, and a frontal radiograph as it is looked at.
-_UPRIGHT = (("L", "P"), ("L", "I"))
 
 
 def read_nifti(path: Path, *, shape: tuple[int, ...]) -> np.ndarray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import csv
 import io
-import multiprocessing
 import os
 from pathlib import Path
 
@@ -30,8 +29,13 @@ from gastritis_gan.storage import new_folder, write_bytes
 
 MIN_IMAGE_SIZE = 256
 MAX_IMAGE_SIZE = 4096
-_NUM_PROCESSES = 2
+_NUM_THREADS = 2
 _COLUMNS = ("image", "patient", "label", "outline")
+_SOP_CLASSES = {
+    "DX": DigitalXRayImageStorageForPresentation,
+    "RF": XRayRadiofluoroscopicImageStorage,
+}
+_DATE = "%Y%m%d"
 
 
 def make_phantom(
@@ -84,10 +88,8 @@ def make_phantom(
 def _write_patients(
     folder: Path, patients: int, image_size: int, seed: int
 ) -> list[tuple[str, ...]]:
-    # Spawned, not forked: TensorFlow's threads may hold locks in this process.
-    pool = concurrent.futures.ProcessPoolExecutor(
-        _NUM_PROCESSES, mp_context=multiprocessing.get_context("spawn")
-    )
+    # Not processes: those would import the caller's script again, and start slowly.
+    pool = concurrent.futures.ThreadPoolExecutor(_NUM_THREADS)
     try:
         futures = [
             pool.submit(_write_patient, folder, index, image_size, seed)
@@ -119,13 +121,6 @@ def _write_patient(
     )
     Image.fromarray(stomach.mask.astype(np.uint8) * 255).save(folder / outline_name)
     return image_name, patient.identifier, patient.label, outline_name
-
-
-_SOP_CLASSES = {
-    "DX": DigitalXRayImageStorageForPresentation,
-    "RF": XRayRadiofluoroscopicImageStorage,
-}
-_DATE = "%Y%m%d"
 
 
 def write_dicom(

@@ -8,6 +8,21 @@ from scipy import ndimage, special
 from gastritis_gan.phantom.stomach import MARGIN, REFERENCE_SIZE, Stomach, smooth_noise
 
 MAX_VALUE = 4095  # 12 bits
+# One string of seven rows a letter, `#` is lead.
+_GLYPHS = {
+    "A": ".###. #...# #...# ##### #...# #...# #...#",
+    "H": "#...# #...# #...# ##### #...# #...# #...#",
+    "L": "#.... #.... #.... #.... #.... #.... #####",
+    "M": "#...# ##.## #.#.# #.#.# #...# #...# #...#",
+    "N": "#...# ##..# #.#.# #..## #...# #...# #...#",
+    "O": ".###. #...# #...# #...# #...# #...# .###.",
+    "P": "####. #...# #...# ####. #.... #.... #....",
+    "R": "####. #...# #...# ####. #.#.. #..#. #...#",
+    "T": "##### ..#.. ..#.. ..#.. ..#.. ..#.. ..#..",
+    " ": "..... ..... ..... ..... ..... ..... .....",
+}
+_TEXTS = ("R PHANTOM", "L PHANTOM")
+_GLYPH_HEIGHT = 7
 
 
 def expose(
@@ -81,23 +96,6 @@ def _lumen(rng: np.random.Generator, stomach: Stomach, unit: float) -> np.ndarra
     coat = rng.uniform(0.04, 0.12) + 0.015 * smooth_noise(rng, image_size, 250 * unit)
     lumen: np.ndarray = inside * (coat + rng.uniform(0.10, 0.2) * pool + 0.30 * rim)
     return lumen
-
-
-# One string of seven rows a letter, `#` is lead.
-_GLYPHS = {
-    "A": ".###. #...# #...# ##### #...# #...# #...#",
-    "H": "#...# #...# #...# ##### #...# #...# #...#",
-    "L": "#.... #.... #.... #.... #.... #.... #####",
-    "M": "#...# ##.## #.#.# #.#.# #...# #...# #...#",
-    "N": "#...# ##..# #.#.# #..## #...# #...# #...#",
-    "O": ".###. #...# #...# #...# #...# #...# .###.",
-    "P": "####. #...# #...# ####. #.... #.... #....",
-    "R": "####. #...# #...# ####. #.#.. #..#. #...#",
-    "T": "##### ..#.. ..#.. ..#.. ..#.. ..#.. ..#..",
-    " ": "..... ..... ..... ..... ..... ..... .....",
-}
-_TEXTS = ("R PHANTOM", "L PHANTOM")
-_GLYPH_HEIGHT = 7
 
 
 def marker_mask(rng: np.random.Generator, image_size: int) -> np.ndarray:

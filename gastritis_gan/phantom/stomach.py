@@ -7,6 +7,28 @@ import dataclasses
 import numpy as np
 from scipy import interpolate, ndimage, special
 
+# Fundus to pylorus, x to the right (the patient's left), y down, any unit.
+_CENTRELINE = np.array(
+    [[0.60, 0.27], [0.66, 0.45], [0.60, 0.63], [0.45, 0.76], [0.31, 0.71], [0.24, 0.60]]
+)
+_RADII = np.array([0.18, 0.175, 0.16, 0.15, 0.135, 0.07])
+_CENTRELINE_JITTER = 0.025
+_NUM_CENTRELINE_POINTS = 96
+_GRID_SIZE = 128
+# The organ stays clear of the image's edge, so that text fits beside it.
+MARGIN = 0.065
+# Distance over which the centreline's direction is averaged: smooth folds in the bend.
+_DIRECTION_BLUR = 0.07
+# Lengths are in pixels of an image of this size, and scale with the image.
+REFERENCE_SIZE = 1024
+_RIM_PX = 60  # drawn beyond the wall, so that filters see no edge
+_GROOVE_WIDTH = 0.38  # in cells
+_AVERAGE_PX = 4  # 128-pixel patches are looked at with 32 pixels
+_BAND_SPLIT_PX = 2.2  # about between what that average keeps and what it removes
+_NEIGHBOURHOOD_PX = 26
+_FINE_BAND_STD = 0.45  # of the coarse band's
+_EPSILON = 1e-6
+
 
 def upsample(coarse: np.ndarray, image_size: int) -> np.ndarray:
     """Interpolates a square grid whose corners are the image's corners.
@@ -40,20 +62,6 @@ def smooth_noise(
     """
     num_knots = max(4, round(2 * image_size / wavelength_px) + 1)
     return upsample(rng.standard_normal((num_knots, num_knots)), image_size)
-
-
-# Fundus to pylorus, x to the right (the patient's left), y down, any unit.
-_CENTRELINE = np.array(
-    [[0.60, 0.27], [0.66, 0.45], [0.60, 0.63], [0.45, 0.76], [0.31, 0.71], [0.24, 0.60]]
-)
-_RADII = np.array([0.18, 0.175, 0.16, 0.15, 0.135, 0.07])
-_CENTRELINE_JITTER = 0.025
-_NUM_CENTRELINE_POINTS = 96
-_GRID_SIZE = 128
-# The organ stays clear of the image's edge, so that text fits beside it.
-MARGIN = 0.065
-# Distance over which the centreline's direction is averaged: smooth folds in the bend.
-_DIRECTION_BLUR = 0.07
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -117,17 +125,6 @@ def _draw_tube(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     room = 1 - 2 * MARGIN - extent * scale
     corner = MARGIN + room * rng.uniform(0, 1, 2)
     return (points - low) * scale + corner, radii * scale
-
-
-# Lengths are in pixels of an image of this size, and scale with the image.
-REFERENCE_SIZE = 1024
-_RIM_PX = 60  # drawn beyond the wall, so that filters see no edge
-_GROOVE_WIDTH = 0.38  # in cells
-_AVERAGE_PX = 4  # 128-pixel patches are looked at with 32 pixels
-_BAND_SPLIT_PX = 2.2  # about between what that average keeps and what it removes
-_NEIGHBOURHOOD_PX = 26
-_FINE_BAND_STD = 0.45  # of the coarse band's
-_EPSILON = 1e-6
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import imagecodecs
 import nibabel
 import nrrd
 import numpy as np
@@ -18,8 +19,6 @@ from pydicom.uid import HTJ2KLossless, JPEG2000Lossless
 
 from gastritis_gan.cohort.dicom.header import read_header
 from tests.helpers.cohorts import grey_dataset, organ_mask, save_dicom
-
-imagecodecs = pytest.importorskip("imagecodecs")
 
 NUM_FILES = 10_000
 LARGEST_SEED_BYTES = 300_000
