@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics.pairwise import euclidean_distances
 
 NUM_NEIGHBOURS = 5
 _ROWS_AT_ONCE = 512
@@ -104,8 +105,8 @@ def _squared_radii(
 def _squared_distances(
     first: NDArray[Any], second: NDArray[Any]
 ) -> NDArray[np.float64]:
-    first, second = first.astype(np.float64), second.astype(np.float64)
-    squared = (
-        (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1) - 2 * first @ second.T
+    return np.asarray(
+        euclidean_distances(
+            first.astype(np.float64), second.astype(np.float64), squared=True
+        )
     )
-    return np.asarray(np.maximum(squared, 0))
