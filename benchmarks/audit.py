@@ -1,4 +1,4 @@
-r"""The audit: a whole one, what it says of leaks, its test dealt anew, its search.
+r"""The audit: a whole one, its verdict on leaks, its test dealt anew, its search.
 
     python benchmarks/audit.py whole --work FOLDER [--samples 10000]
         [--classes positive negative] [--kill-after 300]
@@ -154,14 +154,14 @@ def run(*arguments: object) -> None:
 def prepare_everything(options: argparse.Namespace) -> None:
     """Makes what an audit needs, as far as it is missing."""
     work: Path = options.work
-    training, size = (4, 256) if options.quick else (100, 1024)  # 100: the paper's
+    training = 4 if options.quick else 100  # of each class; 100: the paper's
     work.mkdir(parents=True, exist_ok=True)
     config = work / "config.yaml"
     text = CONFIG.replace("SAMPLES", str(options.samples))
     config.write_text(text.replace("TRAINING", str(training)))
     if not (work / "cohort").exists():
         run("phantom", "--out", work / "cohort", "--patients", 4 * training,
-            "--image-size", size, "--seed", 0)  # fmt: skip
+            "--seed", 0)  # fmt: skip
     if not (work / "store").exists():
         run("prepare", work / "cohort", "--config", config, "--out", work / "store")
     for target in options.classes:

@@ -202,7 +202,7 @@ def report_speed(options: argparse.Namespace) -> None:
     """Writes three tables, every row from a process of its own."""
     dims, per_class = (43, 512, 2048, 4096), ROW_PATCHES
     if options.quick:
-        options.patches, options.resolution, options.images = 16, 32, [1]
+        options.patches, options.resolution, options.images = 16, 32, [2]
         options.extractors, dims, per_class = ["mean_and_std"], (43,), 100
     harness.write_header(
         "extractor", "features", "one by one, patches/s (per CPU-s)",
@@ -371,7 +371,7 @@ def fill_cache(folder: str, extractors: Sequence[str]) -> None:
 def report_memory(options: argparse.Namespace) -> None:
     """Writes two rows for each number of test images."""
     if options.quick:
-        options.images, options.extractors = [4], ["texture"]
+        options.images, options.extractors = [5], ["texture"]
     harness.write_header(
         "extractors", "test images", "test patches", "in the cache", "s", "CPU-s",
         "peak, MiB",

@@ -5,7 +5,7 @@
 Needs jax, keras and numpy, and no TensorFlow: the layers and networks are the
 project's, the training step (one generator pass, all patch sets in one
 call of the discriminator, logistic loss with R1 in every 16th step, Adam) is written
-here once more. So it says what the arithmetic takes, not what `fit` does.
+here once more: this measures the arithmetic, not `fit`.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=1024)
     options = parser.parse_args()
     if options.quick:
-        options.seeds, options.image_size = [0], 512
+        options.seeds = [0]
     harness.write_machine()
     harness.write_header(
         "seed", "fewest inside patches", "HM texture", "HM mean and standard deviation"

@@ -58,7 +58,7 @@ def patient_resamples(
     Returns:
         Shape `(2000, n)`.
     """
-    names, patient_of_item = np.unique(patients, return_inverse=True)
+    names, patient_of_item = first_seen(patients)
     is_positive = np.zeros(len(names), bool)
     is_positive[patient_of_item[np.asarray(labels, bool)]] = True
     generator = stream(seed, "stats.patients")
@@ -70,6 +70,23 @@ def patient_resamples(
                 count, np.full(count, 1 / count), size=NUM_RESAMPLES
             )
     return draws[:, patient_of_item]
+
+
+def first_seen(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Returns the distinct values in the order of their first appearance.
+
+    Draws of patients follow this order, not that of their pseudonyms: with another key
+    the same cohort gives the same numbers.
+
+    Args:
+        values: Shape `(n,)`.
+
+    Returns:
+        The distinct values, and the position of every item's value among them.
+    """
+    distinct, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return distinct[order], np.argsort(order)[inverse]
 
 
 def percentile_interval(values: NDArray[Any]) -> tuple[float, float]:

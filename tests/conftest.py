@@ -8,6 +8,10 @@ from hypothesis import settings
 
 from tests.helpers.cohorts import make_cohort as make_cohort
 from tests.helpers.cohorts import make_store as make_store
+from tests.helpers.exported_models import exported as exported
+from tests.helpers.exported_models import generator as generator
+from tests.helpers.exported_models import metadata as metadata
+from tests.helpers.exported_models import other_exported as other_exported
 
 # As the command line does, and before TensorFlow is imported: a command that is called
 # in one test must not change the arithmetic of processes that other tests start.

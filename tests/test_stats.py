@@ -7,6 +7,7 @@ from sklearn.metrics import recall_score, roc_auc_score
 
 from gastritis_gan.stats import (
     auc,
+    first_seen,
     harmonic_mean,
     mcnemar_p_value,
     patient_bootstrap,
@@ -44,6 +45,22 @@ def test_images_of_one_patient_are_resampled_together():
     single = harmonic_mean_interval(LABELS, CORRECT, np.arange(80), 0)
     paired = harmonic_mean_interval(LABELS, CORRECT, np.arange(80) // 2, 0)
     assert paired[1] - paired[0] > 1.2 * (single[1] - single[0])  # expected: sqrt(2)
+
+
+def test_resamples_do_not_depend_on_what_the_patients_are_called():
+    patients = np.array(["b", "b", "a", "c", "c", "d", "e"])
+    renamed = np.array([{"a": "z", "b": "y", "c": "x"}.get(p, p) for p in patients])
+    labels = np.array([True, False, True, False, False, False, False])
+    np.testing.assert_array_equal(
+        patient_resamples(labels, patients, seed=3),
+        patient_resamples(labels, renamed, seed=3),
+    )
+
+
+def test_distinct_values_keep_the_order_of_their_first_appearance():
+    names, position = first_seen(np.array(["c", "a", "c", "b", "a"]))
+    assert names.tolist() == ["c", "a", "b"]
+    assert position.tolist() == [0, 1, 0, 2, 1]
 
 
 def test_every_resample_has_the_patients_of_each_class():

@@ -17,7 +17,7 @@ def serve(build):
             waits until they are done, and returns of which kind they were, by a name.
     """
     answers = sys.stdout
-    sys.stdout = sys.stderr  # whatever a library prints is no answer
+    sys.stdout = sys.stderr  # what a library prints is not an answer
     do_steps, count = None, 1
     for line in sys.stdin:
         request = json.loads(line)

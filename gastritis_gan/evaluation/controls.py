@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gastritis_gan.evaluation.patches import PatchSample
 from gastritis_gan.evaluation.rows import TARGETS, TrainingSet, choose
+from gastritis_gan.stats import first_seen
 
 PATIENT_FRACTIONS = (0.01, 0.1)  # the row of real data is the whole
 NUM_PATIENT_DRAWS = 5  # which patients they are matters
@@ -76,7 +77,7 @@ def draw_patients(
     Returns:
         Shape `(n,)`.
     """
-    names = np.unique(patients)
+    names, _ = first_seen(patients)
     purpose = f"evaluation.patients.{target}"
     chosen = choose(len(names), count, seed=seed, purpose=purpose, index=draw)
     return np.isin(patients, names[chosen])

@@ -10,7 +10,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="gastritis_gan")
 class MinibatchStdDev(keras.layers.Layer):
-    """Adds a channel that says how much the samples of a group differ.
+    """Adds a channel with the standard deviation of the samples of a group.
 
     A batch of N samples splits into groups of G = min(`group_size`, N); sample i is
     grouped with i + N/G, i + 2N/G and so on. Per group, the (biased) standard deviation

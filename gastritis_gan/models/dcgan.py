@@ -21,19 +21,16 @@ _CONVOLUTION: dict[str, Any] = {"kernel_size": 5, "strides": 2, "padding": "same
 class DCGANGenerator(Network):
     """Maps latents to images by transposed convolutions of 5 x 5 and stride 2.
 
-    It has its weights when constructed. Every convolution but the last is batch
-    normalized and followed by ReLU, the last by tanh. In training the statistics are
-    those of the batch, else their moving averages, which are weights like the others.
+    Every convolution but the last is batch normalized and followed by ReLU, the last by
+    tanh. In training the statistics are those of the batch, else their moving averages,
+    which are weights like the others.
 
     Args:
         resolution: Height and width of the images in pixels, a power of two from 8 to
             1024.
         latent_dim: Number of entries of a latent.
-        fmap_base: See `num_filters`; 2048 with `fmap_max` 1024 is the paper's figure 1:
-            1024 feature maps at 4 pixels, 512 at 8, ..., 128 at 32.
-        fmap_max: See `num_filters`.
-        num_channels: Channels of the images.
-        seed: Determines the initial weights.
+        **kwargs: Those of `Network`. `fmap_base` 2048 with `fmap_max` 1024 is the
+            paper's figure 1: 1024 feature maps at 4 pixels, 512 at 8, ..., 128 at 32.
 
     Input shape: latents `(batch, latent_dim)` from a standard normal distribution, like
     those of every generator here. The paper's are uniform in [-1, 1]: the normal
@@ -43,25 +40,8 @@ class DCGANGenerator(Network):
     figure 1.
     """
 
-    def __init__(
-        self,
-        resolution: int,
-        *,
-        latent_dim: int,
-        fmap_base: int,
-        fmap_max: int,
-        num_channels: int = 1,
-        seed: int = 0,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            resolution,
-            fmap_base=fmap_base,
-            fmap_max=fmap_max,
-            num_channels=num_channels,
-            seed=seed,
-            **kwargs,
-        )
+    def __init__(self, resolution: int, *, latent_dim: int, **kwargs: Any) -> None:
+        super().__init__(resolution, **kwargs)
         if latent_dim < 1:
             raise ValueError(f"`latent_dim` must be at least 1. Received: {latent_dim}")
         if len(self._resolutions) == 1:
@@ -91,7 +71,7 @@ class DCGANGenerator(Network):
             for r in (first, *hidden)
         ]
         self.to_rgb = keras.layers.Conv2DTranspose(
-            num_channels,
+            self.num_channels,
             **_CONVOLUTION,
             **{**self._initialized(f"to_rgb_{last}x{last}"), "dtype": "float32"},
         )
@@ -134,18 +114,14 @@ class DCGANGenerator(Network):
 class DCGANDiscriminator(Network):
     """Maps images to scores by convolutions of 5 x 5 and stride 2.
 
-    The mirror image of `DCGANGenerator`, with the same widths and arguments. Every
-    convolution is followed by leaky ReLU and, but for the first, preceded there by
-    batch normalization; one dense unit reads the last 4 x 4 pixels. It has its weights
-    when constructed.
+    The mirror image of `DCGANGenerator`, with the same widths. Every convolution is
+    followed by leaky ReLU and, but for the first, preceded there by batch
+    normalization; one dense unit reads the last 4 x 4 pixels.
 
     Args:
         resolution: Height and width of the images in pixels, a power of two from 8 to
             1024.
-        fmap_base: See `DCGANGenerator`.
-        fmap_max: See `num_filters`.
-        num_channels: Channels of the images.
-        seed: Determines the initial weights.
+        **kwargs: Those of `Network`.
 
     With the argument `num_sets`, the batch is that many sets of equal size, one after
     the other, each normalized on its own.
@@ -155,24 +131,8 @@ class DCGANDiscriminator(Network):
     Reference: [Radford et al., 2016](https://arxiv.org/abs/1511.06434), section 3.
     """
 
-    def __init__(
-        self,
-        resolution: int,
-        *,
-        fmap_base: int,
-        fmap_max: int,
-        num_channels: int = 1,
-        seed: int = 0,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            resolution,
-            fmap_base=fmap_base,
-            fmap_max=fmap_max,
-            num_channels=num_channels,
-            seed=seed,
-            **kwargs,
-        )
+    def __init__(self, resolution: int, **kwargs: Any) -> None:
+        super().__init__(resolution, **kwargs)
         if len(self._resolutions) == 1:
             raise ValueError(
                 "`resolution` must be at least 8: a convolution halves to 4 pixels. "
@@ -200,7 +160,7 @@ class DCGANDiscriminator(Network):
             name="4x4_dense",
             dtype="float32",
         )
-        self.build((None, resolution, resolution, num_channels))
+        self.build((None, resolution, resolution, self.num_channels))
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         if self.built:

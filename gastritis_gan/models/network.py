@@ -21,10 +21,20 @@ class Network(keras.Model):
     layer's name only, so a block starts from the same weights whatever the final
     resolution.
 
-    A network computes in the precision of its dtype policy, and its output in float32.
-    It is called as `network(inputs, alpha=alpha, training=training)`; `alpha` is None
-    unless `transition`.
+    A network has its weights when constructed. It computes in the precision of its
+    dtype policy, and its output in float32. It is called as `network(inputs,
+    alpha=alpha, training=training)`; `alpha` is None unless `transition`.
+
+    Args:
+        resolution: Height and width of the images in pixels, a power of two from 4 to
+            1024.
+        fmap_base: See `num_filters`.
+        fmap_max: See `num_filters`.
+        num_channels: Channels of the images.
+        seed: Determines the initial weights.
     """
+
+    transition = False
 
     def __init__(
         self,
@@ -32,9 +42,8 @@ class Network(keras.Model):
         *,
         fmap_base: int,
         fmap_max: int,
-        num_channels: int,
-        transition: bool = False,
-        seed: int,
+        num_channels: int = 1,
+        seed: int = 0,
         **kwargs: Any,
     ) -> None:
         # No autocast: alpha has more digits than bfloat16.
@@ -48,7 +57,6 @@ class Network(keras.Model):
         self.fmap_base = fmap_base
         self.fmap_max = fmap_max
         self.num_channels = num_channels
-        self.transition = transition
         self.seed = seed
 
     def _filters(self, resolution: int) -> int:

@@ -23,15 +23,24 @@ _LATENT_GAIN = math.sqrt(2) / 4  # the dense layer feeds 4 x 4 pixels
 
 
 class ProgressiveNetwork(Network):
-    """Base of the two progressive networks, whose last block may fade in."""
+    """Base of the two progressive networks, whose last block may fade in.
 
-    def __init__(self, resolution: int, *, transition: bool, **kwargs: Any) -> None:
-        super().__init__(resolution, transition=transition, **kwargs)
+    Layer names do not depend on `resolution`, so weights pass from stage to stage by
+    name. In a transition the network is called with `alpha`, a scalar: 0 is the network
+    of half the resolution, 1 the new block only. Else there is no fade branch and no
+    `alpha`.
+    """
+
+    def __init__(
+        self, resolution: int, *, transition: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(resolution, **kwargs)
         if transition and resolution == MIN_RESOLUTION:
             raise ValueError(
                 f"`transition` needs a lower resolution to fade from, and {resolution} "
                 "pixels have none. Received: transition=True"
             )
+        self.transition = transition
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "transition": self.transition}
@@ -41,23 +50,16 @@ class ProgressiveNetwork(Network):
 class ProgressiveGenerator(ProgressiveNetwork):
     """Maps latents to images of one stage of progressive growing.
 
-    It has its weights when constructed. Layer names do not depend on `resolution`
-    (`4x4_dense`, `4x4_conv`, `8x8_conv0`, `8x8_conv1`, ..., `to_rgb_8x8`), so weights
-    pass from stage to stage by name.
+    Its layers are `4x4_dense`, `4x4_conv`, `8x8_conv0`, `8x8_conv1`, ...,
+    `to_rgb_8x8`; `to_rgb` is the field's name of the layer that makes the images, also
+    those of one channel.
 
     Args:
         resolution: Height and width of the images in pixels, a power of two from 4 to
             1024.
         latent_dim: Number of entries of a latent.
-        fmap_base: See `num_filters`.
-        fmap_max: See `num_filters`.
-        num_channels: Channels of the images. `to_rgb` is the field's name of the layer
-            that makes them, also where there is one.
-        transition: Whether the last block fades in. If so, call the network as
-            `generator(latents, alpha=alpha)`; `alpha` is a scalar, 0 = the upscaled
-            images of half the resolution, 1 = the new block only. If not, there is no
-            fade branch and no `alpha`.
-        seed: Determines the initial weights.
+        **kwargs: `transition`, whether the last block fades in, from the upscaled
+            images of half the resolution; and the arguments of `Network`.
 
     Input shape: latents `(batch, latent_dim)`, of any length: they are normalized.
     Output shape: images `(batch, resolution, resolution, num_channels)`, linear:
@@ -65,27 +67,8 @@ class ProgressiveGenerator(ProgressiveNetwork):
     Reference: [Karras et al., 2018](https://arxiv.org/abs/1710.10196), Table 2.
     """
 
-    def __init__(
-        self,
-        resolution: int,
-        *,
-        latent_dim: int,
-        fmap_base: int,
-        fmap_max: int,
-        num_channels: int = 1,
-        transition: bool = False,
-        seed: int = 0,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            resolution,
-            fmap_base=fmap_base,
-            fmap_max=fmap_max,
-            num_channels=num_channels,
-            transition=transition,
-            seed=seed,
-            **kwargs,
-        )
+    def __init__(self, resolution: int, *, latent_dim: int, **kwargs: Any) -> None:
+        super().__init__(resolution, **kwargs)
         if latent_dim < 1:
             raise ValueError(f"`latent_dim` must be at least 1. Received: {latent_dim}")
         self.latent_dim = latent_dim
@@ -103,7 +86,7 @@ class ProgressiveGenerator(ProgressiveNetwork):
             for r in self._resolutions[1:]
         ]
         self.to_rgb = self._to_rgb(resolution)
-        if transition:
+        if self.transition:
             self.old_to_rgb = self._to_rgb(resolution // 2)
             self.fade_in = FadeIn(dtype="float32")
         self.build((None, latent_dim))
@@ -156,27 +139,21 @@ class ProgressiveGenerator(ProgressiveNetwork):
 class ProgressiveDiscriminator(ProgressiveNetwork):
     """Maps images of one stage of progressive growing to scores.
 
-    It has its weights when constructed. Layer names do not depend on `resolution`
-    (`from_rgb_8x8`, `8x8_conv0`, `8x8_conv1`, ..., `4x4_conv`, `4x4_dense0`,
-    `4x4_dense1`), so weights pass from stage to stage by name.
+    Its layers are `from_rgb_8x8`, `8x8_conv0`, `8x8_conv1`, ..., `4x4_conv`,
+    `4x4_dense0`, `4x4_dense1`; `from_rgb` is the field's name of the layer that reads
+    the images, also those of one channel.
 
     Args:
         resolution: Height and width of the images in pixels, a power of two from 4 to
             1024.
-        fmap_base: See `num_filters`.
-        fmap_max: See `num_filters`.
-        num_channels: Channels of the images. `from_rgb` is the field's name of the
-            layer that reads them, also where there is one.
         mbstd_group_size: See `MinibatchStdDev`.
         fused_scale: False is the paper's order, convolution, bias, leaky ReLU, mean of
             2 x 2 pixels. True takes the mean within the convolution, before bias and
             leaky ReLU, with fewer multiplications; it is the default of the paper's
             code and another function of the same weights.
-        transition: Whether the first block fades in. If so, call the network as
-            `discriminator(images, alpha=alpha)`; `alpha` is a scalar, 0 = the
-            downscaled images read by the lower resolution's `from_rgb`, 1 = the new
-            block only. If not, there is no fade branch and no `alpha`.
-        seed: Determines the initial weights.
+        **kwargs: `transition`, whether the first block fades in, from the downscaled
+            images read by the lower resolution's `from_rgb`; and the arguments of
+            `Network`.
 
     With the argument `num_sets`, the batch is that many sets of equal size, one after
     the other, and no group of `MinibatchStdDev` crosses their borders: the scores are
@@ -188,28 +165,15 @@ class ProgressiveDiscriminator(ProgressiveNetwork):
     Reference: [Karras et al., 2018](https://arxiv.org/abs/1710.10196), Table 2.
     """
 
-    def __init__(  # noqa: PLR0913 - the networks section of an experiment
+    def __init__(
         self,
         resolution: int,
         *,
-        fmap_base: int,
-        fmap_max: int,
-        num_channels: int = 1,
         mbstd_group_size: int = 4,
         fused_scale: bool = False,
-        transition: bool = False,
-        seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            resolution,
-            fmap_base=fmap_base,
-            fmap_max=fmap_max,
-            num_channels=num_channels,
-            transition=transition,
-            seed=seed,
-            **kwargs,
-        )
+        super().__init__(resolution, **kwargs)
         self.mbstd_group_size = mbstd_group_size
         self.fused_scale = fused_scale
         self._block_resolutions = self._resolutions[:0:-1]  # (resolution, ..., 16, 8)
@@ -231,10 +195,10 @@ class ProgressiveDiscriminator(ProgressiveNetwork):
         self.dense1 = EqualizedDense(
             1, gain=1.0, **{**self._named("4x4_dense1"), "dtype": "float32"}
         )
-        if transition:
+        if self.transition:
             self.old_from_rgb = self._from_rgb(resolution // 2)
             self.fade_in = FadeIn(dtype="float32")
-        self.build((None, resolution, resolution, num_channels))
+        self.build((None, resolution, resolution, self.num_channels))
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         if self.built:

@@ -43,6 +43,7 @@ from gastritis_gan.storage import (
 from gastritis_gan.store.store import Store
 from gastritis_gan.typed_config import to_plain
 
+_METHOD = 2  # changes whenever the arrays in a work folder would differ
 _TRAINING_KEYS = (  # what the metadata of a run and its model's card have in common
     "model", "target", "split_hash", "seed", "resolution", "num_images",
 )  # fmt: skip
@@ -81,6 +82,15 @@ def audit(
     Returns:
         The verdict, its reasons, and where the report is.
 
+    Example:
+        >>> models, notes = find_models(  # doctest: +SKIP
+        ...     ["exported"], split_hash=store.split_hash
+        ... )
+        >>> audit(  # doctest: +SKIP
+        ...     store, models, AuditSettings(), out="audits/first", notes=notes
+        ... )
+        <AuditResult undecided: gastritis 1, in audits/first>
+
     Raises:
         InputError: `out` exists, there is no model, a model or a discriminator does not
             belong to the others, an extractor does not work, or the work folder holds
@@ -98,6 +108,7 @@ def audit(
         "split_hash": store.split_hash,
         "models": [dataclasses.asdict(subject.model) for subject in subjects],
         "extractors": [e.describe() for e in extractors[models[0].resolution]],
+        "method": _METHOD,
     }
     _start_work(out, plan)
     with work_folder(out) as work:

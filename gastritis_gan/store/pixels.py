@@ -46,7 +46,7 @@ def hash_pixels(pixels: np.ndarray) -> str:
     It does not depend on how the store compresses it.
     """
     file = io.BytesIO()
-    np.save(file, pixels)
+    np.save(file, np.ascontiguousarray(pixels))
     return hashlib.sha256(file.getbuffer()).hexdigest()
 
 

@@ -1,10 +1,9 @@
+"""Exported models of a small generator; the whole test session has them once."""
+
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-from gastritis_gan.models.pggan import ProgressiveGenerator
-from gastritis_gan.serving.export import export_generator
 
 METADATA = {
     "model": "lc_pggan",
@@ -19,7 +18,10 @@ METADATA = {
 }
 
 
-def make_generator(seed: int = 0) -> ProgressiveGenerator:
+def make_generator(seed: int = 0):
+    """Returns a small generator with weights of its own."""
+    from gastritis_gan.models.pggan import ProgressiveGenerator
+
     generator = ProgressiveGenerator(
         16, latent_dim=8, fmap_base=64, fmap_max=16, seed=seed
     )
@@ -30,7 +32,7 @@ def make_generator(seed: int = 0) -> ProgressiveGenerator:
 
 
 @pytest.fixture(scope="session")
-def generator() -> ProgressiveGenerator:
+def generator():
     return make_generator()
 
 
@@ -42,20 +44,18 @@ def metadata() -> dict:
 @pytest.fixture(scope="session")
 def exported(generator, tmp_path_factory) -> Path:
     """The folder of version 1; tests must not change it."""
-    return export_generator(
-        generator,
-        exported_dir=tmp_path_factory.mktemp("exported"),
-        name="small",
-        metadata=METADATA,
-    ).path
+    return _export(generator, tmp_path_factory.mktemp("exported"))
 
 
 @pytest.fixture(scope="session")
 def other_exported(tmp_path_factory) -> Path:
     """Like `exported`, with other weights."""
+    return _export(make_generator(7), tmp_path_factory.mktemp("other"))
+
+
+def _export(generator, folder: Path) -> Path:
+    from gastritis_gan.serving.export import export_generator
+
     return export_generator(
-        make_generator(7),
-        exported_dir=tmp_path_factory.mktemp("other"),
-        name="small",
-        metadata=METADATA,
+        generator, exported_dir=folder, name="small", metadata=METADATA
     ).path

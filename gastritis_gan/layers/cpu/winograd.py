@@ -173,8 +173,8 @@ def _outputs_gradient(
 
     Args:
         upstream: Of the outputs.
-        signs: The outputs of the leaky ReLU, if there is one; they tell its slopes and
-            count as constant, for it is not curved.
+        signs: The outputs of the leaky ReLU, if there is one; they decide its slopes
+            and count as constant, for it is not curved.
         shape: Of the outputs.
         filtering: How they were computed.
     """
