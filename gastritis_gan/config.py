@@ -62,15 +62,8 @@ class ExperimentConfig:
     @property
     def training_sections(self) -> TrainingSections:
         """The sections that decide on a run."""
-        return TrainingSections(
-            networks=self.networks,
-            schedule=self.schedule,
-            objective=self.objective,
-            optimizer=self.optimizer,
-            augmentation=self.augmentation,
-            dcgan=self.dcgan,
-            training=self.training,
-        )
+        names = [field.name for field in dataclasses.fields(TrainingSections)]
+        return TrainingSections(**{name: getattr(self, name) for name in names})
 
 
 def load_config(path: str | os.PathLike[str]) -> ExperimentConfig:

@@ -19,7 +19,6 @@ from gastritis_gan.training.distribution import Distribution
 from gastritis_gan.training.fit import Task
 from gastritis_gan.training.gan_step import GAN, build_gan
 from gastritis_gan.training.recipe import StageSpec, make_recipe
-from gastritis_gan.training.schedule import Stage
 from gastritis_gan.training.settings import ModelName, Target, TrainingSections
 
 _FEWEST_STEPS = 3  # the first, which traces the graph, then one without R1 and one with
@@ -32,31 +31,6 @@ _COPIES_OF_GENERATOR = 5
 _COPIES_OF_DISCRIMINATOR = 4
 _WEIGHT_BYTES = 4
 _PER_MULTIPLY_ADD = 2
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class StageForecast:
-    """Cost of one stage.
-
-    Attributes:
-        stage: The stage.
-        generator_weights: Number of trainable weights.
-        discriminator_weights: Number of trainable weights.
-        generator_flops: Operations of a forward pass per image.
-        discriminator_flops: Operations of a forward pass per image.
-        memory_bytes: Estimate of weights, optimizers and activations over all replicas.
-        images_per_second: Measured, over all replicas.
-        seconds: Of the whole stage, with the tracing of its graph.
-    """
-
-    stage: Stage
-    generator_weights: int
-    discriminator_weights: int
-    generator_flops: int
-    discriminator_flops: int
-    memory_bytes: int
-    images_per_second: float
-    seconds: float
 
 
 def forecast(
@@ -72,18 +46,34 @@ def forecast(
     distribution = Distribution(sections.training.distribution)
     for spec in recipe.stages:
         distribution.check_batch_size(spec)
-    rows = []
+    rows, seconds = [], 0.0
     with progress_bar(
         total=len(recipe.stages), description="probe", unit="stage"
     ) as bar:
         for spec in recipe.stages:
-            rows.append(_probe(task, spec, distribution))
+            row, seconds_of_stage = _probe(task, spec, distribution)
+            rows.append(row)
+            seconds += seconds_of_stage
             keras.backend.clear_session()
             bar.update()
-    return _table(rows)
+    return "\n".join(
+        [
+            "| px | phase | batch | weights G + D | GFLOP per image G + D "
+            "| memory, estimate | images/s | time |",
+            "|--:|:--|--:|--:|--:|--:|--:|--:|",
+            *rows,
+            "",
+            f"Whole schedule: {clock(seconds)}, without ticks and checkpoints. The "
+            "first step of a stage, which traces its graph, is included; memory is "
+            "without TensorFlow itself.",
+        ]
+    )
 
 
-def _probe(task: Task, spec: StageSpec, distribution: Distribution) -> StageForecast:
+def _probe(
+    task: Task, spec: StageSpec, distribution: Distribution
+) -> tuple[str, float]:
+    """Returns a row of the table, and the seconds of the whole stage."""
     stage = spec.stage
     objective = dataclasses.replace(spec.objective, r1_interval_steps=_R1_INTERVAL)
     first_step = stage.first_step + stage.first_step % _R1_INTERVAL
@@ -102,15 +92,18 @@ def _probe(task: Task, spec: StageSpec, distribution: Distribution) -> StageFore
     without_r1, with_r1 = (statistics.median(others[i::2]) for i in (0, 1))
     share = 1 / spec.objective.r1_interval_steps
     per_step = without_r1 * (1 - share) + with_r1 * share
-    return StageForecast(
-        stage=stage,
-        images_per_second=stage.batch_size / per_step,
-        seconds=first + stage.num_steps * per_step,
-        **_costs(gan),
-    )
+    seconds, costs = first + stage.num_steps * per_step, _costs(gan)
+    return (
+        f"| {stage.resolution} | {stage.phase} | {stage.batch_size} "
+        f"| {costs['generator_weights']:,} + {costs['discriminator_weights']:,} "
+        f"| {costs['generator_flops'] / 1e9:.3f} + "
+        f"{costs['discriminator_flops'] / 1e9:.3f} | {_size(costs['memory_bytes'])} "
+        f"| {stage.batch_size / per_step:.1f} | {clock(seconds)} |"
+    ), seconds
 
 
 def _costs(gan: GAN) -> dict[str, int]:
+    """Returns weights, operations per image, and an estimate of memory in bytes."""
     stage = gan.spec.stage
     alpha = tf.constant(0.5) if stage.transition else None
     size, resolution = stage.batch_size, stage.resolution
@@ -162,31 +155,6 @@ class _Timer(keras.callbacks.Callback):
         self._last = now
         if len(self.seconds) >= _FEWEST_STEPS and sum(self.seconds[1:]) > _SECONDS:
             self.model.stop_training = True
-
-
-def _table(rows: list[StageForecast]) -> str:
-    lines = [
-        "| px | phase | batch | weights G + D | GFLOP per image G + D "
-        "| memory, estimate | images/s | time |",
-        "|--:|:--|--:|--:|--:|--:|--:|--:|",
-    ]
-    for row in rows:
-        stage = row.stage
-        lines.append(
-            f"| {stage.resolution} | {stage.phase} | {stage.batch_size} "
-            f"| {row.generator_weights:,} + {row.discriminator_weights:,} "
-            f"| {row.generator_flops / 1e9:.3f} + {row.discriminator_flops / 1e9:.3f} "
-            f"| {_size(row.memory_bytes)} "
-            f"| {row.images_per_second:.1f} | {clock(row.seconds)} |"
-        )
-    total = clock(sum(row.seconds for row in rows))
-    lines.append("")
-    lines.append(
-        f"Whole schedule: {total}, without ticks and checkpoints. The first step of a "
-        "stage, which traces its graph, is included; memory is without TensorFlow "
-        "itself."
-    )
-    return "\n".join(lines)
 
 
 def _size(num_bytes: int) -> str:

@@ -16,7 +16,6 @@ from gastritis_gan.training.schedule import Schedule, Stage, at_resolution
 from gastritis_gan.training.settings import (
     AugmentationConfig,
     ModelName,
-    OptimizerConfig,
     Precision,
     TrainingSections,
 )
@@ -373,18 +372,10 @@ def _dcgan(sections: TrainingSections) -> Recipe:
         batch_size=settings.batch_size,
     )
     (stage,) = schedule.stages
-    adam = AdamSpec(
-        learning_rate=settings.learning_rate,
-        beta_1=settings.beta_1,
-        beta_2=settings.beta_2,
-        epsilon=sections.optimizer.epsilon,
-    )
+    epsilon = sections.optimizer.epsilon
+    adam = AdamSpec(**_same_fields(AdamSpec, settings), epsilon=epsilon)
     spec = StageSpec(
-        networks=DCGANNetworks(
-            latent_dim=settings.latent_dim,
-            fmap_base=settings.fmap_base,
-            fmap_max=settings.fmap_max,
-        ),
+        networks=DCGANNetworks(**_same_fields(DCGANNetworks, settings)),
         objective=ObjectiveSpec(),  # of Goodfellow et al. 2014, and nothing else
         g_adam=adam,
         d_adam=adam,
@@ -397,16 +388,13 @@ def _dcgan(sections: TrainingSections) -> Recipe:
 
 def _progressive_stage(sections: TrainingSections, stage: Stage) -> StageSpec:
     networks = ProgressiveNetworks(
-        latent_dim=sections.networks.latent_dim,
-        fmap_base=sections.networks.fmap_base,
-        fmap_max=sections.networks.fmap_max,
-        mbstd_group_size=sections.networks.mbstd_group_size,
-        fused_scale=sections.networks.fused_scale,
+        **_same_fields(ProgressiveNetworks, sections.networks)
     )
     optimizer = sections.optimizer
     g_rate = d_rate = at_resolution(optimizer.learning_rate, stage.resolution)
     if optimizer.discriminator_learning_rate is not None:
         d_rate = at_resolution(optimizer.discriminator_learning_rate, stage.resolution)
+    adam = _same_fields(AdamSpec, optimizer)
     operations = stage.batch_size * networks.forward_operations(stage.resolution)
     most_steps = min(_MOST_STEPS_PER_CALL, _MOST_OPERATIONS_PER_CALL // operations)
     num_micro_batches = at_resolution(
@@ -415,8 +403,8 @@ def _progressive_stage(sections: TrainingSections, stage: Stage) -> StageSpec:
     return StageSpec(
         networks=networks,
         objective=_objective(sections, stage),
-        g_adam=_adam(optimizer, g_rate),
-        d_adam=_adam(optimizer, d_rate),
+        g_adam=AdamSpec(**{**adam, "learning_rate": g_rate}),
+        d_adam=AdamSpec(**{**adam, "learning_rate": d_rate}),
         keeps_slots=optimizer.at_growth == "keep",
         ema_decay=ema_decay(optimizer.ema_half_life_images, stage.batch_size),
         num_micro_batches=num_micro_batches,
@@ -431,14 +419,14 @@ def _objective(sections: TrainingSections, stage: Stage) -> ObjectiveSpec:
     r1_weight = settings.r1_weight
     if r1_weight == "auto":
         r1_weight = default_r1_weight(stage.resolution, stage.batch_size)
-    return ObjectiveSpec(
-        adversarial_loss=settings.adversarial_loss,
-        generator_loss=settings.generator_loss,
-        r1_weight=r1_weight,
-        r1_interval_steps=settings.r1_interval_steps,
-        gradient_penalty_weight=settings.gradient_penalty_weight,
-        drift_penalty_weight=settings.drift_penalty_weight,
-    )
+    weights = {"lc_weight": 0.0, "r1_weight": r1_weight}
+    return ObjectiveSpec(**_same_fields(ObjectiveSpec, settings) | weights)
+
+
+def _same_fields(cls: type[Any], section: Any) -> dict[str, Any]:
+    """Returns the values that a section has for the fields of a specification."""
+    names = [field.name for field in dataclasses.fields(cls)]
+    return {name: getattr(section, name) for name in names if hasattr(section, name)}
 
 
 def _compiled(
@@ -454,15 +442,6 @@ def _compiled(
     )
     is_possible = num_micro_batches == 1 and not sections.augmentation.probability
     return "step" if is_faster and is_possible else "nothing"
-
-
-def _adam(settings: OptimizerConfig, learning_rate: float) -> AdamSpec:
-    return AdamSpec(
-        learning_rate=learning_rate,
-        beta_1=settings.beta_1,
-        beta_2=settings.beta_2,
-        epsilon=settings.epsilon,
-    )
 
 
 def _common(sections: TrainingSections, stage: Stage) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,12 +12,13 @@ from PIL import Image
 from tensorflow.core.protobuf import saved_model_pb2
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.serving import export as saved_model
+from gastritis_gan.serving import export
 from gastritis_gan.serving.export import export_generator
+from gastritis_gan.serving.signatures import make_signatures
 from gastritis_gan.storage import sha256_of_file
 from tests.helpers.exported_models import make_generator
 
-HERE = Path(__file__).parent
+HELPERS = Path(__file__).parents[1] / "helpers"
 SEEDS = np.array([0, 7, -1, 2**63 - 1, 7], np.int64)
 TRUNCATION = np.array([1.0, 1.0, 0.5, np.nan, 0.0], np.float32)
 NO_SUCH_SYMBOL = 77
@@ -44,7 +46,7 @@ def run_like_a_server(request, tmp_path):
         done = subprocess.run(
             [
                 sys.executable,
-                HERE / request.param,
+                HELPERS / request.param,
                 folder,
                 tmp_path / "requests.npz",
                 tmp_path / "replies.npz",
@@ -180,11 +182,11 @@ def test_a_version_of_ones_own(generator, metadata, tmp_path):
 def test_an_interrupted_export_leaves_nothing(
     failure, generator, metadata, tmp_path, monkeypatch
 ):
-    def interrupted(_, folder):
-        (folder / "saved_model.pb").write_bytes(b"half")
+    def interrupted(archive, folder, **_):
+        (Path(folder) / "saved_model.pb").write_bytes(b"half")
         raise failure
 
-    monkeypatch.setattr(saved_model, "_write_saved_model", interrupted)
+    monkeypatch.setattr(keras.export.ExportArchive, "write_out", interrupted)
     with pytest.raises(failure):
         export_generator(generator, exported_dir=tmp_path, name="a", metadata=metadata)
     assert list(tmp_path.iterdir()) == []
@@ -193,11 +195,8 @@ def test_an_interrupted_export_leaves_nothing(
 def test_a_saved_model_that_differs_from_keras_is_not_published(
     generator, metadata, tmp_path, monkeypatch
 ):
-    write = saved_model._write_saved_model
-    another = make_generator(1)
-    monkeypatch.setattr(
-        saved_model, "_write_saved_model", lambda _, folder: write(another, folder)
-    )
+    others = make_signatures(make_generator(1))
+    monkeypatch.setattr(export, "make_signatures", lambda _: others)
     with pytest.raises(RuntimeError, match="differs from Keras by"):
         export_generator(generator, exported_dir=tmp_path, name="a", metadata=metadata)
     assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -73,7 +74,7 @@ def test_constant_images_are_named(tmp_path):
 
 def test_a_few_damaged_patches_are_named(tmp_path, monkeypatch):
     """Every seventh batch has a patch that is not a number: never ten in a row."""
-    spoil(monkeypatch, lambda number: number % 7 == 0)
+    spoil(monkeypatch, lambda step: step % 7 == 0)
     found = verdicts_of(tmp_path / "run", config(256), ManyPatches())
     assert any("were skipped because a loss or gradient" in s for s in found)
 
@@ -81,8 +82,8 @@ def test_a_few_damaged_patches_are_named(tmp_path, monkeypatch):
 def test_nothing_but_damaged_patches_stops_at_the_last_good_checkpoint(
     tmp_path, monkeypatch
 ):
-    """By hand: 32 steps, 8 in a call; batches are read ahead of the steps."""
-    spoil(monkeypatch, lambda number: number >= 12)
+    """By hand: 32 steps, 8 in a call, so that steps 12 to 23 are in a row."""
+    spoil(monkeypatch, lambda step: step >= 12)
     with pytest.raises(InputError, match="12 steps in a row had a loss or gradient"):
         verdicts_of(tmp_path / "run", config(256), ManyPatches())
     state = load_latest_checkpoint(tmp_path / "run" / "checkpoints")
@@ -91,17 +92,23 @@ def test_nothing_but_damaged_patches_stops_at_the_last_good_checkpoint(
 
 
 def spoil(monkeypatch, is_spoilt):
+    """Puts a patch that is not a number into the batches of some steps."""
     from gastritis_gan.store import dataset
 
-    read_patches = dataset.read_patches
-    calls = iter(range(10**6))
+    draw_indices, read_patches = dataset.draw_indices, dataset.read_patches
+    drawn = threading.local()  # steps are read in parallel, each in one thread
+
+    def draw(pool, *, step, **options):
+        drawn.step = step
+        return draw_indices(pool, step=step, **options)
 
     def read_damaged(*arguments, **options):
         patches = read_patches(*arguments, **options)
-        if is_spoilt(next(calls)):
+        if is_spoilt(drawn.step):
             patches[0] = np.nan
         return patches
 
+    monkeypatch.setattr(dataset, "draw_indices", draw)
     monkeypatch.setattr(dataset, "read_patches", read_damaged)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.feature import graycomatrix, local_binary_pattern
+from skimage.feature import graycomatrix, graycoprops, local_binary_pattern
 
 from gastritis_gan.errors import InputError
 from gastritis_gan.images import float_to_uint8
@@ -18,10 +18,15 @@ _LBP_POINTS_AND_RADIUS = ((8, 1), (16, 2))
 _GLCM_LEVELS = 32
 _GLCM_DISTANCES = (1, 2, 4)  # pixels
 _GLCM_ANGLES = tuple(np.pi / 4 * step for step in range(4))
-_GLCM_PROPERTIES = 5
+_GLCM_PROPERTIES = (
+    "contrast",
+    "dissimilarity",
+    "homogeneity",
+    "energy",
+    "correlation",
+)
 _MIN_RESOLUTION = 8  # pixels: below, a patch has hardly a pair four pixels apart
 _CHUNK = 64  # images
-_EPSILON = 1e-15  # scikit-image's: a patch without variance correlates perfectly
 
 
 class Texture:
@@ -38,7 +43,7 @@ class Texture:
 
     name = "texture"
     dim = sum(points + 2 for points, _ in _LBP_POINTS_AND_RADIUS) + (
-        _GLCM_PROPERTIES * len(_GLCM_DISTANCES)
+        len(_GLCM_PROPERTIES) * len(_GLCM_DISTANCES)
     )
 
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -91,34 +96,19 @@ def _lbp_histograms(
 
 
 def _glcm_properties(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Returns `(n, 15)`: five properties at each distance.
-
-    The definitions are those of `skimage.feature.graycoprops`, which computes them for
-    one image at a time.
-    """
-    levels = grey // (256 // _GLCM_LEVELS)
-    counts = np.stack(
-        [
-            graycomatrix(image, _GLCM_DISTANCES, _GLCM_ANGLES, levels=_GLCM_LEVELS)
-            for image in levels
+    """Returns `(n, 15)`: five properties at each distance."""
+    rows = []
+    for image in grey // (256 // _GLCM_LEVELS):
+        matrix = graycomatrix(
+            image,
+            _GLCM_DISTANCES,
+            _GLCM_ANGLES,
+            levels=_GLCM_LEVELS,
+            symmetric=True,
+            normed=True,
+        )
+        properties = [
+            graycoprops(matrix, name).mean(axis=1) for name in _GLCM_PROPERTIES
         ]
-    )  # [N, level, level, distance, angle]
-    counts = np.moveaxis(counts, (1, 2), (3, 4)).astype(np.float64)
-    counts += counts.swapaxes(3, 4)  # symmetric: a pair and its reverse
-    p = counts / counts.sum(axis=(3, 4), keepdims=True)
-    p = p.reshape(*p.shape[:3], -1)  # [N, distance, angle, level * level]
-    first, second = np.divmod(np.arange(_GLCM_LEVELS**2), _GLCM_LEVELS)
-    difference = first - second
-    mean = p @ first
-    variance = p @ first**2 - mean**2
-    covariance = p @ (first * second) - mean**2
-    flat = variance < _EPSILON
-    properties = [
-        p @ difference**2,  # contrast
-        p @ np.abs(difference),  # dissimilarity
-        p @ (1 / (1 + difference**2)),  # homogeneity
-        np.sqrt(np.sum(p**2, axis=-1)),  # energy
-        np.where(flat, 1.0, covariance / np.where(flat, 1.0, variance)),  # correlation
-    ]  # each [N, distance, angle]
-    over_angles = np.stack(properties, axis=-1).mean(axis=2)  # [N, distance, property]
-    return np.asarray(over_angles.reshape(len(grey), -1))
+        rows.append(np.stack(properties, axis=1).ravel())  # [distance * property]
+    return np.stack(rows)

@@ -12,16 +12,14 @@ from numpy.typing import NDArray
 
 from gastritis_gan.errors import InputError
 from gastritis_gan.evaluation.image_metrics.distances import (
+    NUM_NEIGHBOURS,
     frechet_distance,
     kernel_distance,
+    precision_recall_density_coverage,
 )
 from gastritis_gan.evaluation.image_metrics.diversity import (
     mean_pairwise_distance,
     ms_ssim_diversity,
-)
-from gastritis_gan.evaluation.image_metrics.prdc import (
-    NUM_NEIGHBOURS,
-    precision_recall_density_coverage,
 )
 from gastritis_gan.evaluation.image_metrics.swd import sliced_wasserstein_distance
 from gastritis_gan.evaluation.patches import (
@@ -47,23 +45,8 @@ Measure = Callable[[Rows, Rows, Rows, Rows], dict[str, float]]
 Summary = dict[str, dict[str, dict[str, float]]]
 """From set and metric to mean, lowest and highest value."""
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Halving:
-    """Two disjoint halves of the real patients, equally many patches of each.
-
-    Attributes:
-        halves: Positions of the patches of either half, each of shape `(n,)`.
-    """
-
-    halves: tuple[NDArray[np.int64], NDArray[np.int64]]
-
-    def thinned(self, count: int) -> Halving:
-        """Returns halves of `count` patches each, taken at even distances."""
-        one, other = (
-            half[np.arange(count) * len(half) // count] for half in self.halves
-        )
-        return Halving(halves=(one, other))
+Halving = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Positions of equally many patches of either half of the patients."""
 
 
 class ClassMetrics:
@@ -128,7 +111,10 @@ class ClassMetrics:
     def pixel_metrics(self, *, seed: int) -> dict[str, Any]:
         """Returns SWD with its floor, and the diversity of every set."""
         count = min(self._count, _MAX_IMAGES)
-        one, other = self._halvings[0].thinned(count).halves
+        one, other = (
+            half[np.arange(count) * len(half) // count]  # at even distances
+            for half in self._halvings[0]
+        )
         used = np.sort(np.concatenate([one, other]))  # few of all real patches
         halves = np.searchsorted(used, one), np.searchsorted(used, other)
         real = _images(self._real.take(used))
@@ -137,9 +123,7 @@ class ClassMetrics:
             for name, sample in self._generated.items()
         }
         return {
-            "swd": pixel_metrics(
-                real, self._patients[used], sets, [Halving(halves=halves)], seed=seed
-            ),
+            "swd": pixel_metrics(real, self._patients[used], sets, [halves], seed=seed),
             "diversity": {
                 REAL: _diversity(real[halves[0]], seed=seed),
                 **{name: _diversity(load(), seed=seed) for name, load in sets.items()},
@@ -204,7 +188,7 @@ def halve_patients(
             ]
             for half in (first, second)
         )
-        halvings.append(Halving(halves=(one, other)))
+        halvings.append((one, other))
     return halvings, count
 
 
@@ -282,9 +266,7 @@ def _against_halves(
     halvings: list[Halving],
     measure: Measure,
 ) -> Summary:
-    pairs = [
-        pair for halving in halvings for pair in (halving.halves, halving.halves[::-1])
-    ]
+    pairs = [pair for halving in halvings for pair in (halving, halving[::-1])]
     found = {
         REAL: [
             measure(real[one], real[other], patients[one], patients[other])
