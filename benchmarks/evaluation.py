@@ -437,8 +437,8 @@ def held_out_metrics(
 ) -> tuple[float, float]:
     """Returns HM and AUC over the images, each decided when its fold was held out."""
     from gastritis_gan.evaluation.classifier import Classifier
+    from gastritis_gan.evaluation.gan_train import Votes, decide
     from gastritis_gan.evaluation.rows import choose
-    from gastritis_gan.evaluation.votes import Votes, decide
     from gastritis_gan.stats import auc, harmonic_mean, sensitivity_and_specificity
 
     names, group = np.unique(images, return_inverse=True)

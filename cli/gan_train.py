@@ -7,8 +7,14 @@ from pathlib import Path
 import click
 
 from .experiment import open_experiment
-from .extractor_options import cache_option, weights_dir_option, weights_option
-from .options import PATH, config_option, store_option
+from .options import (
+    PATH,
+    cache_option,
+    config_option,
+    store_option,
+    weights_dir_option,
+    weights_option,
+)
 
 
 @click.command()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gastritis_gan.errors import InputError
+from gastritis_gan.evaluation.gan_train import Decisions, Votes, decide, decide_patients
 from gastritis_gan.evaluation.metrics import difference, mcnemar
 from gastritis_gan.evaluation.results import GanTrainResult
 from gastritis_gan.evaluation.tables import (
@@ -19,7 +20,6 @@ from gastritis_gan.evaluation.tables import (
     markdown_table,
     metric_cell,
 )
-from gastritis_gan.evaluation.votes import Decisions, Votes, decide, decide_patients
 from gastritis_gan.storage import new_folder, write_bytes, write_json
 
 _COMPARISON_FORMAT = 1

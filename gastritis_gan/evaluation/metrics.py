@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.evaluation.votes import Decisions
+from gastritis_gan.evaluation.gan_train import Decisions
 from gastritis_gan.rng import stream
 from gastritis_gan.stats import (
     auc,

@@ -133,7 +133,7 @@ def gan_train(
             "extractors": [
                 {
                     "extractor": features.descriptions[name],
-                    **_evaluate(caches[name], plan, images, settings),
+                    **_evaluate(name, caches[name], plan, images, settings),
                 }
                 for name in names
             ],
@@ -213,6 +213,7 @@ def _features(
 
 
 def _evaluate(
+    name: str,
     cache: FeatureCache,
     plan: GanTrainPlan,
     images: Sequence[LabelledImage],
@@ -221,7 +222,7 @@ def _evaluate(
     training_sets = plan.training_sets()
     with progress_bar(
         total=num_steps(len(training_sets), len(images)),
-        description="classifiers, then test images",
+        description=f"{name}: classifiers, then test images",
         unit="steps",
     ) as bar:
         votes = compute_votes(

@@ -10,7 +10,13 @@ import numpy as np
 from scipy.stats import t
 
 from gastritis_gan.evaluation.controls import worth_in_patients
-from gastritis_gan.evaluation.gan_train import RowVotes
+from gastritis_gan.evaluation.gan_train import (
+    RULES,
+    Decisions,
+    RowVotes,
+    decide,
+    decide_patients,
+)
 from gastritis_gan.evaluation.metrics import (
     difference,
     mcnemar,
@@ -22,7 +28,6 @@ from gastritis_gan.evaluation.metrics import (
 )
 from gastritis_gan.evaluation.patches import LabelledImage
 from gastritis_gan.evaluation.rows import REAL_DATA_ROW
-from gastritis_gan.evaluation.votes import RULES, Decisions, decide, decide_patients
 from gastritis_gan.stats import auc
 
 _UNITS = {"image": decide, "patient": decide_patients}

@@ -103,6 +103,9 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
         discard_key: Remove the key once the store is finished: nobody, not even the
             hospital, can then tell which pseudonym is whose.
 
+    Returns:
+        The store. Rows whose images a person should look at are logged as warnings.
+
     Raises:
         InputError: A file of the cohort cannot be used; the path is taken by something
             else; or the images, outlines, cohort or config are not those that the
@@ -142,32 +145,14 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
         store_path.parent.mkdir(parents=True, exist_ok=True)
         try:
             keep_key(key_path, secret)
-            with work_folder(store_path) as folder:
-                _begin(folder, plan)
-                convert = ImageConversion(
-                    folder=folder,
-                    secret=secret,
-                    settings=settings,
-                    geometry=geometry,
-                    window=window,
-                )
-                records = run_on_images(
-                    convert, rows, workers=workers, description="prepare"
-                )
-                images = [
-                    StoredImage(
-                        key=key,
-                        patient=pseudonym(secret, "patient", row.patient),
-                        label=row.label,
-                        split=splits[row.patient],
-                        **{name: records[key][name] for name in _METADATA_OF_A_RECORD},
-                    )
-                    for key, row in rows.items()
-                ]
-                unpublished = folder / STORE_FOLDER
-                _write_tables(unpublished, plan, images, records)
-                refuse_existing(store_path)
-                unpublished.rename(store_path)
+            convert = ImageConversion(
+                folder=work_folder_of(store_path),
+                secret=secret,
+                settings=settings,
+                geometry=geometry,
+                window=window,
+            )
+            _make_store(store_path, rows, splits, plan, convert, workers=workers)
         except Exception:
             if not had_key and not store_path.exists():
                 key_path.unlink(missing_ok=True)
@@ -177,6 +162,35 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
     if discard_key:
         key_path.unlink(missing_ok=True)
     return store
+
+
+def _make_store(
+    store_path: Path,
+    rows: dict[str, CohortImage],
+    splits: dict[str, str],
+    plan: dict[str, Any],
+    convert: ImageConversion,
+    *,
+    workers: int,
+) -> None:
+    """Converts the images that are not finished, and publishes the store."""
+    with work_folder(store_path) as folder:
+        _begin(folder, plan)
+        records = run_on_images(convert, rows, workers=workers, description="prepare")
+        images = [
+            StoredImage(
+                key=key,
+                patient=pseudonym(convert.secret, "patient", row.patient),
+                label=row.label,
+                split=splits[row.patient],
+                **{name: records[key][name] for name in _METADATA_OF_A_RECORD},
+            )
+            for key, row in rows.items()
+        ]
+        unpublished = folder / STORE_FOLDER
+        _write_tables(unpublished, plan, images, records)
+        refuse_existing(store_path)
+        unpublished.rename(store_path)
 
 
 def _write_tables(

@@ -6,10 +6,140 @@ import numpy as np
 import pytest
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.evaluation.gan_train import compute_votes, gan_test, num_steps
+from gastritis_gan.evaluation.gan_train import (
+    Votes,
+    compute_votes,
+    decide,
+    decide_patients,
+    gan_test,
+    num_steps,
+)
+from gastritis_gan.evaluation.metrics import metrics
 from gastritis_gan.evaluation.rows import REAL_DATA_ROW
 from gastritis_gan.evaluation.summary import Summarizer
+from gastritis_gan.stats import harmonic_mean
 from tests.helpers.toy_patches import draw_patches, make_images, make_set, read_pixels
+
+# Training data, Sen, Spe, HM as printed in Tables 1-3 of the paper.
+PRINTED = [
+    (0.779, 0.747, 0.763),
+    (0.850, 0.716, 0.777),
+    (0.807, 0.705, 0.753),
+    (0.571, 0.619, 0.594),
+    (0.879, 0.880, 0.879),
+    (0.771, 0.912, 0.836),
+    (0.807, 0.720, 0.761),
+    (0.843, 0.806, 0.824),
+    (0.650, 0.651, 0.650),
+    (0.943, 0.855, 0.897),
+    (0.743, 0.851, 0.793),
+    (0.807, 0.749, 0.777),
+    (0.636, 0.796, 0.707),
+    (0.643, 0.749, 0.692),
+    (0.821, 0.916, 0.866),
+]
+NUM_POSITIVE, NUM_NEGATIVE = 140, 475  # the paper's test images
+
+
+def votes_of(positive, total, score_sum=None):
+    return Votes(
+        positive=np.array(positive),
+        total=np.array(total),
+        score_sum=np.zeros(len(total)) if score_sum is None else np.array(score_sum),
+    )
+
+
+@pytest.mark.parametrize(("sensitivity", "specificity", "printed"), PRINTED)
+def test_the_papers_harmonic_means_recompute_from_its_counts(
+    sensitivity, specificity, printed
+):
+    labels = np.repeat([True, False], [NUM_POSITIVE, NUM_NEGATIVE])
+    right = np.repeat(
+        [True, False, True, False],
+        [
+            round(sensitivity * NUM_POSITIVE),
+            NUM_POSITIVE - round(sensitivity * NUM_POSITIVE),
+            round(specificity * NUM_NEGATIVE),
+            NUM_NEGATIVE - round(specificity * NUM_NEGATIVE),
+        ],
+    )
+    votes = votes_of((labels == right).astype(int), np.ones(len(labels), int))
+    decisions = decide(votes, labels, np.arange(len(labels)), rule="majority")
+    found = metrics(decisions, seed=0)
+    assert found["sensitivity"] == pytest.approx(sensitivity, abs=0.0005001)
+    assert found["specificity"] == pytest.approx(specificity, abs=0.0005001)
+    # Sen and Spe are whole images over 140 and 475, so HM has unrounded inputs.
+    assert found["harmonic_mean"] == pytest.approx(printed, abs=0.0010)
+    assert float(harmonic_mean(sensitivity, specificity)) == pytest.approx(
+        printed, abs=0.0010
+    )
+    assert found["harmonic_mean_interval"][0] < printed
+    assert found["harmonic_mean_interval"][1] > printed
+
+
+@pytest.mark.parametrize(
+    ("positive_votes", "num_patches", "positive", "tie"),
+    [
+        (0, 1, False, False),
+        (1, 1, True, False),
+        (1, 2, True, True),
+        (1, 3, False, False),
+        (2, 3, True, False),
+        (612, 1225, False, False),
+        (613, 1225, True, False),
+    ],
+)
+def test_majority_vote_by_hand(positive_votes, num_patches, positive, tie):
+    decisions = decide(
+        votes_of([positive_votes], [num_patches]),
+        np.array([True]),
+        np.array([0]),
+        rule="majority",
+    )
+    assert (decisions.predictions[0], decisions.ties[0]) == (positive, tie)
+
+
+def test_metrics_worked_by_hand():
+    # 4, 3 and the tie 2 are positive; the negative image with 2 of 4 is wrong.
+    votes = votes_of([4, 3, 2, 1, 2, 0], [4] * 6, [3.0, 2.0, -1.0, -0.5, -4.0, -9.0])
+    labels, patients = np.arange(6) < 4, np.arange(6)
+    found = metrics(decide(votes, labels, patients, rule="majority"), seed=0)
+    assert found["true_positives"] == 3
+    assert found["false_negatives"] == 1
+    assert found["false_positives"] == 1
+    assert found["true_negatives"] == 1
+    assert found["ties"] == 2
+    assert found["sensitivity"] == 0.75
+    assert found["specificity"] == 0.5
+    assert found["harmonic_mean"] == pytest.approx(0.6)
+    assert found["sensitivity_interval"] == pytest.approx((0.3006, 0.9544), abs=1e-4)
+    # Pairs: shares 1, .75, .5, .25 against .5, 0: 2 + 2 + 1.5 + 1 of 8.
+    assert found["auc"] == 6.5 / 8
+    by_score = metrics(decide(votes, labels, patients, rule="mean_score"), seed=0)
+    assert (by_score["true_positives"], by_score["true_negatives"]) == (2, 2)
+    assert by_score["auc"] == 1
+
+
+def test_a_patients_images_vote_together():
+    # Patient a: 1 of 4 and 6 of 8: 7 of 12. Patient b: 3 of 4 and 0 of 4: 3 of 8.
+    votes = votes_of([3, 1, 0, 6], [4, 4, 4, 8])
+    labels = np.array([False, True, False, True])
+    patients = np.array(["b", "a", "b", "a"])
+    decisions = decide_patients(votes, labels, patients, rule="majority")
+    assert decisions.labels.tolist() == [True, False]
+    assert decisions.predictions.tolist() == [True, False]
+    np.testing.assert_allclose(decisions.scores, [7 / 12, 3 / 8])
+    assert metrics(decisions, seed=0)["num_patients"] == 2
+
+
+def test_an_image_without_a_voting_patch_is_left_out():
+    decisions = decide(
+        votes_of([1, 0, 0], [1, 0, 1]),
+        np.array([True, True, False]),
+        np.array(["a", "b", "c"]),
+        rule="majority",
+    )
+    assert decisions.patients.tolist() == ["a", "c"]
 
 
 def run(training_sets, images, *, voters=("inside",), **arguments):

@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gastritis_gan.evaluation.gan_train import Decisions
 from gastritis_gan.evaluation.metrics import (
     difference,
     mcnemar,
     mean_over_runs,
     retention,
 )
-from gastritis_gan.evaluation.votes import Decisions
 
 LABELS = np.repeat([True, False], [40, 60])
 

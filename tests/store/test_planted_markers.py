@@ -93,7 +93,7 @@ def test_no_marker_in_unfinished_work(work):
     whole = path.read_bytes()
     script = (
         "import sys, os\n"
-        "from gastritis_gan.store import image_conversion as module\n"
+        "from gastritis_gan.store import conversion as module\n"
         "from gastritis_gan.cli.main import main\n"
         "read, left = module.read_image, [5]\n"
         "def stop(*arguments, **options):\n"
@@ -222,7 +222,7 @@ def shrink_outline(work):
          "the cohort file: cannot be read"),
         (lambda work: change_rows(
             work, lambda rows: [row.__setitem__(3, "") for row in rows[1:]]),
-         "outline: has no outline but is drawn for training"),
+         "outline: has no outline but is assigned to training"),
     ],
 )  # fmt: skip
 def test_no_marker_in_error_messages_unless_they_are_asked_for(work, spoil, expected):

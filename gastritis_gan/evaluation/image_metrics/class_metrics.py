@@ -12,16 +12,14 @@ from numpy.typing import NDArray
 
 from gastritis_gan.errors import InputError
 from gastritis_gan.evaluation.image_metrics.distances import (
+    NUM_NEIGHBOURS,
     frechet_distance,
     kernel_distance,
+    precision_recall_density_coverage,
 )
 from gastritis_gan.evaluation.image_metrics.diversity import (
     mean_pairwise_distance,
     ms_ssim_diversity,
-)
-from gastritis_gan.evaluation.image_metrics.prdc import (
-    NUM_NEIGHBOURS,
-    precision_recall_density_coverage,
 )
 from gastritis_gan.evaluation.image_metrics.swd import sliced_wasserstein_distance
 from gastritis_gan.evaluation.patches import (
