@@ -60,8 +60,8 @@ lint: $(READY)
 venv: $(READY)
 
 $(READY): setup.py pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 10) \
-	  else "Python 3.10 or later is needed; name it: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) \
+	  else "Python 3.11 to 3.13 is needed; name it: make PYTHON=python3.12 ...")'
 	@for ready in $(VENV)/.ready-*; do \
 	  if [ -e "$$ready" ] && [ "$$ready" != "$(READY)" ]; then rm -rf $(VENV); fi; done
 	$(PYTHON) -m venv $(VENV)

@@ -16,7 +16,7 @@ VERSION = re.search(
 COMPUTE = [
     "h5py>=3.11",
     "jinja2>=3.1",
-    "keras>=3.10",
+    "keras>=3.12.3",
     "matplotlib>=3.9",
     "scikit-image>=0.24",
     "scikit-learn>=1.5",
@@ -58,7 +58,10 @@ setup(
         "gastritis_gan.cli",
     ],
     package_dir={"gastritis_gan.cli": "cli"},
-    package_data={"gastritis_gan.privacy": ["*.j2"]},
+    package_data={
+        "gastritis_gan": ["py.typed"],
+        "gastritis_gan.privacy": ["*.j2"],
+    },
     entry_points={
         "console_scripts": ["gastritis-gan = gastritis_gan.cli.main:main"],
     },
@@ -75,11 +78,11 @@ setup(
     extras_require={
         # pip cannot swap one TensorFlow build for another, hence an extra for each.
         "cpu": [
-            f"tensorflow-cpu>=2.20; {CPU_BUILD}",
-            f"tensorflow>=2.20; {NO_CPU_BUILD}",
+            f"tensorflow-cpu>=2.21; {CPU_BUILD}",
+            f"tensorflow>=2.21; {NO_CPU_BUILD}",
             *COMPUTE,
         ],
-        "gpu": ["tensorflow[and-cuda]>=2.20", *COMPUTE],
+        "gpu": ["tensorflow[and-cuda]>=2.21", *COMPUTE],
         "outlines": OUTLINES,
         "test": [
             "build>=1.2",

@@ -24,8 +24,6 @@ def compare(first: Path, second: Path) -> None:
     Example:
       gastritis-gan compare results/lambda_05 results/lambda_02
     """
-    from gastritis_gan.evaluation.compare import compare as compare_results
-    from gastritis_gan.evaluation.results import GanTrainResult
+    from gastritis_gan.evaluation import compare as comparison
 
-    result = compare_results(GanTrainResult.open(first), GanTrainResult.open(second))
-    click.echo(result.table)
+    click.echo(comparison.compare(first, second).table)

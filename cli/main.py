@@ -33,6 +33,7 @@ _COMMANDS = (
 _PACKAGES_OF_THE_CPU_EXTRA = (
     "tensorflow",
     "keras",
+    "jinja2",
     "matplotlib",
     "sklearn",
     "skimage",

@@ -94,7 +94,7 @@ def sample(
         --count 1000 --out samples/lc
     """
     from gastritis_gan.serving.open_model import open_model
-    from gastritis_gan.serving.sample_folder import sample_into
+    from gastritis_gan.serving import sample_folder
 
     where = server or folder
     if where is None or (server and folder):
@@ -107,7 +107,7 @@ def sample(
         wait_seconds=wait_seconds,
         timeout_seconds=timeout_seconds,
     )
-    sample_into(model, out, count=count, seed=seed, truncation=truncation)
+    sample_folder.sample(model, out, count=count, seed=seed, truncation=truncation)
     of_class = f", class '{model.class_name}'" if model.class_name else ""
     click.echo(
         f"Sampled {model.name}, version {model.version}{of_class}: {count} images.\n"

@@ -32,21 +32,26 @@ if TYPE_CHECKING:
     from gastritis_gan.config import ExperimentConfig as ExperimentConfig
     from gastritis_gan.config import load_config as load_config
     from gastritis_gan.errors import InputError as InputError
+    from gastritis_gan.evaluation.compare import compare as compare
     from gastritis_gan.phantom.cohort import make_phantom as make_phantom
     from gastritis_gan.releases.release import release as release
     from gastritis_gan.serving.open_model import open_model as open_model
+    from gastritis_gan.serving.sample_folder import sample as sample
     from gastritis_gan.store.inspect import inspect_store as inspect_store
+    from gastritis_gan.training.run import list_runs as list_runs
 
 _MODULES = {
     "ExperimentConfig": "config",
     "InputError": "errors",
     "audit": "api",
+    "compare": "evaluation.compare",
     "draft_cohort": "cohort.draft",
     "fit": "api",
     "forecast": "api",
     "gan_train": "api",
     "image_metrics": "api",
     "inspect_store": "store.inspect",
+    "list_runs": "training.run",
     "load_config": "config",
     "make_phantom": "phantom.cohort",
     "open_model": "serving.open_model",
@@ -54,6 +59,7 @@ _MODULES = {
     "open_store": "api",
     "prepare": "api",
     "release": "releases.release",
+    "sample": "serving.sample_folder",
 }
 __all__ = list(_MODULES)
 

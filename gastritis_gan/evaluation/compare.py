@@ -95,18 +95,29 @@ class CompareResult:
             write_bytes(partial / "comparison.md", (self.table + "\n").encode())
 
 
-def compare(first: GanTrainResult, second: GanTrainResult) -> CompareResult:
+Result = GanTrainResult | str | os.PathLike[str]
+
+
+def compare(first: Result, second: Result) -> CompareResult:
     """Compares the rows that two results have in common, extractor by extractor.
 
     Args:
-        first: A result, such as `GanTrainResult.open` reads.
+        first: What `gan_train` returned, or the folder that it wrote.
         second: Another one, of the same test images.
 
     Raises:
         InputError: The results are on different test images, or have no extractor with
             the same features in common.
+
+    Example:
+        >>> comparison = gg.compare("results/phantom", "results/phantom")
+        >>> comparison.table.splitlines()[0][:1]
+        '#'
     """
-    one, other = first.results, second.results
+    one, other = (
+        (r if isinstance(r, GanTrainResult) else GanTrainResult.open(r)).results
+        for r in (first, second)
+    )
     evaluations = _common_extractors(one, other)
     _check_comparable(one, other, evaluations)
     images = one["images"]

@@ -61,7 +61,7 @@ class SampleSource(Protocol):
         """
 
 
-def sample_into(
+def sample(
     model: SampleSource,
     out: str | os.PathLike[str],
     *,

@@ -460,6 +460,10 @@ def list_runs(folder: str | os.PathLike[str]) -> list[Run]:
 
     Raises:
         InputError: It is not a folder, holds no runs, or one of them is damaged.
+
+    Example:
+        >>> gg.list_runs("runs")[0].summary.model
+        'lc_pggan'
     """
     folder = Path(folder)
     if not folder.is_dir():

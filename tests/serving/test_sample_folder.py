@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.serving.sample_folder import sample_into
+from gastritis_gan.serving.sample_folder import sample
 
 
 class Source:
@@ -30,7 +30,7 @@ class Source:
 
 def write(source, folder, **changes):
     request = {"count": 40, "seed": 100, "truncation": 1.0, **changes}
-    assert sample_into(source, folder, **request) == folder
+    assert sample(source, folder, **request) == folder
 
 
 def level(path):
