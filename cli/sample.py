@@ -93,8 +93,8 @@ def sample(
       gastritis-gan sample --server http://127.0.0.1:8501 --model phantom_lc \\
         --count 1000 --out samples/lc
     """
-    from gastritis_gan.serving.open_model import open_model
     from gastritis_gan.serving import sample_folder
+    from gastritis_gan.serving.open_model import open_model
 
     where = server or folder
     if where is None or (server and folder):

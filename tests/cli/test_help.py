@@ -87,14 +87,14 @@ def test_an_unknown_command_is_refused():
     assert "No such command 'fitt'" in result.output
 
 
-def test_without_the_extra_a_command_says_which_to_install(tmp_path):
+def test_without_the_extra_a_command_says_which_to_install(exported, tmp_path):
     light_install = (
         "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None; "
         "from gastritis_gan.cli.main import main; main()"
     )
 
     done = subprocess.run(
-        [sys.executable, "-c", light_install, "export", "run", "--name", "model"],
+        [sys.executable, "-c", light_install, "sample", exported, "--out", "new"],
         capture_output=True,
         check=False,
         cwd=tmp_path,
