@@ -16,6 +16,7 @@ from gastritis_gan.evaluation.patches import (
     LabelledImage,
     PatchSample,
     ReadFeatures,
+    joined,
     sample_features,
 )
 from gastritis_gan.evaluation.rows import REAL_DATA_ROW, TrainingSet
@@ -193,8 +194,8 @@ def compute_votes(
 ) -> list[RowVotes]:
     """Trains one SVM per training set and lets it classify the test patches.
 
-    Held at a time: one training set's features, one block of the test patches' and a
-    few sums per image.
+    Held at a time: one training set's features, one test image's and a few sums per
+    image.
 
     Args:
         training_sets: One per row.
@@ -240,10 +241,9 @@ def train(
     training_set: TrainingSet, read_features: ReadFeatures, *, c: float
 ) -> Classifier:
     """Trains the SVM of one row; arguments as for `compute_votes`."""
-    features = sample_features(
-        [*training_set.positive, *training_set.negative], read_features
-    )
-    sizes = (training_set.num_positive, training_set.num_negative)
+    samples = (training_set.positive, training_set.negative)
+    features = sample_features(joined(samples), read_features)
+    sizes = (len(training_set.positive), len(training_set.negative))
     labels = np.repeat([True, False], sizes)
     if training_set.permutation_seed is not None:
         labels = _balanced_permutation(sizes, training_set.permutation_seed)
@@ -272,34 +272,28 @@ def gan_test(
         return []
     classifier = train(real, read_features, c=c)
 
-    def count_positive(samples: Sequence[PatchSample]) -> int:
-        return sum(
-            int(np.sum(classifier.scores(read_features(block)[inside]) > 0))
-            for sample in samples
-            for block, inside in sample.used()
-        )
+    def count_positive(sample: PatchSample) -> int:
+        features = sample_features(sample, read_features)
+        return int(np.sum(classifier.scores(features) > 0))
 
     results = []
     for row in generated:
         true_positives = count_positive(row.positive)
-        true_negatives = row.num_negative - count_positive(row.negative)
-        sensitivity = true_positives / row.num_positive
-        specificity = true_negatives / row.num_negative
+        num_positive, num_negative = len(row.positive), len(row.negative)
+        true_negatives = num_negative - count_positive(row.negative)
+        sensitivity = true_positives / num_positive
+        specificity = true_negatives / num_negative
         results.append(
             {
                 "name": row.name,
                 "generator_seed": row.generator_seed,
                 "sample_seed": row.sample_seed,
-                "num_positive_patches": row.num_positive,
-                "num_negative_patches": row.num_negative,
+                "num_positive_patches": num_positive,
+                "num_negative_patches": num_negative,
                 "sensitivity": sensitivity,
-                "sensitivity_interval": wilson_interval(
-                    true_positives, row.num_positive
-                ),
+                "sensitivity_interval": wilson_interval(true_positives, num_positive),
                 "specificity": specificity,
-                "specificity_interval": wilson_interval(
-                    true_negatives, row.num_negative
-                ),
+                "specificity_interval": wilson_interval(true_negatives, num_negative),
                 "harmonic_mean": float(harmonic_mean(sensitivity, specificity)),
             }
         )
@@ -322,16 +316,13 @@ def _vote(
     report: Report,
 ) -> list[dict[str, Votes]]:
     votes = [{name: Votes.zeros(len(images)) for name in voters} for _ in classifiers]
-    joined = Classifier.joined(classifiers)
+    together = Classifier.joined(classifiers)
     for position, image in enumerate(images):
-        start = 0
-        for block in image.blocks:
-            inside = image.inside[start : start + block.num_patches]
-            start += block.num_patches
-            columns = joined.scores(read_features(block)).T  # [classifiers, patches]
-            for found, scores in zip(votes, columns, strict=True):
-                for name, counted in found.items():
-                    counted.add(position, scores if name == "all" else scores[inside])
+        features = sample_features(image.patches, read_features)
+        columns = together.scores(features).T  # [classifiers, patches]
+        for found, scores in zip(votes, columns, strict=True):
+            for name, counted in found.items():
+                counted.add(position, scores if name == "all" else scores[image.inside])
         report(1)
     return votes
 

@@ -21,9 +21,8 @@ from gastritis_gan.evaluation.image_metrics.class_metrics import ClassMetrics
 from gastritis_gan.evaluation.patches import (
     Generator,
     LabelledImage,
-    PatchSample,
-    real_blocks,
-    whole,
+    blocks_of,
+    real_patches,
 )
 from gastritis_gan.evaluation.plan import (
     GanTrainPlan,
@@ -120,7 +119,7 @@ def gan_train(
     for note in missing:
         _logger.warning(note)
     caches = features.fill(
-        [*plan.blocks(), *(block for image in images for block in image.blocks)]
+        [*plan.blocks(), *blocks_of(image.patches for image in images)]
     )
     return GanTrainResult(
         {
@@ -272,9 +271,9 @@ def _classes(
     training = training_pools(store)
     classes = {}
     for target in TARGETS:
-        generated: dict[str, PatchSample] = {
-            f"{model}, training seed {seed}": whole(blocks)
-            for (model, of, seed), blocks in pools.items()
+        generated = {
+            f"{model}, training seed {seed}": samples
+            for (model, of, seed), samples in pools.items()
             if of == target
         }
         if not generated:
@@ -286,7 +285,7 @@ def _classes(
             target=target,
         )
         classes[target] = ClassMetrics(
-            whole(real_blocks(store, real, resolution)),
+            real_patches(store, real, resolution),
             patients_of(store, real),
             generated,
             most=settings.patches_per_class,

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from scipy.stats import t
 
-from gastritis_gan.evaluation.controls import worth_in_patients
 from gastritis_gan.evaluation.gan_train import (
     RULES,
     Decisions,
@@ -178,8 +177,8 @@ class Summarizer:
             "name": training_set.name,
             "generator_seed": training_set.generator_seed,
             "sample_seed": training_set.sample_seed,
-            "num_positive_patches": training_set.num_positive,
-            "num_negative_patches": training_set.num_negative,
+            "num_positive_patches": len(training_set.positive),
+            "num_negative_patches": len(training_set.negative),
             "svm_converged": row.converged,
             **metrics(decisions, seed=self.seed),
             **retention([decisions], real, seed=self.seed),
@@ -217,6 +216,27 @@ class Summarizer:
     ) -> Decisions:
         votes = row.votes[voters or self.voters]
         return _UNITS[unit](votes, self._labels, self._patients, rule=rule)
+
+
+def worth_in_patients(
+    curve: Sequence[tuple[int, float]], harmonic_mean: float
+) -> dict[str, int | None]:
+    """Returns between which numbers of real patients a row's HM lies.
+
+    Args:
+        curve: Numbers of patients, ascending, and the HM they give.
+        harmonic_mean: Of the row.
+
+    Returns:
+        "at_most": the first number that does better than the row, None where none does;
+        "more_than": the number before it on the curve, 0 where it is the first.
+    """
+    more_than = 0
+    for num_patients, value in curve:
+        if value > harmonic_mean:
+            return {"more_than": more_than, "at_most": num_patients}
+        more_than = num_patients
+    return {"more_than": more_than, "at_most": None}
 
 
 def _name(row: RowVotes) -> str:

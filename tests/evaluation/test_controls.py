@@ -1,17 +1,18 @@
 from __future__ import annotations
 
+import collections
+
 import numpy as np
 import pytest
 
 from gastritis_gan.evaluation.classifier import Classifier
-from gastritis_gan.evaluation.controls import (
+from gastritis_gan.evaluation.gan_train import train
+from gastritis_gan.evaluation.rows import (
     draw_patients,
     mixed_row,
     numbers_of_patients,
     permuted_rows,
-    worth_in_patients,
 )
-from gastritis_gan.evaluation.gan_train import train
 from tests.helpers.toy_patches import draw_patches, make_set, read_pixels
 
 
@@ -47,8 +48,8 @@ def test_permuted_rows_use_the_real_patches_only():
     real = make_set("real", draw_patches(1, 700, 0), draw_patches(-1, 41, 1))
     rows = permuted_rows(real)
     assert len({row.permutation_seed for row in rows}) == len(rows) == 20
-    assert {(row.num_positive, row.num_negative) for row in rows} == {(500, 40)}
-    chosen = rows[0].positive[0].chosen
+    assert {(len(row.positive), len(row.negative)) for row in rows} == {(500, 40)}
+    chosen = rows[0].positive.chosen
     assert len(set(chosen)) == 500
 
 
@@ -77,20 +78,8 @@ def test_a_mixed_row_is_filled_up_with_generated_patches(num_real, real, generat
     mixed = mixed_row(few, synthetic, patches_per_class=50)
     assert mixed.name == "1 + 1 and PGGAN"
     assert mixed.generator_seed == 4
-    assert [len(sample) for sample in mixed.positive] == [real, generated]
-    assert [len(sample) for sample in mixed.negative] == [real, generated]
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (0.5, {"more_than": 0, "at_most": 2}),
-        (0.6, {"more_than": 2, "at_most": 20}),
-        (0.75, {"more_than": 2, "at_most": 20}),
-        (0.8, {"more_than": 20, "at_most": 200}),
-        (0.95, {"more_than": 200, "at_most": None}),
-    ],
-)
-def test_worth_in_patients(value, expected):
-    curve = [(2, 0.6), (20, 0.8), (200, 0.9)]
-    assert worth_in_patients(curve, value) == expected
+    for target in ("positive", "negative"):
+        counts = collections.Counter()
+        for block, chosen in getattr(mixed, target).used():
+            counts[block.key.startswith("PGGAN")] += len(chosen)
+        assert counts == {False: real, True: generated}

@@ -98,10 +98,10 @@ class ClassMetrics:
     def feature_metrics(self, read_features: ReadFeatures, *, seed: int) -> Summary:
         """Returns the metrics of features; see `feature_metrics`."""
         return feature_metrics(
-            sample_features([self._real], read_features),
+            sample_features(self._real, read_features),
             self._patients,
             {
-                name: functools.partial(sample_features, [sample], read_features)
+                name: functools.partial(sample_features, sample, read_features)
                 for name, sample in self._generated.items()
             },
             self._halvings,
