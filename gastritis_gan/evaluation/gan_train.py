@@ -283,7 +283,7 @@ def gan_test(
 
 
 def _balanced_permutation(sizes: tuple[int, int], seed: int) -> NDArray[np.bool_]:
-    """Returns labels that half of each class carries: they do not tell them apart."""
+    """Returns labels that half of each class carries: they do not distinguish them."""
     generator = stream(seed, "evaluation.permutation")
     return np.concatenate(
         [generator.permutation(np.arange(size) < size / 2) for size in sizes]

@@ -317,7 +317,7 @@ def _describe_store(store: Store, images: Sequence[LabelledImage]) -> dict[str, 
 
 
 def _describe_images(images: Sequence[LabelledImage]) -> list[dict[str, Any]]:
-    """Returns the images; a patient is a number, which tells patients apart only."""
+    """Returns the images; a patient is a number, which only distinguishes them."""
     number_of: dict[str, int] = {}
     return [
         {

@@ -109,7 +109,7 @@ class ImageConversion:
 
 
 def _is_whole(path: Path, record: dict[str, Any]) -> bool:
-    """Whether a finished image is still what its record says."""
+    """Whether a finished image is still what its record states."""
     try:
         read_pixels(path, (record["height"], record["width"]), record["sha256"])
     except (OSError, ValueError, SyntaxError):
@@ -166,8 +166,8 @@ def _mapper(workers: int) -> Iterator:
         yield executor.map
     except BrokenProcessPool:
         raise InputError(
-            "a worker process ended unexpectedly, most likely for want of memory; try "
-            "fewer workers."
+            "a worker process ended unexpectedly, most likely because memory ran "
+            "out; try fewer workers."
         ) from None
     finally:
         executor.shutdown(cancel_futures=True)

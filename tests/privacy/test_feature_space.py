@@ -28,10 +28,6 @@ def test_nearest_distance_is_scipys():
     np.testing.assert_allclose(nearest_distances(samples, patches), expected, atol=1e-7)
 
 
-def test_without_patches_everything_is_infinitely_far():
-    assert np.isinf(nearest_distances(np.zeros((2, 3)), np.zeros((0, 3)))).all()
-
-
 def test_scores_compare_with_the_nearest_other_patient_by_hand():
     patches = [np.array([[0.0]]), np.array([[1.0], [3.0]])]
     samples = np.array([[0.5], [10.0]])
