@@ -110,7 +110,7 @@ class ImageConversion:
 
 
 def _is_whole(path: Path, record: dict[str, Any]) -> bool:
-    """Whether a finished image is still what its record says."""
+    """Whether a finished image is still what its record states."""
     try:
         read_pixels(path, (record["height"], record["width"]), record["sha256"])
     except (OSError, ValueError, SyntaxError):
@@ -182,8 +182,8 @@ def _processes(workers: int) -> Iterator[Callable[..., Callable[[], dict[str, An
         yield lambda *call: executor.submit(*call).result
     except BrokenProcessPool:
         raise InputError(
-            "a worker process ended unexpectedly, most likely for want of memory; try "
-            "fewer workers."
+            "a worker process ended unexpectedly, most likely because memory ran "
+            "out; try fewer workers."
         ) from None
     finally:
         executor.shutdown(cancel_futures=True)

@@ -184,7 +184,7 @@ class Store:
             Read-only ndarray of uint8 or uint16 of shape (height, width).
 
         Raises:
-            InputError: The file is not what the store says.
+            InputError: The file is not what the store states.
         """
         return self._cached_image(int(index))
 

@@ -233,7 +233,7 @@ def test_images_with_burned_in_text_are_named_by_their_row(
         dataset.save_as(path)
     store = make_store(cohort=cohort)
     # Image 0 is in row 2; the PNG and TIFF files, 11 and 8 state nothing.
-    assert "1 of 12 images say that text is burned into the pixels" in caplog.text
+    assert "1 of 12 images state that text is burned into the pixels" in caplog.text
     assert caplog.text.count("Rows of the cohort file: 4\n") == 1
     assert "Rows of the cohort file: 2-3, 5-6, 8-13\n" in caplog.text
     stated = sorted(image.burned_in for image in store.images)
