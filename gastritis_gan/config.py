@@ -76,7 +76,7 @@ def load_config(path: str | os.PathLike[str]) -> ExperimentConfig:
         The experiment, every default filled in.
 
     Raises:
-        InputError: The file cannot be read, is no YAML mapping, or holds an unknown
+        InputError: The file cannot be read, is not a YAML mapping, or holds an unknown
             key, a wrong type or an impossible value; the message names the key and the
             rule.
 

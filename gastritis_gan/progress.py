@@ -42,7 +42,7 @@ def progress_bar(
 
 
 def clock(seconds: float) -> str:
-    """Returns a duration as people say it: seconds, minutes, or hours and minutes."""
+    """Returns a duration in words: seconds, minutes, or hours and minutes."""
     minutes = round(seconds / 60)
     if minutes < 1:
         return f"{seconds:.0f} s"

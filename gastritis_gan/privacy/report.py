@@ -291,8 +291,8 @@ def _plot_roc(scores: NDArray[np.float64], is_training: NDArray[np.bool_]) -> st
     axes.plot((0, 1), (0, 1), color="#cccccc")
     axes.plot(*roc(scores, is_training), color=_COLOURS["training"], linewidth=2)
     axes.set(
-        xlabel="held-out patients accused wrongly",
-        ylabel="training patients recognised",
+        xlabel="held-out patients (false positives)",
+        ylabel="training patients (true positives)",
         xlim=(0, 1),
         ylim=(0, 1.02),
     )

@@ -28,7 +28,7 @@ def _is_power_of_two(number: int) -> bool:
 class NetworksConfig:
     """Size of the generator and the discriminator (Karras et al. 2018, Table 2).
 
-    `precision` and `jit_compile` say how they are computed, and hold for dcgan too.
+    `precision` and `jit_compile` decide how they are computed, and hold for dcgan too.
     """
 
     latent_dim: int = 512
