@@ -132,7 +132,7 @@ def measure_features(name: str, num_patches: int, resolution: int) -> dict[str, 
 
 def measure_svm(dim: int, per_class: int) -> dict[str, Any]:
     """Returns the CPU-seconds that one row's SVM takes."""
-    from gastritis_gan.evaluation.classifier import Classifier
+    from gastritis_gan.evaluation.gan_train import Classifier
 
     features, labels = make_features(dim, per_class)
     found = []
@@ -441,8 +441,8 @@ def held_out_metrics(
     most: int,
 ) -> tuple[float, float]:
     """Returns HM and AUC over the images, each decided when its fold was held out."""
-    from gastritis_gan.evaluation.classifier import Classifier
-    from gastritis_gan.evaluation.gan_train import Votes, decide
+    from gastritis_gan.evaluation.gan_train import Classifier, Votes
+    from gastritis_gan.evaluation.metrics import decide
     from gastritis_gan.evaluation.rows import choose
     from gastritis_gan.stats import auc, harmonic_mean, sensitivity_and_specificity
 

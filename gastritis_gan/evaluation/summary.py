@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import t
 
-from gastritis_gan.evaluation.gan_train import (
+from gastritis_gan.evaluation.gan_train import RowVotes
+from gastritis_gan.evaluation.metrics import (
     RULES,
     Decisions,
-    RowVotes,
     decide,
     decide_patients,
-)
-from gastritis_gan.evaluation.metrics import (
     difference,
     mcnemar,
     mean_harmonic_mean,
@@ -147,21 +145,20 @@ class Summarizer:
         ]
 
     def worth_in_patients(
-        self,
-        few: Sequence[RowVotes],
-        rows: Sequence[RowVotes],
-        numbers: Mapping[str, Mapping[str, int]],
+        self, few_patients: Sequence[Mapping[str, Any]], rows: Sequence[RowVotes]
     ) -> list[dict[str, Any]]:
         """Returns how many real patients each generated row is worth.
 
-        Arguments as for `few_patients`.
+        Args:
+            few_patients: What the method of that name returned.
+            rows: The table's.
         """
         curve = [
             (
                 entry["num_positive_patients"] + entry["num_negative_patients"],
                 entry["harmonic_mean"],
             )
-            for entry in self.few_patients(few, rows, numbers)
+            for entry in few_patients
         ]
         return [
             {"name": name, **worth_in_patients(curve, float(mean_harmonic_mean(runs)))}

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gastritis_gan.evaluation.gan_train import Decisions
 from gastritis_gan.evaluation.metrics import (
+    Decisions,
     difference,
     mcnemar,
     mean_over_runs,
