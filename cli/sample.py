@@ -94,7 +94,7 @@ def sample(
         --count 1000 --out samples/lc
     """
     from gastritis_gan.serving import sample_folder
-    from gastritis_gan.serving.open_model import open_model
+    from gastritis_gan.serving.exported_model import open_model
 
     where = server or folder
     if where is None or (server and folder):

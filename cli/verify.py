@@ -28,7 +28,7 @@ def verify(model: Path, version: int | None) -> None:
     Example:
       gastritis-gan verify exported/phantom_lc_positive
     """
-    from gastritis_gan.serving.layout import find_version
+    from gastritis_gan.serving.model_folder import find_version
 
     folder = find_version(model, version)  # before the seconds that TensorFlow takes
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gastritis_gan import __version__
-from gastritis_gan.releases.mix import ReleasePart
+from gastritis_gan.releases.mix import ReleasePart, origin
 
 _FORMATS = {
     "png": "`images/CLASS/NUMBER.png`, 8-bit greyscale PNG",
@@ -93,7 +93,7 @@ def _composition(parts: Sequence[ReleasePart]) -> str:
     for part in parts:
         last = part.seed + part.count - 1
         lines.append(
-            f"| {part.model.class_name} | {part.count:,} | {part.origin} | "
+            f"| {part.model.class_name} | {part.count:,} | {origin(part.model)} | "
             f"{part.model.card.get('model', '')} | {part.seed} to {last} |"
         )
     return "\n".join(lines)
@@ -109,7 +109,7 @@ def _how(parts: Sequence[ReleasePart], truncation: float) -> str:
     for part in parts:
         shown = part.model.card.get("num_images")
         seen = f", after {shown:,} training images" if isinstance(shown, int) else ""
-        lines.append(f"- {part.origin}{seen}: `{part.model.model_hash}`")
+        lines.append(f"- {origin(part.model)}{seen}: `{part.model.model_hash}`")
     lines += [
         "",
         "They were trained on the training patients of one cohort, whose split has the "

@@ -29,7 +29,7 @@ from gastritis_gan.releases.mix import (
     release_parts,
 )
 from gastritis_gan.serving.exported_model import ExportedModel
-from gastritis_gan.serving.layout import find_version, highest_versions, is_safe_name
+from gastritis_gan.serving.model_folder import find_version, highest_versions
 from gastritis_gan.storage import (
     new_folder,
     read_json,
@@ -127,7 +127,6 @@ def release(  # noqa: PLR0913  (what a publisher decides)
     else:
         shares = balanced_counts(opened, per_class=per_class)
     parts = release_parts(opened, shares, seed=seed)
-    _check_class_names(parts)
     verdict = None if audit is None else _read_audit(Path(audit), opened)
     _check_risk(verdict, accept_risk)
     options = {
@@ -166,15 +165,6 @@ def _open(
         path = model.path if isinstance(model, ExportedModel) else Path(model)
         folders += highest_versions(path) or [find_version(path)]
     return [ExportedModel.open(folder) for folder in folders]
-
-
-def _check_class_names(parts: Sequence[ReleasePart]) -> None:
-    for part in parts:
-        if not is_safe_name(part.model.class_name):
-            raise InputError(
-                f"the class {part.model.class_name!r} of {part.origin} cannot name a "
-                "folder; letters, digits, '_', '.' and '-' can."
-            )
 
 
 def _read_audit(audit_dir: Path, models: Sequence[ExportedModel]) -> dict[str, Any]:
@@ -256,7 +246,7 @@ def _read_table(results_dir: Path, models: Sequence[ExportedModel]) -> str:
 def _command(parts: Sequence[ReleasePart], options: Mapping[str, Any]) -> str:
     """Returns what makes the release again, without this machine's paths."""
     words = ["gastritis-gan", "release"]
-    words += [f"exported/{part.origin}" for part in parts]
+    words += [f"exported/{origin(part.model)}" for part in parts]
     for part in parts:
         words += ["--count", f"{part.model.name}={part.count}"]
     for name, value in options.items():
@@ -294,11 +284,8 @@ def _draw(
                 yield ReleasedImage(
                     number=number,
                     pixels=image[..., 0],
-                    class_name=model.class_name,
+                    model=model,
                     class_index=classes.index(model.class_name),
-                    model=model.name,
-                    version=model.version,
-                    model_hash=model.model_hash,
                     seed=int(image_seed),
                     truncation=truncation,
                 )
@@ -320,10 +307,10 @@ def _write_manifest(
                 (
                     path,
                     image.number,
-                    image.class_name,
-                    image.model,
-                    image.version,
-                    image.model_hash,
+                    image.model.class_name,
+                    image.model.name,
+                    image.model.version,
+                    image.model.model_hash,
                     image.seed,
                     image.truncation,
                     hashlib.sha256(image.pixels.tobytes()).hexdigest(),

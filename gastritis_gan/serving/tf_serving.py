@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.serving.layout import version_folders
+from gastritis_gan.serving.model_folder import version_folders
 from gastritis_gan.storage import write_bytes
 
 BATCH_SIZES = (1, 2, 4, 8, 16)

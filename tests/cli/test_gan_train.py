@@ -9,7 +9,7 @@ from tests.helpers.striped_store import CONFIG, invoke, make_card, make_workplac
 pytest.importorskip("tensorflow")
 import tensorflow as tf
 
-from gastritis_gan.serving.model_card import write_model_card
+from gastritis_gan.serving.model_folder import write_model_card
 
 
 @pytest.fixture(scope="module")
