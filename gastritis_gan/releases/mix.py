@@ -105,8 +105,9 @@ def balanced_counts(models: Iterable[ExportedModel], *, per_class: int) -> list[
         share, remainder = divmod(per_class, classes.count(class_name))
         if not share:
             raise InputError(
-                f"{per_class} images per class are fewer than a class's models, "
-                f"{classes.count(class_name)}; ask for more with --per-class."
+                f"the number of images per class, {per_class}, is smaller than that of "
+                f"the class's models, {classes.count(class_name)}; give a larger "
+                "--per-class."
             )
         counts.append(share + (classes[:position].count(class_name) < remainder))
     return counts

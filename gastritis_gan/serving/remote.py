@@ -305,8 +305,8 @@ class RemoteModel:
             ) from error
         if len(images) != len(seeds):
             raise InputError(
-                f"the server answered {len(images)} images for {len(seeds)} seeds of "
-                f"{self.name}."
+                f"the server's reply for {self.name} has the wrong number of images: "
+                f"{len(images)} instead of {len(seeds)}."
             )
         return images
 

@@ -67,7 +67,7 @@ def test_classes_are_balanced_whatever_their_models():
         "pggan_negative": 5,
         "lc_pggan_negative": 5,
     }
-    with pytest.raises(InputError, match="2 images per class are fewer"):
+    with pytest.raises(InputError, match="images per class, 2, is smaller"):
         balanced_counts(models, per_class=2)
 
 
