@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from gastritis_gan import rng
 from gastritis_gan.layers.backend import trains_on_cpu
-from gastritis_gan.losses import fade_real_images
 from gastritis_gan.models.network import get_weights_by_name, set_weights_by_name
 from gastritis_gan.training.augmentation import (
     NUM_FACTORS,
@@ -25,12 +24,12 @@ from gastritis_gan.training.checkpoint import (
     Arrays,
     TrainingState,
 )
+from gastritis_gan.training.losses import Objective, fade_real_images
 from gastritis_gan.training.micro_batches import (
     map_micro_batches,
     mean_over_micro_batches,
 )
 from gastritis_gan.training.monitor import RunningMeans
-from gastritis_gan.training.objective import DiscriminatorBatch, Objective
 from gastritis_gan.training.optimizer import (
     LossScale,
     ReplicatedAdam,
@@ -82,7 +81,7 @@ class GAN(keras.Model):
         self.generator = spec.generator(spec.precision)
         self.discriminator = spec.discriminator()
         self.generator_ema = spec.generator()
-        self.objective = Objective(spec.objective)
+        self.objective = Objective(spec.objective, spec.r1_weight)
         self.augmentation = Augmentation(
             spec.augmentation.probability, spec.augmentation.transforms
         )
@@ -223,7 +222,7 @@ class GAN(keras.Model):
 
         sets = range(len(data))
         shapes: dict[str, tuple[int, ...]] = {}
-        if self.objective.uses_mixed_images:
+        if self.objective.is_wgan_gp:
             shapes["mixing_factors"] = (1, 1, 1)
         if self.spec.augmentation.flips:
             shapes |= {f"flips.{number}": () for number in sets}
@@ -287,15 +286,14 @@ class GAN(keras.Model):
         weights = self.discriminator.trainable_variables
 
         def compute(rows: dict[str, Any]) -> Any:
-            batch = DiscriminatorBatch(
-                real=rows["sets"][0],
-                fake=self._augmented(rows["fake"], rows.get("augmented_d_fake")),
-                conditional_negatives=tuple(rows["sets"][1:]),
-                mixing_factors=rows.get("mixing_factors"),
-            )
+            real, *negatives = rows["sets"]
+            fake = self._augmented(rows["fake"], rows.get("augmented_d_fake"))
             with tf.GradientTape() as tape:
                 loss, real_scores, fake_scores = self.objective.discriminator_loss(
-                    self._discriminator_at(context), batch, context.loss_scale
+                    self._discriminator_at(context),
+                    (real, fake, *negatives),
+                    rows.get("mixing_factors"),
+                    context.loss_scale,
                 )
                 scaled_loss = loss * context.loss_scale
             scores = (real_scores, fake_scores)
@@ -341,7 +339,7 @@ class GAN(keras.Model):
 
         def loss_of(fake: tf.Tensor, factors: Any) -> tf.Tensor:
             scores = self._discriminator_at(context)(self._augmented(fake, factors))
-            return self.objective.generator_loss_of(scores)
+            return self.objective.generator_loss(scores)
 
         factors = context.draws.get("augmented_g_fake")
         if generated.tape is not None:

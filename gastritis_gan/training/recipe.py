@@ -16,6 +16,7 @@ from gastritis_gan.training.schedule import Schedule, Stage, at_resolution
 from gastritis_gan.training.settings import (
     AugmentationConfig,
     ModelName,
+    ObjectiveConfig,
     Precision,
     TrainingSections,
 )
@@ -35,32 +36,7 @@ _LARGEST_COMPILED = 8
 _FEWEST_COMPILED_STEPS = 3000
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ObjectiveSpec:
-    """The losses of a stage (paper, Eq. 2-7).
-
-    Attributes:
-        adversarial_loss: `"logistic"` (Eq. 2-4) or `"wgan_gp"` (Gulrajani et al. 2017).
-        generator_loss: `"non_saturating"`, or the paper's `"minimax"`; logistic only.
-        lc_weight: Weight lambda of the loss-conditional terms (Eq. 5); 0 below the
-            resolution where they begin.
-        r1_weight: Weight gamma of R1 (Mescheder et al. 2018); 0 leaves it out. Logistic
-            only.
-        r1_interval_steps: R1 is applied every so many steps, that many times as strong.
-        gradient_penalty_weight: WGAN-GP only.
-        drift_penalty_weight: WGAN-GP only.
-    """
-
-    adversarial_loss: Literal["logistic", "wgan_gp"] = "logistic"
-    generator_loss: Literal["non_saturating", "minimax"] = "non_saturating"
-    lc_weight: float = 0.0
-    r1_weight: float = 0.0
-    r1_interval_steps: int = 1
-    gradient_penalty_weight: float = 0.0
-    drift_penalty_weight: float = 0.0
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class AdamSpec:
     """Arguments of Adam (Kingma and Ba 2015)."""
 
@@ -168,6 +144,7 @@ class StageSpec:
         networks: Generator and discriminator.
         precision: What the networks compute in while they train.
         objective: The losses.
+        r1_weight: Weight gamma of R1 (Mescheder et al. 2018); 0 leaves it out.
         is_conditional: Whether patches of the other class and from outside the organ
             are judged as fake (Eq. 5).
         g_adam: Optimizer of the generator.
@@ -189,7 +166,8 @@ class StageSpec:
     seed: int
     networks: Networks
     precision: Precision
-    objective: ObjectiveSpec
+    objective: ObjectiveConfig
+    r1_weight: float = 0.0
     is_conditional: bool = False
     g_adam: AdamSpec
     d_adam: AdamSpec
@@ -297,7 +275,7 @@ def make_recipe(model: ModelName, sections: TrainingSections) -> Recipe:
     Raises:
         InputError: The objective cannot train this model.
     """
-    return {"pggan": _pggan, "lc_pggan": _lc_pggan, "dcgan": _dcgan}[model](sections)
+    return _dcgan(sections) if model == "dcgan" else _progressive(model, sections)
 
 
 def ema_decay(half_life_images: float, batch_size: int) -> float:
@@ -315,51 +293,35 @@ def default_r1_weight(resolution: int, batch_size: int) -> float:
     return _R1_WEIGHT_PER_PIXEL * resolution**2 / batch_size
 
 
-def _pggan(sections: TrainingSections) -> Recipe:
-    settings = sections.schedule
-    schedule = Schedule.build(
-        settings.resolutions,
-        transition_images=settings.transition_images,
-        stable_images=settings.stable_images,
-        batch_size=settings.batch_size,
-    )
-    return Recipe(
-        model="pggan",
-        stages=tuple(_progressive_stage(sections, stage) for stage in schedule.stages),
-        branch_step=sum(
-            stage.num_steps
-            for stage in schedule.stages
-            if stage.resolution < sections.objective.lc_resolution
-        ),
-    )
-
-
-def _lc_pggan(sections: TrainingSections) -> Recipe:
-    settings = sections.objective
-    if settings.adversarial_loss != "logistic":
+def _progressive(model: ModelName, sections: TrainingSections) -> Recipe:
+    settings, objective = sections.schedule, sections.objective
+    is_lc = model == "lc_pggan"
+    if is_lc and objective.adversarial_loss != "logistic":
         raise InputError(
             "`objective.adversarial_loss` must be logistic for lc_pggan: Eq. 5-7 are "
             "logarithms of probabilities. Set it, or train --model pggan."
         )
-    if settings.lc_resolution > sections.schedule.final_resolution:
+    if is_lc and objective.lc_resolution > settings.final_resolution:
         raise InputError(
-            f"`objective.lc_resolution` ({settings.lc_resolution}) must not exceed "
-            f"`schedule.final_resolution` ({sections.schedule.final_resolution}): "
+            f"`objective.lc_resolution` ({objective.lc_resolution}) must not exceed "
+            f"`schedule.final_resolution` ({settings.final_resolution}): "
             "lc_pggan would never become conditional. Lower it, or train --model pggan."
         )
-
-    def conditional(spec: StageSpec) -> StageSpec:
-        if spec.stage.resolution < settings.lc_resolution:
-            return spec
-        objective = dataclasses.replace(spec.objective, lc_weight=settings.lc_weight)
-        return dataclasses.replace(spec, objective=objective, is_conditional=True)
-
-    pggan = _pggan(sections)
-    return dataclasses.replace(
-        pggan,
-        model="lc_pggan",
-        stages=tuple(conditional(spec) for spec in pggan.stages),
-        branches_from="pggan",
+    stages = Schedule.build(
+        settings.resolutions,
+        transition_images=settings.transition_images,
+        stable_images=settings.stable_images,
+        batch_size=settings.batch_size,
+    ).stages
+    shared = [s for s in stages if s.resolution < objective.lc_resolution]
+    return Recipe(
+        model=model,
+        stages=tuple(
+            _progressive_stage(sections, s, is_conditional=is_lc and s not in shared)
+            for s in stages
+        ),
+        branches_from="pggan" if is_lc else None,
+        branch_step=sum(stage.num_steps for stage in shared),
     )
 
 
@@ -372,11 +334,15 @@ def _dcgan(sections: TrainingSections) -> Recipe:
         batch_size=settings.batch_size,
     )
     (stage,) = schedule.stages
-    epsilon = sections.optimizer.epsilon
-    adam = AdamSpec(**_same_fields(AdamSpec, settings), epsilon=epsilon)
+    adam = AdamSpec(
+        settings.learning_rate,
+        settings.beta_1,
+        settings.beta_2,
+        sections.optimizer.epsilon,
+    )
     spec = StageSpec(
         networks=DCGANNetworks(**_same_fields(DCGANNetworks, settings)),
-        objective=ObjectiveSpec(),  # of Goodfellow et al. 2014, and nothing else
+        objective=ObjectiveConfig(),  # of Goodfellow et al. 2014, and nothing else
         g_adam=adam,
         d_adam=adam,
         ema_decay=ema_decay(settings.ema_half_life_images, settings.batch_size),
@@ -386,7 +352,9 @@ def _dcgan(sections: TrainingSections) -> Recipe:
     return Recipe(model="dcgan", stages=(spec,))
 
 
-def _progressive_stage(sections: TrainingSections, stage: Stage) -> StageSpec:
+def _progressive_stage(
+    sections: TrainingSections, stage: Stage, *, is_conditional: bool
+) -> StageSpec:
     networks = ProgressiveNetworks(
         **_same_fields(ProgressiveNetworks, sections.networks)
     )
@@ -394,17 +362,22 @@ def _progressive_stage(sections: TrainingSections, stage: Stage) -> StageSpec:
     g_rate = d_rate = at_resolution(optimizer.learning_rate, stage.resolution)
     if optimizer.discriminator_learning_rate is not None:
         d_rate = at_resolution(optimizer.discriminator_learning_rate, stage.resolution)
-    adam = _same_fields(AdamSpec, optimizer)
+    adam = (optimizer.beta_1, optimizer.beta_2, optimizer.epsilon)
     operations = stage.batch_size * networks.forward_operations(stage.resolution)
     most_steps = min(_MOST_STEPS_PER_CALL, _MOST_OPERATIONS_PER_CALL // operations)
     num_micro_batches = at_resolution(
         sections.schedule.accumulation_steps, stage.resolution
     )
+    r1_weight = sections.objective.r1_weight
+    if r1_weight == "auto":
+        r1_weight = default_r1_weight(stage.resolution, stage.batch_size)
     return StageSpec(
         networks=networks,
-        objective=_objective(sections, stage),
-        g_adam=AdamSpec(**{**adam, "learning_rate": g_rate}),
-        d_adam=AdamSpec(**{**adam, "learning_rate": d_rate}),
+        objective=sections.objective,
+        r1_weight=r1_weight,
+        is_conditional=is_conditional,
+        g_adam=AdamSpec(g_rate, *adam),
+        d_adam=AdamSpec(d_rate, *adam),
         keeps_slots=optimizer.at_growth == "keep",
         ema_decay=ema_decay(optimizer.ema_half_life_images, stage.batch_size),
         num_micro_batches=num_micro_batches,
@@ -412,15 +385,6 @@ def _progressive_stage(sections: TrainingSections, stage: Stage) -> StageSpec:
         most_steps_per_call=max(most_steps, 1),
         **_common(sections, stage),
     )
-
-
-def _objective(sections: TrainingSections, stage: Stage) -> ObjectiveSpec:
-    settings = sections.objective
-    r1_weight = settings.r1_weight
-    if r1_weight == "auto":
-        r1_weight = default_r1_weight(stage.resolution, stage.batch_size)
-    weights = {"lc_weight": 0.0, "r1_weight": r1_weight}
-    return ObjectiveSpec(**_same_fields(ObjectiveSpec, settings) | weights)
 
 
 def _same_fields(cls: type[Any], section: Any) -> dict[str, Any]:
