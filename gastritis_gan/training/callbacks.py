@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import signal
 import threading
 import time
@@ -14,6 +15,7 @@ import keras
 
 from gastritis_gan.errors import InputError, RunInterruptedError
 from gastritis_gan.progress import clock
+from gastritis_gan.training.recipe import forward_operations
 from gastritis_gan.training.schedule import Schedule, alpha_at
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -90,7 +92,8 @@ class StageProgress(keras.callbacks.Callback):
 
     def _remaining_images(self, step: int) -> float:
         """Images that are left, each weighted by its cost relative to this stage's."""
-        cost = self.model.spec.networks.forward_operations
+        networks = self.model.spec.networks
+        cost = functools.partial(forward_operations, networks)
         total = 0
         for stage in self.schedule.stages:
             steps = max(stage.end_step - max(step, stage.first_step), 0)

@@ -15,7 +15,9 @@ from gastritis_gan.models.network_size import discriminator_flops, generator_flo
 from gastritis_gan.training.schedule import Schedule, Stage, at_resolution
 from gastritis_gan.training.settings import (
     AugmentationConfig,
+    DCGANConfig,
     ModelName,
+    NetworksConfig,
     ObjectiveConfig,
     Precision,
     TrainingSections,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from gastritis_gan.models.network import Network
 
 Compiled = Literal["nothing", "gradients", "step"]
+Networks: TypeAlias = NetworksConfig | DCGANConfig
 
 _MOST_STEPS_PER_CALL = 25
 _MOST_OPERATIONS_PER_CALL = 5 * 10**9  # of forward passes; some half a second
@@ -47,101 +50,13 @@ class AdamSpec:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ProgressiveNetworks:
-    """Size of the growing networks (Karras et al. 2018, Table 2)."""
-
-    latent_dim: int
-    fmap_base: int
-    fmap_max: int
-    mbstd_group_size: int
-    fused_scale: bool
-
-    @property
-    def group_size(self) -> int:
-        """How many images a discriminator compares with each other."""
-        return self.mbstd_group_size
-
-    def forward_operations(self, resolution: int) -> int:
-        """Returns the operations of both networks for one image."""
-        return generator_flops(
-            resolution, latent_dim=self.latent_dim, **self._width
-        ) + discriminator_flops(resolution, **self._width)
-
-    def generator(self, resolution: int, **common: Any) -> Network:
-        """Returns a built generator with its seeded initial weights.
-
-        Args:
-            resolution: In pixels.
-            **common: `transition`, `seed`, `dtype` and `name`.
-        """
-        from gastritis_gan.models.pggan import ProgressiveGenerator
-
-        return ProgressiveGenerator(
-            resolution, latent_dim=self.latent_dim, **self._width, **common
-        )
-
-    def discriminator(self, resolution: int, **common: Any) -> Network:
-        """Returns a built discriminator; arguments as of `generator`."""
-        from gastritis_gan.models.pggan import ProgressiveDiscriminator
-
-        return ProgressiveDiscriminator(
-            resolution,
-            mbstd_group_size=self.mbstd_group_size,
-            fused_scale=self.fused_scale,
-            **self._width,
-            **common,
-        )
-
-    @property
-    def _width(self) -> dict[str, Any]:
-        return {"fmap_base": self.fmap_base, "fmap_max": self.fmap_max}
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DCGANNetworks:
-    """Size of the networks of Radford et al. 2016, which do not grow."""
-
-    latent_dim: int
-    fmap_base: int
-    fmap_max: int
-
-    @property
-    def group_size(self) -> int:
-        """As of `ProgressiveNetworks`; they compare no images."""
-        return 1
-
-    def forward_operations(self, resolution: int) -> int:
-        """Returns 1: every step costs the same."""
-        return 1
-
-    def generator(self, resolution: int, **common: Any) -> Network:
-        """As of `ProgressiveNetworks`."""
-        from gastritis_gan.models.dcgan import DCGANGenerator
-
-        common.pop("transition")  # a single stage has none
-        return DCGANGenerator(resolution, **dataclasses.asdict(self), **common)
-
-    def discriminator(self, resolution: int, **common: Any) -> Network:
-        """As of `ProgressiveNetworks`."""
-        from gastritis_gan.models.dcgan import DCGANDiscriminator
-
-        common.pop("transition")
-        return DCGANDiscriminator(
-            resolution, fmap_base=self.fmap_base, fmap_max=self.fmap_max, **common
-        )
-
-
-Networks: TypeAlias = ProgressiveNetworks | DCGANNetworks
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class StageSpec:
     """All that decides how one stage trains.
 
     Attributes:
         stage: Resolution, phase, batch and length.
         seed: Of initial weights, latents, patches and whatever else is drawn.
-        networks: Generator and discriminator.
+        networks: Size of generator and discriminator; those of dcgan do not grow.
         precision: What the networks compute in while they train.
         objective: The losses.
         r1_weight: Weight gamma of R1 (Mescheder et al. 2018); 0 leaves it out.
@@ -187,23 +102,51 @@ class StageSpec:
         Samples are made in float32 whatever the precision of training, so that is the
         default.
         """
-        return self.networks.generator(
-            self.stage.resolution,
-            transition=self.stage.transition,
-            seed=self.seed,
-            dtype=precision,
-            name="generator",  # a fixed name: it is part of the names of Adam's slots
-        )
+        arguments = {
+            "latent_dim": self.networks.latent_dim,
+            # A fixed name: it is part of the names of Adam's slots.
+            **self._arguments("generator", precision),
+        }
+        if isinstance(self.networks, DCGANConfig):
+            from gastritis_gan.models.dcgan import DCGANGenerator
+
+            return DCGANGenerator(**arguments)
+        from gastritis_gan.models.pggan import ProgressiveGenerator
+
+        return ProgressiveGenerator(transition=self.stage.transition, **arguments)
 
     def discriminator(self) -> Network:
         """Returns a built discriminator with its seeded initial weights."""
-        return self.networks.discriminator(
-            self.stage.resolution,
+        arguments = self._arguments("discriminator", self.precision)
+        if isinstance(self.networks, DCGANConfig):
+            from gastritis_gan.models.dcgan import DCGANDiscriminator
+
+            return DCGANDiscriminator(**arguments)
+        from gastritis_gan.models.pggan import ProgressiveDiscriminator
+
+        return ProgressiveDiscriminator(
             transition=self.stage.transition,
-            seed=self.seed,
-            dtype=self.precision,
-            name="discriminator",
+            mbstd_group_size=self.networks.mbstd_group_size,
+            fused_scale=self.networks.fused_scale,
+            **arguments,
         )
+
+    def _arguments(self, name: str, dtype: Precision) -> dict[str, Any]:
+        return {
+            "resolution": self.stage.resolution,
+            "fmap_base": self.networks.fmap_base,
+            "fmap_max": self.networks.fmap_max,
+            "seed": self.seed,
+            "dtype": dtype,
+            "name": name,
+        }
+
+    @property
+    def group_size(self) -> int:
+        """How many images the discriminator compares with each other."""
+        if isinstance(self.networks, DCGANConfig):
+            return 1
+        return self.networks.mbstd_group_size
 
     def steps_per_call(self, first_step: int) -> int:
         """Returns how many steps are done before Python has its turn.
@@ -244,9 +187,9 @@ class Recipe:
         return Schedule(tuple(spec.stage for spec in self.stages))
 
     @property
-    def networks(self) -> Networks:
-        """The networks of every stage."""
-        return self.stages[0].networks
+    def latent_dim(self) -> int:
+        """Numbers in a latent vector."""
+        return self.stages[0].networks.latent_dim
 
     @property
     def final_resolution(self) -> int:
@@ -286,6 +229,19 @@ def ema_decay(half_life_images: float, batch_size: int) -> float:
         batch_size: Images per step.
     """
     return 0.5 ** (batch_size / half_life_images) if half_life_images else 0.0
+
+
+def forward_operations(networks: Networks, resolution: int) -> int:
+    """Returns the operations of both networks for one image; for dcgan merely 1.
+
+    Steps of dcgan all cost the same.
+    """
+    if isinstance(networks, DCGANConfig):
+        return 1
+    width = {"fmap_base": networks.fmap_base, "fmap_max": networks.fmap_max}
+    return generator_flops(
+        resolution, latent_dim=networks.latent_dim, **width
+    ) + discriminator_flops(resolution, **width)
 
 
 def default_r1_weight(resolution: int, batch_size: int) -> float:
@@ -341,7 +297,7 @@ def _dcgan(sections: TrainingSections) -> Recipe:
         sections.optimizer.epsilon,
     )
     spec = StageSpec(
-        networks=DCGANNetworks(**_same_fields(DCGANNetworks, settings)),
+        networks=settings,
         objective=ObjectiveConfig(),  # of Goodfellow et al. 2014, and nothing else
         g_adam=adam,
         d_adam=adam,
@@ -355,15 +311,14 @@ def _dcgan(sections: TrainingSections) -> Recipe:
 def _progressive_stage(
     sections: TrainingSections, stage: Stage, *, is_conditional: bool
 ) -> StageSpec:
-    networks = ProgressiveNetworks(
-        **_same_fields(ProgressiveNetworks, sections.networks)
-    )
     optimizer = sections.optimizer
     g_rate = d_rate = at_resolution(optimizer.learning_rate, stage.resolution)
     if optimizer.discriminator_learning_rate is not None:
         d_rate = at_resolution(optimizer.discriminator_learning_rate, stage.resolution)
     adam = (optimizer.beta_1, optimizer.beta_2, optimizer.epsilon)
-    operations = stage.batch_size * networks.forward_operations(stage.resolution)
+    operations = stage.batch_size * forward_operations(
+        sections.networks, stage.resolution
+    )
     most_steps = min(_MOST_STEPS_PER_CALL, _MOST_OPERATIONS_PER_CALL // operations)
     num_micro_batches = at_resolution(
         sections.schedule.accumulation_steps, stage.resolution
@@ -372,7 +327,7 @@ def _progressive_stage(
     if r1_weight == "auto":
         r1_weight = default_r1_weight(stage.resolution, stage.batch_size)
     return StageSpec(
-        networks=networks,
+        networks=sections.networks,
         objective=sections.objective,
         r1_weight=r1_weight,
         is_conditional=is_conditional,
@@ -385,12 +340,6 @@ def _progressive_stage(
         most_steps_per_call=max(most_steps, 1),
         **_common(sections, stage),
     )
-
-
-def _same_fields(cls: type[Any], section: Any) -> dict[str, Any]:
-    """Returns the values that a section has for the fields of a specification."""
-    names = [field.name for field in dataclasses.fields(cls)]
-    return {name: getattr(section, name) for name in names if hasattr(section, name)}
 
 
 def _compiled(
