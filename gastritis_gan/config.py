@@ -76,7 +76,7 @@ def load_config(path: str | os.PathLike[str]) -> ExperimentConfig:
         The experiment, every default filled in.
 
     Raises:
-        InputError: The file cannot be read, is no YAML mapping, or holds an unknown
+        InputError: The file cannot be read, is not a YAML mapping, or holds an unknown
             key, a wrong type or an impossible value; the message names the key and the
             rule.
 
@@ -111,8 +111,3 @@ def config_from_dict(document: Any) -> ExperimentConfig:
 def config_to_dict(config: ExperimentConfig) -> dict[str, Any]:
     """Returns nested plain mappings that `config_from_dict` reads back."""
     return to_plain(config)
-
-
-def dump_config(config: ExperimentConfig) -> str:
-    """Returns the resolved config as YAML, every key present."""
-    return yaml.safe_dump(config_to_dict(config), sort_keys=False)

@@ -14,7 +14,6 @@ from typing import Any
 import keras
 
 from gastritis_gan.errors import InputError, RunInterruptedError
-from gastritis_gan.progress import clock
 from gastritis_gan.training.recipe import forward_operations
 from gastritis_gan.training.schedule import Schedule, alpha_at
 
@@ -76,7 +75,9 @@ class StageProgress(keras.callbacks.Callback):
         elif (seconds := now - self._started[0]) > 0:
             images = (step - self._started[1]) * stage.batch_size
             images_per_second = images / seconds
-            remaining = clock(self._remaining_images(step) / images_per_second)
+            remaining = self.bar.format_interval(
+                self._remaining_images(step) / images_per_second
+            )
             # Small networks wait more than they compute, so larger ones cost less than
             # their operations make one expect.
             is_last = stage.resolution == self.schedule.stages[-1].resolution

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
+from tqdm import tqdm
 
-from gastritis_gan.progress import clock, progress_bar
+from gastritis_gan.progress import progress_bar
 from gastritis_gan.store.store import Store
 from gastritis_gan.training.distribution import Distribution
 from gastritis_gan.training.fit import Task
@@ -63,9 +64,9 @@ def forecast(
             "|--:|:--|--:|--:|--:|--:|--:|--:|",
             *rows,
             "",
-            f"Whole schedule: {clock(seconds)}, without ticks and checkpoints. The "
-            "first step of a stage, which traces its graph, is included; memory is "
-            "without TensorFlow itself.",
+            f"Whole schedule: {tqdm.format_interval(seconds)}, without ticks and "
+            "checkpoints. The first step of a stage, which traces its graph, is "
+            "included; memory is without TensorFlow itself.",
         ]
     )
 
@@ -108,7 +109,7 @@ def _probe(
         f"| {of_g.weights:,} + {of_d.weights:,} "
         f"| {of_g.flops / 1e9:.3f} + {of_d.flops / 1e9:.3f} "
         f"| {num_bytes / 2**20:,.0f} MiB "
-        f"| {stage.batch_size / per_step:.1f} | {clock(seconds)} |"
+        f"| {stage.batch_size / per_step:.1f} | {tqdm.format_interval(seconds)} |"
     ), seconds
 
 

@@ -138,11 +138,9 @@ class GAN(keras.Model):
         ]
         before = [tf.identity(variable) for variable in statistics]
         sets = self._discriminator_sets(data, context)
-        generated = self._generated(context)
+        generated, tape = self._generated(context)
 
-        d_gradients, d_results = self._discriminator_gradients(
-            sets, generated.images, context
-        )
+        d_gradients, d_results = self._discriminator_gradients(sets, generated, context)
         if self.objective.uses_r1:
             r1_gradients = self._r1_gradients(sets[0], context)
             d_gradients = [
@@ -155,7 +153,7 @@ class GAN(keras.Model):
             d_finite, d_gradients, self.discriminator.trainable_variables
         )
 
-        g_gradients, g_results = self._generator_gradients(generated, context)
+        g_gradients, g_results = self._generator_gradients(generated, tape, context)
         g_gradients, g_results = self._over_replicas(g_gradients, g_results, context)
         g_norm = gradient_norm(g_gradients)
         finite = d_finite & _finite(g_norm, *g_results)
@@ -260,8 +258,11 @@ class GAN(keras.Model):
             sets.append(images)
         return sets
 
-    def _generated(self, context: _Context) -> _Generated:
-        """Returns the step's samples, which both networks learn from."""
+    def _generated(self, context: _Context) -> tuple[tf.Tensor, tf.GradientTape | None]:
+        """Returns the step's samples, which both networks learn from.
+
+        With them comes the tape of their computation; None: it is to be done again.
+        """
         latents = context.draws["latents"]
         if self.spec.num_micro_batches > 1 or self.spec.compiled == "gradients":
             # Parts of a step are computed apart, with no tape across them.
@@ -274,10 +275,10 @@ class GAN(keras.Model):
                 latents,
                 num_micro_batches=self.spec.num_micro_batches,
             )
-            return _Generated(latents, images, None)
+            return images, None
         with tf.GradientTape() as tape:
             images = self.generator(latents, alpha=context.alpha, training=True)
-        return _Generated(latents, images, tape)
+        return images, tape
 
     def _discriminator_gradients(
         self, sets: list[tf.Tensor], fake: tf.Tensor, context: _Context
@@ -332,7 +333,10 @@ class GAN(keras.Model):
         return due
 
     def _generator_gradients(
-        self, generated: _Generated, context: _Context
+        self,
+        generated: tf.Tensor,
+        tape: tf.GradientTape | None,
+        context: _Context,
     ) -> _Gradients:
         """Returns gradients, then the loss alone."""
         weights = self.generator.trainable_variables
@@ -342,15 +346,13 @@ class GAN(keras.Model):
             return self.objective.generator_loss(scores)
 
         factors = context.draws.get("augmented_g_fake")
-        if generated.tape is not None:
-            with tf.GradientTape() as tape:
-                tape.watch(generated.images)
-                loss = loss_of(generated.images, factors)
+        if tape is not None:
+            with tf.GradientTape() as tape_of_loss:
+                tape_of_loss.watch(generated)
+                loss = loss_of(generated, factors)
                 scaled_loss = loss * context.loss_scale
-            upstream = tape.gradient(scaled_loss, generated.images)
-            return generated.tape.gradient(
-                generated.images, weights, output_gradients=upstream
-            ), [loss]
+            upstream = tape_of_loss.gradient(scaled_loss, generated)
+            return tape.gradient(generated, weights, output_gradients=upstream), [loss]
 
         def compute(rows: dict[str, Any]) -> Any:
             with tf.GradientTape() as tape:
@@ -361,7 +363,7 @@ class GAN(keras.Model):
                 scaled_loss = loss * context.loss_scale
             return tape.gradient(scaled_loss, weights), [loss]
 
-        rows = {"latents": generated.latents}
+        rows = {"latents": context.draws["latents"]}
         if factors is not None:
             rows["augmented_g_fake"] = factors
         like = (weights, [tf.constant(0.0)])
@@ -415,14 +417,6 @@ class GAN(keras.Model):
             self.loss_scale.update(finite)
 
 
-class _Generated(NamedTuple):
-    """Samples of a step."""
-
-    latents: tf.Tensor
-    images: tf.Tensor
-    tape: tf.GradientTape | None  # of their computation; None: to be done again
-
-
 class _Context(NamedTuple):
     """What a step knows before it computes anything."""
 
@@ -459,8 +453,16 @@ def build_gan(spec: StageSpec, state: TrainingState | None = None) -> GAN:
         gan.compile()  # replicas cannot add up within a loop of TensorFlow's
     else:
         gan.compile(steps_per_execution=spec.steps_per_call(first_step))
-    if state is not None:
-        _restore(gan, state)
+    if state is None:
+        return gan
+    for network in NETWORKS:
+        set_weights_by_name(getattr(gan, network), state.weights[network], partial=True)
+    if spec.keeps_slots or state.resolution == spec.stage.resolution:
+        for name in OPTIMIZERS:
+            _set_slots(getattr(gan, name), state.slots[name])
+    gan.step.assign(state.step)
+    for variable in gan.counters:
+        variable.assign(state.metrics[variable.name])
     return gan
 
 
@@ -488,17 +490,6 @@ def _compiled_here(spec: StageSpec) -> Compiled:
     """Returns what XLA compiles on this machine and under this strategy."""
     is_slower = tf.distribute.has_strategy() or not trains_on_cpu(spec.precision)
     return "nothing" if spec.compiled == "step" and is_slower else spec.compiled
-
-
-def _restore(gan: GAN, state: TrainingState) -> None:
-    for network in NETWORKS:
-        set_weights_by_name(getattr(gan, network), state.weights[network], partial=True)
-    if gan.spec.keeps_slots or state.resolution == gan.spec.stage.resolution:
-        for name in OPTIMIZERS:
-            _set_slots(getattr(gan, name), state.slots[name])
-    gan.step.assign(state.step)
-    for variable in gan.counters:
-        variable.assign(state.metrics[variable.name])
 
 
 def _get_slots(optimizer: keras.optimizers.Optimizer) -> Arrays:
