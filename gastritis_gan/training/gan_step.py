@@ -89,7 +89,7 @@ class GAN(keras.Model):
         self.consecutive_skips = _counter("consecutive_skips", 0)
         self.running_means = RunningMeans()
         self.loss_scale = LossScale() if spec.precision == "mixed_float16" else None
-        self.built = True  # there is no call(): fit() would not know
+        self.built = True  # without call(), fit() takes the model for unbuilt
 
     def compile(self, *, steps_per_execution: int = 1) -> None:
         """Makes the optimizers, built for the networks' trainable weights."""

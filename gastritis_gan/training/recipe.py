@@ -1,7 +1,9 @@
 """Recipes: what pggan, lc_pggan and dcgan are, as plain specifications of their stages.
 
-A recipe is made once from the training sections of an experiment; what trains sees
-neither the sections nor the model's name. Pure Python, without TensorFlow.
+A recipe is made once from the training sections of an experiment. What a stage needs
+as it is written there (networks, objective, augmentation) it carries as that section;
+what depends on resolution or model is resolved. What trains asks for no model's name.
+TensorFlow is loaded when a network is asked for, not before.
 """
 
 from __future__ import annotations
@@ -72,7 +74,7 @@ class StageSpec:
         max_skipped_steps: More steps in a row that are not finite are too many.
         compiled: What XLA compiles: nothing, the computation of gradients, or the whole
             step where the machine is faster so.
-        most_steps_per_call: Steps that may be done before Python has its turn.
+        most_steps_per_call: Steps that may be done in one call of the graph.
         tick_steps: Metrics are logged every so many steps.
         checkpoint_steps: Checkpoints are written every so many steps.
     """
@@ -149,9 +151,10 @@ class StageSpec:
         return self.networks.mbstd_group_size
 
     def steps_per_call(self, first_step: int) -> int:
-        """Returns how many steps are done before Python has its turn.
+        """Returns how many steps are done in one call of the graph.
 
-        Its turn takes some three milliseconds, much beside a step of small networks.
+        Python takes some three milliseconds between two calls, much beside a step of
+        small networks.
         All that comes at fixed steps comes between two calls, so these divide the
         intervals. A signal waits for the end of a call, so large networks do one step.
 
