@@ -132,7 +132,7 @@ def measure_features(name: str, num_patches: int, resolution: int) -> dict[str, 
 
 def measure_svm(dim: int, per_class: int) -> dict[str, Any]:
     """Returns the CPU-seconds that one row's SVM takes."""
-    from gastritis_gan.evaluation.classifier import Classifier
+    from gastritis_gan.evaluation.gan_train import Classifier
 
     features, labels = make_features(dim, per_class)
     found = []
@@ -147,7 +147,12 @@ def measure_row(num_images: int, per_class: int) -> dict[str, Any]:
     import tensorflow  # noqa: F401  a real run has it loaded
 
     from gastritis_gan.evaluation.gan_train import compute_votes
-    from gastritis_gan.evaluation.patches import LabelledImage, PatchBlock, PatchSample
+    from gastritis_gan.evaluation.patches import (
+        LabelledImage,
+        PatchBlock,
+        PatchSample,
+        whole,
+    )
     from gastritis_gan.evaluation.rows import TrainingSet
 
     dim = 4096
@@ -161,7 +166,7 @@ def measure_row(num_images: int, per_class: int) -> dict[str, Any]:
                 key=str(number),
                 patient=str(number),
                 positive=bool(number % 2),
-                blocks=blocks,
+                patches=whole(blocks),
                 inside=np.ones(len(blocks) * 128, bool),
             )
             for number in range(num_images)
@@ -169,14 +174,14 @@ def measure_row(num_images: int, per_class: int) -> dict[str, Any]:
         features, _ = make_features(dim, per_class)
         np.save(Path(folder) / "row.npy", features)
         del features
-        whole = PatchBlock(key="row", num_patches=2 * per_class, read=lambda: None)
+        row_block = PatchBlock(key="row", num_patches=2 * per_class, read=lambda: None)
 
-        def sample(first: int) -> tuple[PatchSample]:
+        def sample(first: int) -> PatchSample:
             chosen = np.arange(first, first + per_class)
-            return (PatchSample(blocks=(whole,), chosen=chosen),)
+            return PatchSample(blocks=(row_block,), chosen=chosen)
 
         def read_features(wanted: PatchBlock) -> np.ndarray:
-            if wanted is whole:
+            if wanted is row_block:
                 return np.load(Path(folder) / "row.npy", mmap_mode="r")
             return np.load(path)
 
@@ -347,7 +352,7 @@ def fill_cache(folder: str, extractors: Sequence[str]) -> None:
     kinds = [
         [block for block in training if block.generator is not None],
         [block for block in training if block.generator is None],
-        [block for image in images for block in image.blocks],
+        [block for image in images for block in image.patches.blocks],
     ]
     step = Features(
         [*extractors, "mean_and_std"],
@@ -436,8 +441,8 @@ def held_out_metrics(
     most: int,
 ) -> tuple[float, float]:
     """Returns HM and AUC over the images, each decided when its fold was held out."""
-    from gastritis_gan.evaluation.classifier import Classifier
-    from gastritis_gan.evaluation.gan_train import Votes, decide
+    from gastritis_gan.evaluation.gan_train import Classifier, Votes
+    from gastritis_gan.evaluation.metrics import decide
     from gastritis_gan.evaluation.rows import choose
     from gastritis_gan.stats import auc, harmonic_mean, sensitivity_and_specificity
 
@@ -469,7 +474,7 @@ def report_svm(options: argparse.Namespace) -> None:
     """Writes a table per extractor, the best C first."""
     from gastritis_gan.config import load_config
     from gastritis_gan.evaluation.feature_cache import Features
-    from gastritis_gan.evaluation.patches import real_blocks, sample_features, whole
+    from gastritis_gan.evaluation.patches import real_patches, sample_features
     from gastritis_gan.evaluation.plan import patients_of, training_pools
     from gastritis_gan.store.store import Store
 
@@ -490,9 +495,9 @@ def report_svm(options: argparse.Namespace) -> None:
             weights={name: Path(file) for name, file in weights.items()},
             cache=Path(folder),
         )
-        blocks = real_blocks(store, patches, resolution)
-        for name, cache in computed.fill(blocks).items():
-            features = sample_features([whole(blocks)], cache.read)
+        sample = real_patches(store, patches, resolution)
+        for name, cache in computed.fill(sample.blocks).items():
+            features = sample_features(sample, cache.read)
             rows = []
             for c in costs:
                 found = [

@@ -26,8 +26,8 @@ from .options import (
     "run_paths",
     multiple=True,
     type=PATH,
-    help="The run of a generator, for the attack of somebody who also has the "
-    "discriminator. Repeatable. It does not decide: the discriminator is not released.",
+    help="Run of a generator, for the attack that also uses the discriminator. "
+    "Repeatable. This attack does not decide: the discriminator is not released.",
 )
 @weights_option
 @weights_dir_option

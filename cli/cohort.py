@@ -21,8 +21,8 @@ def cohort(folder: Path, csv_path: Path) -> None:
 
     Every greyscale image gets a row, and so does every frame of a file with several
     (FILE#1, FILE#2, ...: delete those you do not want); `patient` is its PatientID. An
-    outline is the PNG, TIFF, JSON, NIfTI or NRRD file with the image's name. Nothing in
-    a header says what the `label` is: fill that column in, and read the rest, before
+    outline is the PNG, TIFF, JSON, NIfTI or NRRD file with the image's name. No
+    header holds the `label`: fill that column in, and check the others, before
     `prepare`. Files that are not in the draft are listed, each with the reason, in
     NAME_left_out.csv beside it.
 

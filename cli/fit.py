@@ -19,14 +19,15 @@ from .options import PATH, config_option, store_option
     "--model",
     required=True,
     type=click.Choice(typing.get_args(ModelName)),
-    help="lc_pggan judges patches of the other class and from outside as fake from "
-    "`objective.lc_resolution` on; pggan never does; dcgan does not grow.",
+    help="pggan grows from resolution to resolution; for lc_pggan, patches of the "
+    "other class and from outside the organ are fake too, from "
+    "`objective.lc_resolution` on; dcgan does not grow.",
 )
 @click.option(
     "--target",
     required=True,
     type=click.Choice(typing.get_args(Target)),
-    help="The class to imitate: positive or negative.",
+    help="The class to imitate.",
 )
 @click.option(
     "--run",

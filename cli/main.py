@@ -94,6 +94,6 @@ def main() -> None:
     \b
     cohort --prepare--> store --fit--> run --export--> model --sample, serve--> images
     `phantom` makes a cohort to try everything on. `gan-train` measures what samples are
-    worth and `audit` whether they give a patient away; `release` needs the latter.
+    worth and `audit` whether they give a patient away; `release` needs an audit.
     """
     set_up_tensorflow()

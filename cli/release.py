@@ -20,14 +20,15 @@ from .options import PATH
     default=100,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Images of each class, divided evenly among the class's models.",
+    help="Number of images of each class, divided evenly among the class's models.",
 )
 @click.option(
     "--count",
     "counts",
     multiple=True,
     metavar="NAME=N",
-    help="Images of one model, instead of --per-class; then one for every model.",
+    help="Number of images of one model, instead of --per-class. Repeat it for every "
+    "model.",
 )
 @click.option(
     "--paper-mix",
@@ -41,6 +42,7 @@ from .options import PATH
     default="png",
     show_default=True,
     type=click.Choice(["png", "tfrecord", "dicom"]),
+    help="Format of the images.",
 )
 @click.option(
     "--seed",
@@ -74,8 +76,15 @@ from .options import PATH
     help="Folder that `gan-train` wrote on these models; its table goes into the "
     "datasheet.",
 )
-@click.option("--title", default="Synthetic gastric radiographs", show_default=True)
-@click.option("--licence", default="", help="Such as CC-BY-4.0; none by default.")
+@click.option(
+    "--title",
+    default="Synthetic gastric radiographs",
+    show_default=True,
+    help="Title of the datasheet.",
+)
+@click.option(
+    "--licence", default="", help="Licence, such as CC-BY-4.0; none by default."
+)
 def release(
     models: Sequence[Path],
     out: Path,

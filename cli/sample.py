@@ -110,7 +110,8 @@ def sample(
     sample_folder.sample(model, out, count=count, seed=seed, truncation=truncation)
     of_class = f", class '{model.class_name}'" if model.class_name else ""
     click.echo(
-        f"Sampled {model.name}, version {model.version}{of_class}: {count} images.\n"
+        f"Sampled {model.name}, version {model.version}{of_class}.\n"
+        f"Number of images:         {count}\n"
         f"Images and manifest.csv:  {out}\n"
         f"Contact sheet:            {out / 'sheet.png'}"
     )

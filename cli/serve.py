@@ -33,7 +33,13 @@ from .options import PATH
     metavar="MODEL:LABEL=VERSION",
     help="Serve that version too, under a label that can move later. Repeatable.",
 )
-@click.option("--port", default=8501, show_default=True, type=click.IntRange(0, 65535))
+@click.option(
+    "--port",
+    default=8501,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port of the REST interface; with --local, 0 takes a free one.",
+)
 @click.option(
     "--local",
     is_flag=True,

@@ -162,7 +162,7 @@ def auc(
     )
     below = np.cumsum(negative, axis=-1) - negative
     won = np.sum(positive * (below + negative / 2), axis=-1)
-    return _ratio(won, positive.sum(axis=-1) * negative.sum(axis=-1))
+    return ratio(won, positive.sum(axis=-1) * negative.sum(axis=-1))
 
 
 def roc(
@@ -198,7 +198,7 @@ def sensitivity_and_specificity(
     labels = np.asarray(labels, bool)
     counts = np.ones(len(labels)) if weights is None else np.asarray(weights, float)
     sensitivity, specificity = (
-        _ratio(counts @ (np.asarray(correct) * chosen), counts @ chosen)
+        ratio(counts @ (np.asarray(correct) * chosen), counts @ chosen)
         for chosen in (labels, ~labels)
     )
     return sensitivity, specificity
@@ -220,6 +220,28 @@ def harmonic_mean(sensitivity: Any, specificity: Any) -> NDArray[np.float64]:
     return np.asarray(2 * sensitivity * specificity / safe_total, np.float64)
 
 
-def _ratio(part: Any, whole: Any) -> Any:
+def rates(
+    true_positives: int, num_positive: int, true_negatives: int, num_negative: int
+) -> dict[str, Any]:
+    """Returns sensitivity and specificity with Wilson's intervals, and their HM.
+
+    Args:
+        true_positives: How many positives are right.
+        num_positive: Number of positives, at least 1.
+        true_negatives: How many negatives are right.
+        num_negative: Number of negatives, at least 1.
+    """
+    sensitivity = true_positives / num_positive
+    specificity = true_negatives / num_negative
+    return {
+        "sensitivity": sensitivity,
+        "sensitivity_interval": wilson_interval(true_positives, num_positive),
+        "specificity": specificity,
+        "specificity_interval": wilson_interval(true_negatives, num_negative),
+        "harmonic_mean": float(harmonic_mean(sensitivity, specificity)),
+    }
+
+
+def ratio(part: Any, whole: Any) -> Any:
     """Returns part / whole; NaN where the whole is 0."""
     return np.where(whole > 0, part / np.where(whole > 0, whole, 1), np.nan)[()]

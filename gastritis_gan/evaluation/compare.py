@@ -2,99 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.evaluation.gan_train import Decisions, Votes, decide, decide_patients
-from gastritis_gan.evaluation.metrics import difference, mcnemar
-from gastritis_gan.evaluation.results import GanTrainResult
-from gastritis_gan.evaluation.tables import (
-    discordant,
-    extractor_title,
-    markdown_table,
-    metric_cell,
+from gastritis_gan.evaluation.gan_train import Votes
+from gastritis_gan.evaluation.metrics import (
+    Decisions,
+    decide,
+    decide_patients,
+    difference,
+    mcnemar,
 )
-from gastritis_gan.storage import new_folder, write_bytes, write_json
+from gastritis_gan.evaluation.results import CompareResult, GanTrainResult
 
 _COMPARISON_FORMAT = 1
-_COLUMNS = (
-    "Training data",
-    "runs",
-    "HM first",
-    "HM second",
-    "difference in HM",
-    "difference in AUC",
-    "patients only one gets right",
-    "McNemar's p",
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class CompareResult:
-    """The rows of one GAN-train result minus those of another.
-
-    Attributes:
-        results: As in `comparison.json` (docs/results-format.md).
-    """
-
-    results: dict[str, Any]
-
-    @functools.cached_property
-    def table(self) -> str:
-        """The tables as Markdown."""
-        images = self.results["images"]
-        parts = [
-            "# First minus second",
-            f"{images['positive'] + images['negative']} test images "
-            f"({images['positive']} positive, {images['negative']} negative) of "
-            f"{images['patients']} patients. In parentheses: 95 % intervals, a "
-            "bootstrap over patients.",
-        ]
-        differing = [
-            f"`{key}` ({first} and {second})"
-            for key, (first, second) in self.results["differing_protocol"].items()
-        ]
-        if differing:
-            parts.append(f"They differ in {', '.join(differing)}.")
-        for entry in self.results["extractors"]:
-            lines = [
-                [
-                    row["name"],
-                    "{}, {}".format(*row["num_runs"]),
-                    *(f"{value:.3f}" for value in row["harmonic_means"]),
-                    metric_cell(row, "harmonic_mean_difference"),
-                    metric_cell(row, "auc_difference"),
-                    discordant(row),
-                    f"{row['mcnemar_p']:.3g}",
-                ]
-                for row in entry["rows"]
-            ]
-            parts.append(f"## {extractor_title(entry['extractor'])}")
-            parts.append(
-                markdown_table(_COLUMNS, lines) if lines else "No row is in both."
-            )
-        return "\n\n".join(parts)
-
-    def save(self, folder: str | os.PathLike[str]) -> None:
-        """Writes comparison.json and comparison.md.
-
-        Args:
-            folder: Is made; it must not exist.
-
-        Raises:
-            InputError: `folder` exists.
-        """
-        with new_folder(Path(folder)) as partial:
-            write_json(partial / "comparison.json", self.results)
-            write_bytes(partial / "comparison.md", (self.table + "\n").encode())
-
-
 Result = GanTrainResult | str | os.PathLike[str]
 
 

@@ -57,16 +57,7 @@ class FeatureCache:
         return self._arrays.read(block.key)
 
     def write(self, block: PatchBlock, features: NDArray[np.float32]) -> None:
-        """Keeps the features of a block; shape `(num_patches, dim)`.
-
-        Raises:
-            ValueError: The features have another shape.
-        """
-        expected = self._shape(block)
-        if features.shape != expected:
-            raise ValueError(
-                f"`features` must have the shape {expected}. Received: {features.shape}"
-            )
+        """Keeps the features of a block; shape `(num_patches, dim)`."""
         self._arrays.write(block.key, features.astype(np.float32, copy=False))
 
     def _shape(self, block: PatchBlock) -> tuple[int, int]:
@@ -98,11 +89,11 @@ class Features:
         names: Sequence[str],
         *,
         resolution: int,
-        weights: Mapping[str, Path],
+        weights: Mapping[str, Path] | None,
         cache: Path,
     ) -> None:
         self._resolution = resolution
-        self._weights = weights
+        self._weights = weights or {}
         self._cache = cache
         self.descriptions: dict[str, dict[str, Any]] = {}
         for name in names:

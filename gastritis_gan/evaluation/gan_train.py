@@ -4,28 +4,90 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.evaluation.classifier import Classifier
 from gastritis_gan.evaluation.patches import (
     LabelledImage,
     PatchSample,
     ReadFeatures,
+    joined,
     sample_features,
 )
 from gastritis_gan.evaluation.rows import REAL_DATA_ROW, TrainingSet
 from gastritis_gan.rng import stream
-from gastritis_gan.stats import harmonic_mean, wilson_interval
+from gastritis_gan.stats import rates
 
-RULES = ("majority", "mean_score")
+_TOLERANCE = 1e-5
+_MAX_STEPS = 1_000
 _CLASSIFIERS_AT_ONCE = 64
 
 Report = Callable[[int], Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Classifier:
+    """One linear classifier, or several side by side.
+
+    Attributes:
+        weights: Shape `(dim, k)`, a column for each classifier.
+        biases: Shape `(k,)`.
+        converged: Whether the optimizers reached their tolerance.
+    """
+
+    weights: NDArray[np.float64]
+    biases: NDArray[np.float64]
+    converged: bool
+
+    @classmethod
+    def fit(
+        cls, features: NDArray[np.float32], labels: NDArray[np.bool_], *, c: float
+    ) -> Classifier:
+        """Trains one classifier: standardised features, squared hinge loss.
+
+        Args:
+            features: Shape `(n, dim)`; they are standardised in place.
+            labels: Shape `(n,)`; True is positive. Both classes must occur.
+            c: Penalty of the slack.
+        """
+        # The primal problem needs no random order and converges at any C.
+        svm = LinearSVC(C=c, dual=False, tol=_TOLERANCE, max_iter=_MAX_STEPS)
+        scaler = StandardScaler(copy=False)
+        with warnings.catch_warnings():
+            # `converged` is in the table.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            make_pipeline(scaler, svm).fit(features, labels)
+        weights = svm.coef_[0] / scaler.scale_  # so that new features stay as they are
+        return cls(
+            weights=weights[:, None],
+            biases=svm.intercept_ - weights @ scaler.mean_,
+            converged=bool(svm.n_iter_ < _MAX_STEPS),
+        )
+
+    @classmethod
+    def joined(cls, classifiers: Sequence[Classifier]) -> Classifier:
+        """Returns one with a column for each of them: one product per patch."""
+        return cls(
+            weights=np.concatenate([one.weights for one in classifiers], axis=1),
+            biases=np.concatenate([one.biases for one in classifiers]),
+            converged=all(one.converged for one in classifiers),
+        )
+
+    def scores(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Returns the `(n, k)` scores of `(n, dim)` features that are not standardised.
+
+        They are positive for the positive class, in units of the margin.
+        """
+        return features.astype(np.float64) @ self.weights + self.biases
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,79 +141,6 @@ class Votes:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Decisions:
-    """What a rule made of the votes on n images, or patients.
-
-    Attributes:
-        labels: Shape `(n,)`: whether each is positive in truth.
-        patients: Shape `(n,)`: whose each is.
-        predictions: Shape `(n,)`: whether each is decided to be positive.
-        scores: Shape `(n,)`: what the decision cuts; higher means positive.
-        ties: Shape `(n,)`: whether the votes were equal.
-    """
-
-    labels: NDArray[np.bool_]
-    patients: NDArray[Any]
-    predictions: NDArray[np.bool_]
-    scores: NDArray[np.float64]
-    ties: NDArray[np.bool_]
-
-    @property
-    def correct(self) -> NDArray[np.bool_]:
-        """Shape `(n,)`: whether each decision is right."""
-        return np.asarray(self.labels == self.predictions)
-
-
-def decide(
-    votes: Votes, labels: NDArray[np.bool_], patients: NDArray[Any], *, rule: str
-) -> Decisions:
-    """Decides each image; one without a voting patch is left out.
-
-    Args:
-        votes: The votes on n images.
-        labels: Shape `(n,)`; True is positive.
-        patients: Shape `(n,)`: whose each image is.
-        rule: "majority" of the patches (the paper's), or the sign of the "mean_score".
-            The paper does not state what a tie means. Here a tie counts as positive: in
-            screening, a missed patient costs more than a second look.
-    """
-    has_votes = votes.total > 0
-    votes, labels, patients = (
-        votes.of(has_votes),
-        labels[has_votes],
-        patients[has_votes],
-    )
-    ties = 2 * votes.positive == votes.total
-    if rule == "majority":
-        scores = votes.positive / votes.total
-        predictions = 2 * votes.positive >= votes.total
-    else:
-        scores = votes.score_sum / votes.total
-        predictions = scores > 0
-    return Decisions(
-        labels=labels,
-        patients=patients,
-        predictions=predictions,
-        scores=scores,
-        ties=ties,
-    )
-
-
-def decide_patients(
-    votes: Votes, labels: NDArray[np.bool_], patients: NDArray[Any], *, rule: str
-) -> Decisions:
-    """Decides each patient by the votes of all the patient's patches.
-
-    A patient with a positive image is positive. Arguments as for `decide`; the
-    decisions follow the sorted patients.
-    """
-    names, group = np.unique(patients, return_inverse=True)
-    is_positive = np.zeros(len(names), bool)
-    is_positive[group[labels]] = True
-    return decide(votes.pooled(group), is_positive, names, rule=rule)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class RowVotes:
     """One row of a table before anything is averaged.
 
@@ -193,8 +182,8 @@ def compute_votes(
 ) -> list[RowVotes]:
     """Trains one SVM per training set and lets it classify the test patches.
 
-    Held at a time: one training set's features, one block of the test patches' and a
-    few sums per image.
+    Held at a time: one training set's features, one test image's and a few sums per
+    image.
 
     Args:
         training_sets: One per row.
@@ -240,10 +229,9 @@ def train(
     training_set: TrainingSet, read_features: ReadFeatures, *, c: float
 ) -> Classifier:
     """Trains the SVM of one row; arguments as for `compute_votes`."""
-    features = sample_features(
-        [*training_set.positive, *training_set.negative], read_features
-    )
-    sizes = (training_set.num_positive, training_set.num_negative)
+    samples = (training_set.positive, training_set.negative)
+    features = sample_features(joined(samples), read_features)
+    sizes = (len(training_set.positive), len(training_set.negative))
     labels = np.repeat([True, False], sizes)
     if training_set.permutation_seed is not None:
         labels = _balanced_permutation(sizes, training_set.permutation_seed)
@@ -272,42 +260,30 @@ def gan_test(
         return []
     classifier = train(real, read_features, c=c)
 
-    def count_positive(samples: Sequence[PatchSample]) -> int:
-        return sum(
-            int(np.sum(classifier.scores(read_features(block)[inside]) > 0))
-            for sample in samples
-            for block, inside in sample.used()
-        )
+    def count_positive(sample: PatchSample) -> int:
+        features = sample_features(sample, read_features)
+        return int(np.sum(classifier.scores(features) > 0))
 
     results = []
     for row in generated:
+        num_positive, num_negative = len(row.positive), len(row.negative)
         true_positives = count_positive(row.positive)
-        true_negatives = row.num_negative - count_positive(row.negative)
-        sensitivity = true_positives / row.num_positive
-        specificity = true_negatives / row.num_negative
+        true_negatives = num_negative - count_positive(row.negative)
         results.append(
             {
                 "name": row.name,
                 "generator_seed": row.generator_seed,
                 "sample_seed": row.sample_seed,
-                "num_positive_patches": row.num_positive,
-                "num_negative_patches": row.num_negative,
-                "sensitivity": sensitivity,
-                "sensitivity_interval": wilson_interval(
-                    true_positives, row.num_positive
-                ),
-                "specificity": specificity,
-                "specificity_interval": wilson_interval(
-                    true_negatives, row.num_negative
-                ),
-                "harmonic_mean": float(harmonic_mean(sensitivity, specificity)),
+                "num_positive_patches": num_positive,
+                "num_negative_patches": num_negative,
+                **rates(true_positives, num_positive, true_negatives, num_negative),
             }
         )
     return results
 
 
 def _balanced_permutation(sizes: tuple[int, int], seed: int) -> NDArray[np.bool_]:
-    """Returns labels that half of each class carries: they do not tell them apart."""
+    """Returns labels that half of each class carries: they do not distinguish them."""
     generator = stream(seed, "evaluation.permutation")
     return np.concatenate(
         [generator.permutation(np.arange(size) < size / 2) for size in sizes]
@@ -322,16 +298,13 @@ def _vote(
     report: Report,
 ) -> list[dict[str, Votes]]:
     votes = [{name: Votes.zeros(len(images)) for name in voters} for _ in classifiers]
-    joined = Classifier.joined(classifiers)
+    together = Classifier.joined(classifiers)
     for position, image in enumerate(images):
-        start = 0
-        for block in image.blocks:
-            inside = image.inside[start : start + block.num_patches]
-            start += block.num_patches
-            columns = joined.scores(read_features(block)).T  # [classifiers, patches]
-            for found, scores in zip(votes, columns, strict=True):
-                for name, counted in found.items():
-                    counted.add(position, scores if name == "all" else scores[inside])
+        features = sample_features(image.patches, read_features)
+        columns = together.scores(features).T  # [classifiers, patches]
+        for found, scores in zip(votes, columns, strict=True):
+            for name, counted in found.items():
+                counted.add(position, scores if name == "all" else scores[image.inside])
         report(1)
     return votes
 

@@ -1,14 +1,16 @@
-"""Metrics of decisions, and of rows against each other, with their intervals."""
+"""From votes to decisions and their metrics, and rows against each other."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.evaluation.gan_train import Decisions
+from gastritis_gan.evaluation.gan_train import Votes
 from gastritis_gan.rng import stream
 from gastritis_gan.stats import (
     auc,
@@ -17,9 +19,85 @@ from gastritis_gan.stats import (
     patient_bootstrap,
     patient_resamples,
     percentile_interval,
+    rates,
+    ratio,
     sensitivity_and_specificity,
-    wilson_interval,
 )
+
+RULES = ("majority", "mean_score")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Decisions:
+    """What a rule made of the votes on n images, or patients.
+
+    Attributes:
+        labels: Shape `(n,)`: whether each is positive in truth.
+        patients: Shape `(n,)`: whose each is.
+        predictions: Shape `(n,)`: whether each is decided to be positive.
+        scores: Shape `(n,)`: what the decision cuts; higher means positive.
+        ties: Shape `(n,)`: whether the votes were equal.
+    """
+
+    labels: NDArray[np.bool_]
+    patients: NDArray[Any]
+    predictions: NDArray[np.bool_]
+    scores: NDArray[np.float64]
+    ties: NDArray[np.bool_]
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """Shape `(n,)`: whether each decision is right."""
+        return np.asarray(self.labels == self.predictions)
+
+
+def decide(
+    votes: Votes, labels: NDArray[np.bool_], patients: NDArray[Any], *, rule: str
+) -> Decisions:
+    """Decides each image; one without a voting patch is left out.
+
+    Args:
+        votes: The votes on n images.
+        labels: Shape `(n,)`; True is positive.
+        patients: Shape `(n,)`: whose each image is.
+        rule: "majority" of the patches (the paper's), or the sign of the "mean_score".
+            The paper does not state what a tie means. Here a tie counts as positive: in
+            screening, a missed patient costs more than a second look.
+    """
+    has_votes = votes.total > 0
+    votes, labels, patients = (
+        votes.of(has_votes),
+        labels[has_votes],
+        patients[has_votes],
+    )
+    ties = 2 * votes.positive == votes.total
+    if rule == "majority":
+        scores = votes.positive / votes.total
+        predictions = 2 * votes.positive >= votes.total
+    else:
+        scores = votes.score_sum / votes.total
+        predictions = scores > 0
+    return Decisions(
+        labels=labels,
+        patients=patients,
+        predictions=predictions,
+        scores=scores,
+        ties=ties,
+    )
+
+
+def decide_patients(
+    votes: Votes, labels: NDArray[np.bool_], patients: NDArray[Any], *, rule: str
+) -> Decisions:
+    """Decides each patient by the votes of all the patient's patches.
+
+    A patient with a positive image is positive. Arguments as for `decide`; the
+    decisions follow the sorted patients.
+    """
+    names, group = np.unique(patients, return_inverse=True)
+    is_positive = np.zeros(len(names), bool)
+    is_positive[group[labels]] = True
+    return decide(votes.pooled(group), is_positive, names, rule=rule)
 
 
 def metrics(decisions: Decisions, *, seed: int) -> dict[str, Any]:
@@ -34,31 +112,19 @@ def metrics(decisions: Decisions, *, seed: int) -> dict[str, Any]:
     true_negatives = int(np.sum(~labels & correct))
     num_positive = int(labels.sum())
     num_negative = len(labels) - num_positive
-    sensitivity, specificity = sensitivity_and_specificity(correct, labels)
+    interval = functools.partial(
+        patient_bootstrap, labels=labels, patients=decisions.patients, seed=seed
+    )
     return {
         "num_positive": num_positive,
         "num_negative": num_negative,
         "num_patients": len(np.unique(decisions.patients)),
-        "sensitivity": float(sensitivity),
-        "sensitivity_interval": wilson_interval(true_positives, num_positive),
-        "specificity": float(specificity),
-        "specificity_interval": wilson_interval(true_negatives, num_negative),
-        "harmonic_mean": float(harmonic_mean(sensitivity, specificity)),
-        "harmonic_mean_interval": patient_bootstrap(
-            lambda weights: harmonic_mean(
-                *sensitivity_and_specificity(correct, labels, weights)
-            ),
-            labels,
-            decisions.patients,
-            seed=seed,
+        **rates(true_positives, num_positive, true_negatives, num_negative),
+        "harmonic_mean_interval": interval(
+            functools.partial(mean_harmonic_mean, [decisions])
         ),
         "auc": float(auc(decisions.scores, labels)),
-        "auc_interval": patient_bootstrap(
-            lambda weights: auc(decisions.scores, labels, weights),
-            labels,
-            decisions.patients,
-            seed=seed,
-        ),
+        "auc_interval": interval(functools.partial(_mean_auc, [decisions])),
         "true_positives": true_positives,
         "false_negatives": num_positive - true_positives,
         "true_negatives": true_negatives,
@@ -103,7 +169,7 @@ def retention(
     return {
         "retention": float(mean_harmonic_mean(row) / whole),
         "retention_interval": patient_bootstrap(
-            lambda weights: _ratio(
+            lambda weights: ratio(
                 mean_harmonic_mean(row, weights), mean_harmonic_mean(real, weights)
             ),
             row[0].labels,
@@ -182,8 +248,3 @@ def mean_harmonic_mean(
 
 def _mean_auc(runs: Sequence[Decisions], weights: NDArray[Any] | None = None) -> Any:
     return np.mean([auc(run.scores, run.labels, weights) for run in runs], axis=0)
-
-
-def _ratio(value: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
-    """Returns NaN where a resample leaves real data without any success."""
-    return np.where(whole > 0, value / np.where(whole > 0, whole, 1), np.nan)

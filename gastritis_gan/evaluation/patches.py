@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -69,14 +69,14 @@ class LabelledImage:
         key: The image's pseudonym.
         patient: The patient's pseudonym.
         positive: The true class.
-        blocks: The voting patches, at least one.
+        patches: Those that vote, at least one.
         inside: Shape `(patches,)`: which of them lie inside the organ.
     """
 
     key: str
     patient: str
     positive: bool
-    blocks: tuple[PatchBlock, ...]
+    patches: PatchSample
     inside: NDArray[np.bool_]
 
 
@@ -118,10 +118,10 @@ def content_key(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def real_blocks(
+def real_patches(
     store: Store, indices: NDArray[np.int64], resolution: int
-) -> tuple[PatchBlock, ...]:
-    """Returns blocks of a store's patches; nothing is read yet.
+) -> PatchSample:
+    """Returns patches of a store; nothing is read yet.
 
     Args:
         store: The store.
@@ -146,13 +146,13 @@ def real_blocks(
             read=functools.partial(read_patches, store, part, resolution),
         )
 
-    return tuple(block(part) for part in _parts(indices))
+    return whole(block(part) for part in _parts(indices))
 
 
-def generated_blocks(
+def generated_patches(
     generator: Generator, seeds: NDArray[np.int64], samples: ArrayFolder
-) -> tuple[PatchBlock, ...]:
-    """Returns blocks of a generator's samples; nothing is generated yet.
+) -> PatchSample:
+    """Returns samples of a generator; nothing is generated yet.
 
     Args:
         generator: Makes the samples, each once for all extractors.
@@ -173,13 +173,24 @@ def generated_blocks(
             key=key, num_patches=len(part), read=read, generator=generator
         )
 
-    return tuple(block(part) for part in _parts(seeds))
+    return whole(block(part) for part in _parts(seeds))
 
 
-def whole(blocks: tuple[PatchBlock, ...]) -> PatchSample:
-    """Returns the sample of all patches of the blocks."""
+def whole(blocks: Iterable[PatchBlock]) -> PatchSample:
+    """Returns all patches of the blocks."""
+    blocks = tuple(blocks)
     total = sum(block.num_patches for block in blocks)
     return PatchSample(blocks=blocks, chosen=np.arange(total))
+
+
+def joined(samples: Iterable[PatchSample]) -> PatchSample:
+    """Returns the patches of all samples, one sample after the other."""
+    blocks: list[PatchBlock] = []
+    chosen = [np.empty(0, np.int64)]
+    for sample in samples:
+        chosen.append(sum(block.num_patches for block in blocks) + sample.chosen)
+        blocks += sample.blocks
+    return PatchSample(blocks=tuple(blocks), chosen=np.concatenate(chosen))
 
 
 def blocks_of(samples: Iterable[PatchSample]) -> list[PatchBlock]:
@@ -188,15 +199,15 @@ def blocks_of(samples: Iterable[PatchSample]) -> list[PatchBlock]:
 
 
 def sample_features(
-    samples: Sequence[PatchSample], read_features: ReadFeatures
+    sample: PatchSample, read_features: ReadFeatures
 ) -> NDArray[np.float32]:
-    """Returns the `(n, dim)` features of the samples, one after the other."""
+    """Returns the `(n, dim)` features of the chosen patches."""
     features = np.empty((0, 0), np.float32)
     start = 0
-    for block, inside in (used for sample in samples for used in sample.used()):
+    for block, inside in sample.used():
         found = read_features(block)[inside]
         if start == 0:  # a list of parts would be as large again
-            features = np.empty((sum(map(len, samples)), *found.shape[1:]), found.dtype)
+            features = np.empty((len(sample), *found.shape[1:]), found.dtype)
         features[start : start + len(found)] = found
         start += len(found)
     return features

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.evaluation.controls import (
-    NUM_PATIENT_DRAWS,
-    draw_patients,
-    mixed_row,
-    numbers_of_patients,
-    permuted_rows,
-)
 from gastritis_gan.evaluation.patches import (
     Generator,
     LabelledImage,
     PatchBlock,
+    PatchSample,
     blocks_of,
-    generated_blocks,
-    real_blocks,
+    generated_patches,
+    real_patches,
 )
 from gastritis_gan.evaluation.rows import (
+    NUM_PATIENT_DRAWS,
     REAL_DATA_ROW,
     TARGETS,
     Place,
     TrainingSet,
+    draw_patients,
     draw_real_patches,
     generated_rows,
-    real_row,
+    mixed_row,
+    numbers_of_patients,
+    permuted_rows,
     sample_seeds,
 )
 from gastritis_gan.evaluation.settings import EvaluationConfig
@@ -92,7 +89,7 @@ class GanTrainPlan:
         return [
             block
             for one in self.training_sets()
-            for block in blocks_of([*one.positive, *one.negative])
+            for block in blocks_of([one.positive, one.negative])
         ]
 
     def _make_rows(
@@ -110,7 +107,7 @@ class GanTrainPlan:
             rows += generated_rows(
                 pools, patches_per_class=settings.patches_per_class, sample_seed=seed
             )
-            rows.append(real_row(self._drawn(self._pools, seed), sample_seed=seed))
+            rows.append(self._real_row(REAL_DATA_ROW, self._pools, seed))
         order = {row.name: number for number, row in enumerate(reversed(rows))}
         return sorted(rows, key=lambda row: -order[row.name])  # the runs of a row meet
 
@@ -148,14 +145,13 @@ class GanTrainPlan:
                 patients, numbers[target], seed=seed, target=target, draw=draw
             )
             pools[target] = pool[theirs]
-        row = real_row(self._drawn(pools, seed), sample_seed=seed)
-        return dataclasses.replace(row, name=name)
+        return self._real_row(name, pools, seed)
 
-    def _drawn(
-        self, pools: dict[str, NDArray[np.int64]], sample_seed: int
-    ) -> dict[str, tuple[PatchBlock, ...]]:
-        return {
-            target: real_blocks(
+    def _real_row(
+        self, name: str, pools: Mapping[str, NDArray[np.int64]], sample_seed: int
+    ) -> TrainingSet:
+        drawn = {
+            target: real_patches(
                 self._store,
                 draw_real_patches(
                     pool,
@@ -167,6 +163,12 @@ class GanTrainPlan:
             )
             for target, pool in pools.items()
         }
+        return TrainingSet(
+            name=name,
+            positive=drawn["positive"],
+            negative=drawn["negative"],
+            sample_seed=sample_seed,
+        )
 
 
 def generators_by_place(models: Iterable[Generator], store: Store) -> Generators:
@@ -258,7 +260,7 @@ def generator_pools(
     samples_per_generator: int,
     sample_seed: int,
     samples: ArrayFolder,
-) -> dict[Place, tuple[PatchBlock, ...]]:
+) -> dict[Place, PatchSample]:
     """Returns the samples of each generator; nothing is generated or loaded yet.
 
     Args:
@@ -277,7 +279,7 @@ def generator_pools(
             count=samples_per_generator,
             seed=sample_seed,
         )
-        pools[place] = generated_blocks(generator, seeds, samples)
+        pools[place] = generated_patches(generator, seeds, samples)
     return pools
 
 
@@ -318,7 +320,7 @@ def find_test_images(
                     key=image.key,
                     patient=image.patient,
                     positive=image.label == "positive",
-                    blocks=real_blocks(store, patches, resolution),
+                    patches=real_patches(store, patches, resolution),
                     inside=store.patch_inside[patches],
                 )
             )

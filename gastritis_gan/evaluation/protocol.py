@@ -21,9 +21,8 @@ from gastritis_gan.evaluation.image_metrics.class_metrics import ClassMetrics
 from gastritis_gan.evaluation.patches import (
     Generator,
     LabelledImage,
-    PatchSample,
-    real_blocks,
-    whole,
+    blocks_of,
+    real_patches,
 )
 from gastritis_gan.evaluation.plan import (
     GanTrainPlan,
@@ -68,8 +67,6 @@ _CARD_KEYS = (  # of what a result keeps of each generator
     "files",
 )
 
-WeightsFiles = Mapping[str, str | os.PathLike[str]]
-
 
 def gan_train(
     store: Store,
@@ -78,7 +75,7 @@ def gan_train(
     *,
     resolution: int,
     cache: str | os.PathLike[str],
-    weights: WeightsFiles | None = None,
+    weights: Mapping[str, Path] | None = None,
     notes: Sequence[str] = (),
 ) -> GanTrainResult:
     """Trains a classifier on each row's patches and tests it on the test patients.
@@ -115,12 +112,12 @@ def gan_train(
     names: list[str] = list(settings.extractors)
     if settings.controls and CONTROL not in names:
         names.append(CONTROL)
-    features = _features(names, resolution, weights, cache)
+    features = Features(names, resolution=resolution, weights=weights, cache=cache)
     missing = missing_rows(generators)
     for note in missing:
         _logger.warning(note)
     caches = features.fill(
-        [*plan.blocks(), *(block for image in images for block in image.blocks)]
+        [*plan.blocks(), *blocks_of(image.patches for image in images)]
     )
     return GanTrainResult(
         {
@@ -149,7 +146,7 @@ def image_metrics(
     *,
     resolution: int,
     cache: str | os.PathLike[str],
-    weights: WeightsFiles | None = None,
+    weights: Mapping[str, Path] | None = None,
     notes: Sequence[str] = (),
 ) -> ImageMetricsResult:
     """Compares each generator's samples with patches of training patients.
@@ -168,7 +165,9 @@ def image_metrics(
         )
     resolution = common_resolution(generators, resolution, store)
     classes = _classes(store, generators, settings, resolution, cache)
-    features = _features(settings.extractors, resolution, weights, cache)
+    features = Features(
+        settings.extractors, resolution=resolution, weights=weights, cache=cache
+    )
     caches = features.fill(
         [block for found in classes.values() for block in found.blocks()]
     )
@@ -205,13 +204,6 @@ def image_metrics(
     )
 
 
-def _features(
-    names: Sequence[str], resolution: int, weights: WeightsFiles | None, cache: Path
-) -> Features:
-    files = {name: Path(file) for name, file in (weights or {}).items()}
-    return Features(names, resolution=resolution, weights=files, cache=cache)
-
-
 def _evaluate(
     name: str,
     cache: FeatureCache,
@@ -245,10 +237,11 @@ def _evaluate(
         permuted = [next(found) for _ in plan.permuted]
         few = [next(found) for _ in plan.few_patients]
         mixed = [next(found) for _ in plan.mixed]
+        few_patients = summarizer.few_patients(few, rows, plan.numbers)
         result["controls"] = {
             "permuted_labels": summarizer.permuted(permuted),
-            "few_patients": summarizer.few_patients(few, rows, plan.numbers),
-            "worth_in_patients": summarizer.worth_in_patients(few, rows, plan.numbers),
+            "few_patients": few_patients,
+            "worth_in_patients": summarizer.worth_in_patients(few_patients, rows),
             "mixed": summarizer.rows(mixed, real=rows),
             "gan_test": gan_test(plan.rows, cache.read, c=settings.svm_c),
         }
@@ -272,9 +265,9 @@ def _classes(
     training = training_pools(store)
     classes = {}
     for target in TARGETS:
-        generated: dict[str, PatchSample] = {
-            f"{model}, training seed {seed}": whole(blocks)
-            for (model, of, seed), blocks in pools.items()
+        generated = {
+            f"{model}, training seed {seed}": samples
+            for (model, of, seed), samples in pools.items()
             if of == target
         }
         if not generated:
@@ -286,7 +279,7 @@ def _classes(
             target=target,
         )
         classes[target] = ClassMetrics(
-            whole(real_blocks(store, real, resolution)),
+            real_patches(store, real, resolution),
             patients_of(store, real),
             generated,
             most=settings.patches_per_class,
@@ -324,7 +317,7 @@ def _describe_store(store: Store, images: Sequence[LabelledImage]) -> dict[str, 
 
 
 def _describe_images(images: Sequence[LabelledImage]) -> list[dict[str, Any]]:
-    """Returns the images; a patient is a number, which tells patients apart only."""
+    """Returns the images; a patient is a number, which only distinguishes them."""
     number_of: dict[str, int] = {}
     return [
         {

@@ -8,12 +8,16 @@ import hashlib
 import importlib.metadata
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import gastritis_gan
 from gastritis_gan.errors import InputError
 from gastritis_gan.evaluation.table_files import csv_table, latex_tables
-from gastritis_gan.evaluation.tables import markdown_metrics, markdown_tables
+from gastritis_gan.evaluation.tables import (
+    markdown_comparison,
+    markdown_metrics,
+    markdown_tables,
+)
 from gastritis_gan.storage import new_folder, read_json, write_bytes, write_json
 
 RESULT_FORMAT = 3  # of results.json
@@ -23,22 +27,20 @@ _PACKAGES = ("gastritis-gan", "numpy", "scikit-learn", "scipy")
 
 
 @dataclasses.dataclass(frozen=True)
-class GanTrainResult:
-    """The result of GAN-train.
-
-    Attributes:
-        results: As in `results.json` (docs/results-format.md).
-    """
-
+class _Result:
     results: dict[str, Any]
+
+    _json_file: ClassVar[str]
+    _table_file: ClassVar[str]
+    _write_table: ClassVar[staticmethod[[dict[str, Any]], str]]
 
     @functools.cached_property
     def table(self) -> str:
         """The tables as Markdown."""
-        return markdown_tables(self.results)
+        return type(self)._write_table(self.results)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Writes results.json, table.md, table.csv, table.tex and `plots/`.
+        """Writes the results as JSON, and their tables.
 
         Args:
             folder: Is made; it must not exist.
@@ -46,14 +48,32 @@ class GanTrainResult:
         Raises:
             InputError: `folder` exists.
         """
+        with new_folder(Path(folder)) as partial:
+            write_json(partial / self._json_file, self.results)
+            write_bytes(partial / self._table_file, self.table.encode())
+            self._save_more(partial)
+
+    def _save_more(self, folder: Path) -> None:
+        """Writes further files of this kind of result."""
+
+
+class GanTrainResult(_Result):
+    """The result of GAN-train; `save` also writes CSV, LaTeX and `plots/`.
+
+    Attributes:
+        results: As in `results.json` (docs/results-format.md).
+    """
+
+    _json_file = "results.json"
+    _table_file = "table.md"
+    _write_table = staticmethod(markdown_tables)
+
+    def _save_more(self, folder: Path) -> None:
         from gastritis_gan.evaluation.plots import write_plots  # needs matplotlib
 
-        with new_folder(Path(folder)) as partial:
-            write_json(partial / "results.json", self.results)
-            write_bytes(partial / "table.md", self.table.encode())
-            write_bytes(partial / "table.csv", csv_table(self.results).encode())
-            write_bytes(partial / "table.tex", latex_tables(self.results).encode())
-            write_plots(self.results, partial / "plots")
+        write_bytes(folder / "table.csv", csv_table(self.results).encode())
+        write_bytes(folder / "table.tex", latex_tables(self.results).encode())
+        write_plots(self.results, folder / "plots")
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> GanTrainResult:
@@ -82,38 +102,33 @@ class GanTrainResult:
         return f"<GanTrainResult: {len(rows)} rows, {', '.join(names)}>"
 
 
-@dataclasses.dataclass(frozen=True)
-class ImageMetricsResult:
+class ImageMetricsResult(_Result):
     """Distances and diversity of samples.
 
     Attributes:
         results: As in `metrics.json` (docs/results-format.md).
     """
 
-    results: dict[str, Any]
-
-    @functools.cached_property
-    def table(self) -> str:
-        """The tables as Markdown."""
-        return markdown_metrics(self.results)
-
-    def save(self, folder: str | os.PathLike[str]) -> None:
-        """Writes metrics.json and metrics.md.
-
-        Args:
-            folder: Is made; it must not exist.
-
-        Raises:
-            InputError: `folder` exists.
-        """
-        with new_folder(Path(folder)) as partial:
-            write_json(partial / "metrics.json", self.results)
-            write_bytes(partial / "metrics.md", self.table.encode())
+    _json_file = "metrics.json"
+    _table_file = "metrics.md"
+    _write_table = staticmethod(markdown_metrics)
 
     def __repr__(self) -> str:
         names = [entry["extractor"]["name"] for entry in self.results["extractors"]]
         classes = ", ".join(self.results["classes"])
         return f"<ImageMetricsResult: {classes} samples, {', '.join(names)}>"
+
+
+class CompareResult(_Result):
+    """The rows of one GAN-train result minus those of another.
+
+    Attributes:
+        results: As in `comparison.json` (docs/results-format.md).
+    """
+
+    _json_file = "comparison.json"
+    _table_file = "comparison.md"
+    _write_table = staticmethod(markdown_comparison)
 
 
 def describe_code() -> dict[str, Any]:

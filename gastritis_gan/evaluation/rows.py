@@ -1,16 +1,22 @@
-"""The rows of the paper's tables: which patches each classifier is trained on."""
+"""Which patches each classifier is trained on: the paper's rows, and controls."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.evaluation.patches import PatchBlock, PatchSample, whole
+from gastritis_gan.evaluation.patches import PatchSample, joined
 from gastritis_gan.rng import stream
+from gastritis_gan.stats import first_seen
 
+PATIENT_FRACTIONS = (0.01, 0.1)  # the row of real data is the whole
+NUM_PATIENT_DRAWS = 5  # which patients they are matters
+_NUM_PERMUTATIONS = 20
+_PERMUTED_PATCHES_PER_CLASS = 500
 _SEED_LIMIT = 2**53  # exact in JSON and in every other language's double
 
 
@@ -20,8 +26,8 @@ class TrainingSet:
 
     Attributes:
         name: The row's name, as in the paper's tables.
-        positive: Samples of positive patches.
-        negative: Samples of negative patches.
+        positive: The positive patches.
+        negative: The negative patches.
         sample_seed: Of the draw of the patches.
         generator_seed: Seed of the generators' training; None where there is none, or
             where they have no common one.
@@ -30,21 +36,11 @@ class TrainingSet:
     """
 
     name: str
-    positive: tuple[PatchSample, ...]
-    negative: tuple[PatchSample, ...]
+    positive: PatchSample
+    negative: PatchSample
     sample_seed: int
     generator_seed: int | None = None
     permutation_seed: int | None = None
-
-    @property
-    def num_positive(self) -> int:
-        """Number of positive patches."""
-        return sum(map(len, self.positive))
-
-    @property
-    def num_negative(self) -> int:
-        """Number of negative patches."""
-        return sum(map(len, self.negative))
 
 
 TARGETS = ("positive", "negative")
@@ -59,7 +55,7 @@ ROWS_OF_MODELS = {  # in the paper's order; the first mixes the samples of two m
 Place = tuple[str, str, int]
 """Model, target and training seed of a generator."""
 
-Pools = Mapping[Place, tuple[PatchBlock, ...]]
+Pools = Mapping[Place, PatchSample]
 """The samples of each generator, equally many of each."""
 
 
@@ -81,42 +77,27 @@ def generated_rows(
     rows = []
     for row, models in ROWS_OF_MODELS.items():
         for generator_seed, chain in _chains(models, list(pools)):
-            positive, negative = (
-                _drawn(
-                    [pools[place] for place in chain if place[1] == target],
-                    patches_per_class,
-                    sample_seed=sample_seed,
-                    purpose=f"evaluation.row.{row}.{target}",
+            drawn = {}
+            for target in TARGETS:
+                union = joined(pools[place] for place in chain if place[1] == target)
+                drawn[target] = union.take(
+                    choose(
+                        len(union),
+                        patches_per_class,
+                        seed=sample_seed,
+                        purpose=f"evaluation.row.{row}.{target}",
+                    )
                 )
-                for target in TARGETS
-            )
             rows.append(
                 TrainingSet(
                     name=row,
-                    positive=(positive,),
-                    negative=(negative,),
+                    positive=drawn["positive"],
+                    negative=drawn["negative"],
                     sample_seed=sample_seed,
                     generator_seed=generator_seed,
                 )
             )
     return rows
-
-
-def real_row(
-    pools: Mapping[str, tuple[PatchBlock, ...]], *, sample_seed: int
-) -> TrainingSet:
-    """Returns the row of the training patients' own patches.
-
-    Args:
-        pools: By target, the patches of that class.
-        sample_seed: Of the draw of the patches.
-    """
-    return TrainingSet(
-        name=REAL_DATA_ROW,
-        positive=(whole(pools["positive"]),),
-        negative=(whole(pools["negative"]),),
-        sample_seed=sample_seed,
-    )
 
 
 def draw_real_patches(
@@ -156,17 +137,96 @@ def _chains(
         yield None, [found[0] for found in candidates]
 
 
-def _drawn(
-    pools: Sequence[tuple[PatchBlock, ...]],
-    count: int,
-    *,
-    sample_seed: int,
-    purpose: str,
-) -> PatchSample:
-    union = sum(pools, ())
-    total = sum(block.num_patches for block in union)
-    chosen = choose(total, count, seed=sample_seed, purpose=purpose)
-    return PatchSample(blocks=union, chosen=chosen)
+def permuted_rows(real: TrainingSet) -> list[TrainingSet]:
+    """Returns rows whose labels are permuted: on average they know nothing.
+
+    Half of each class carries either label. One such row may still lean to either side,
+    and all test images then lean with it: only the mean over the 20 counts.
+
+    Args:
+        real: The row of real data; up to 500 of its patches per class are used.
+    """
+    # An odd number could not be halved, and one patch too many is a class signal.
+    positive, negative = (
+        min(_PERMUTED_PATCHES_PER_CLASS, number) // 2 * 2
+        for number in (len(real.positive), len(real.negative))
+    )
+    return [
+        TrainingSet(
+            name="Permuted labels",
+            positive=_some(real.positive, positive, number),
+            negative=_some(real.negative, negative, number),
+            sample_seed=real.sample_seed,
+            permutation_seed=number,
+        )
+        for number in range(_NUM_PERMUTATIONS)
+    ]
+
+
+def numbers_of_patients(num_patients: Mapping[str, int]) -> list[dict[str, int]]:
+    """Returns how many patients of each class 1 % and 10 % of them are.
+
+    At least one; a fraction that is not fewer than the next larger one is left out.
+
+    Args:
+        num_patients: By target, the number of training patients.
+    """
+    numbers: list[dict[str, int]] = []
+    larger = dict(num_patients)
+    for fraction in sorted(PATIENT_FRACTIONS, reverse=True):
+        few = {t: max(1, round(fraction * n)) for t, n in num_patients.items()}
+        if any(few[target] < larger[target] for target in TARGETS):
+            numbers.insert(0, few)
+            larger = few
+    return numbers
+
+
+def draw_patients(
+    patients: NDArray[Any], count: int, *, seed: int, target: str, draw: int
+) -> NDArray[np.bool_]:
+    """Draws patients and returns which patches are theirs.
+
+    Args:
+        patients: Shape `(n,)`: whose each patch is.
+        count: How many patients to draw.
+        seed: Of the evaluation.
+        target: "positive" or "negative".
+        draw: Number of the draw, from 0.
+
+    Returns:
+        Shape `(n,)`.
+    """
+    names, _ = first_seen(patients)
+    purpose = f"evaluation.patients.{target}"
+    chosen = choose(len(names), count, seed=seed, purpose=purpose, index=draw)
+    return np.isin(patients, names[chosen])
+
+
+def mixed_row(
+    few: TrainingSet, generated: TrainingSet, *, patches_per_class: int
+) -> TrainingSet:
+    """Returns a row of few patients' patches, filled up with generated ones.
+
+    Half of it at most are real, so that it has as many patches as any other row.
+
+    Args:
+        few: The few patients' row.
+        generated: The row of generated patches.
+        patches_per_class: How many patches the row has.
+    """
+    filled = {}
+    for target in TARGETS:
+        real = _some(getattr(few, target), patches_per_class // 2, few.sample_seed)
+        rest = patches_per_class - len(real)
+        others = _some(getattr(generated, target), rest, few.sample_seed)
+        filled[target] = joined([real, others])
+    return TrainingSet(
+        name=f"{few.name} and {generated.name}",
+        positive=filled["positive"],
+        negative=filled["negative"],
+        sample_seed=few.sample_seed,
+        generator_seed=generated.generator_seed,
+    )
 
 
 def sample_seeds(
@@ -190,3 +250,11 @@ def choose(
     """
     generator = stream(seed, purpose, index)
     return np.sort(generator.choice(total, count, replace=False))
+
+
+def _some(sample: PatchSample, count: int, seed: int) -> PatchSample:
+    if len(sample) <= count:
+        return sample
+    return sample.take(
+        choose(len(sample), count, seed=seed, purpose="evaluation.control")
+    )

@@ -9,15 +9,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import t
 
-from gastritis_gan.evaluation.controls import worth_in_patients
-from gastritis_gan.evaluation.gan_train import (
+from gastritis_gan.evaluation.gan_train import RowVotes
+from gastritis_gan.evaluation.metrics import (
     RULES,
     Decisions,
-    RowVotes,
     decide,
     decide_patients,
-)
-from gastritis_gan.evaluation.metrics import (
     difference,
     mcnemar,
     mean_harmonic_mean,
@@ -148,21 +145,20 @@ class Summarizer:
         ]
 
     def worth_in_patients(
-        self,
-        few: Sequence[RowVotes],
-        rows: Sequence[RowVotes],
-        numbers: Mapping[str, Mapping[str, int]],
+        self, few_patients: Sequence[Mapping[str, Any]], rows: Sequence[RowVotes]
     ) -> list[dict[str, Any]]:
         """Returns how many real patients each generated row is worth.
 
-        Arguments as for `few_patients`.
+        Args:
+            few_patients: What the method of that name returned.
+            rows: The table's.
         """
         curve = [
             (
                 entry["num_positive_patients"] + entry["num_negative_patients"],
                 entry["harmonic_mean"],
             )
-            for entry in self.few_patients(few, rows, numbers)
+            for entry in few_patients
         ]
         return [
             {"name": name, **worth_in_patients(curve, float(mean_harmonic_mean(runs)))}
@@ -178,8 +174,8 @@ class Summarizer:
             "name": training_set.name,
             "generator_seed": training_set.generator_seed,
             "sample_seed": training_set.sample_seed,
-            "num_positive_patches": training_set.num_positive,
-            "num_negative_patches": training_set.num_negative,
+            "num_positive_patches": len(training_set.positive),
+            "num_negative_patches": len(training_set.negative),
             "svm_converged": row.converged,
             **metrics(decisions, seed=self.seed),
             **retention([decisions], real, seed=self.seed),
@@ -217,6 +213,27 @@ class Summarizer:
     ) -> Decisions:
         votes = row.votes[voters or self.voters]
         return _UNITS[unit](votes, self._labels, self._patients, rule=rule)
+
+
+def worth_in_patients(
+    curve: Sequence[tuple[int, float]], harmonic_mean: float
+) -> dict[str, int | None]:
+    """Returns between which numbers of real patients a row's HM lies.
+
+    Args:
+        curve: Numbers of patients, ascending, and the HM they give.
+        harmonic_mean: Of the row.
+
+    Returns:
+        "at_most": the first number that does better than the row, None where none does;
+        "more_than": the number before it on the curve, 0 where it is the first.
+    """
+    more_than = 0
+    for num_patients, value in curve:
+        if value > harmonic_mean:
+            return {"more_than": more_than, "at_most": num_patients}
+        more_than = num_patients
+    return {"more_than": more_than, "at_most": None}
 
 
 def _name(row: RowVotes) -> str:

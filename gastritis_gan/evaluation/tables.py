@@ -52,12 +52,6 @@ def metric_cell(entry: dict[str, Any], key: str) -> str:
     return with_interval(entry[key], entry[f"{key}_interval"])
 
 
-def discordant(entry: dict[str, Any]) -> str:
-    """Returns on how many patients only one of two rows is right: `5 : 0 of 20`."""
-    only_first, only_second = entry["only_first_right"], entry["only_second_right"]
-    return f"{only_first} : {only_second} of {entry['num_patients']}"
-
-
 def row_name(row: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
     """Returns a row's name, with its seeds where the row has several runs."""
     if sum(other["name"] == row["name"] for other in rows) == 1:
@@ -171,15 +165,22 @@ def _differences(differences: Sequence[dict[str, Any]]) -> str:
     lines = [
         [
             f"{entry['first']} - {entry['second']}",
-            metric_cell(entry, "harmonic_mean_difference"),
-            metric_cell(entry, "auc_difference"),
-            discordant(entry),
-            f"{entry['mcnemar_p']:.3g}",
+            *_difference_cells(entry),
         ]
         for entry in differences
     ]
     columns = ("Rows", "HM", "AUC", "patients only one gets right", "McNemar's p")
     return markdown_table(columns, lines)
+
+
+def _difference_cells(entry: dict[str, Any]) -> list[str]:
+    only_first, only_second = entry["only_first_right"], entry["only_second_right"]
+    return [
+        metric_cell(entry, "harmonic_mean_difference"),
+        metric_cell(entry, "auc_difference"),
+        f"{only_first} : {only_second} of {entry['num_patients']}",
+        f"{entry['mcnemar_p']:.3g}",
+    ]
 
 
 def _variants(rows: Sequence[dict[str, Any]]) -> str:
@@ -299,6 +300,45 @@ def markdown_metrics(results: dict[str, Any]) -> str:
         for entry in results["extractors"]:
             parts.append(f"### {extractor_title(entry['extractor'])}")
             parts.append(_table(entry["metrics"][target]))
+    return "\n\n".join(parts) + "\n"
+
+
+def markdown_comparison(results: dict[str, Any]) -> str:
+    """Returns a table per extractor of the rows of one result minus another's.
+
+    Args:
+        results: As in `comparison.json` (docs/results-format.md).
+    """
+    images = results["images"]
+    parts = [
+        "# First minus second",
+        f"{images['positive'] + images['negative']} test images "
+        f"({images['positive']} positive, {images['negative']} negative) of "
+        f"{images['patients']} patients. In parentheses: 95 % intervals, a "
+        "bootstrap over patients.",
+    ]
+    differing = [
+        f"`{key}` ({first} and {second})"
+        for key, (first, second) in results["differing_protocol"].items()
+    ]
+    if differing:
+        parts.append(f"They differ in {', '.join(differing)}.")
+    columns = (
+        "Training data", "runs", "HM first", "HM second", "difference in HM",
+        "difference in AUC", "patients only one gets right", "McNemar's p",
+    )  # fmt: skip
+    for entry in results["extractors"]:
+        lines = [
+            [
+                row["name"],
+                "{}, {}".format(*row["num_runs"]),
+                *(f"{value:.3f}" for value in row["harmonic_means"]),
+                *_difference_cells(row),
+            ]
+            for row in entry["rows"]
+        ]
+        parts.append(f"## {extractor_title(entry['extractor'])}")
+        parts.append(markdown_table(columns, lines) if lines else "No row is in both.")
     return "\n\n".join(parts) + "\n"
 
 

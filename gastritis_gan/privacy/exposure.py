@@ -203,25 +203,10 @@ class SpaceFindings:
         return bool(self.is_noticed.mean() >= _MIN_POWER_TO_DECIDE)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ScoreTable:
-    """How far samples and planted copies stand out (see `stand_out`).
-
-    Attributes:
-        name: Of the space.
-        samples: Shape `(samples, patients)`.
-        planted: Shape `(planted, patients)`.
-        source: Shape `(planted,)`, the patient each copy comes from.
-    """
-
-    name: str
-    samples: NDArray[np.float64]
-    planted: NDArray[np.float64]
-    source: NDArray[np.int64]
-
-
 def examine_space(
-    table: ScoreTable,
+    name: str,
+    scores: NDArray[np.float64],
+    copy_scores: NDArray[np.float64],
     is_training: NDArray[np.bool_],
     *,
     alpha: float,
@@ -231,29 +216,31 @@ def examine_space(
     """Looks for training patients that samples come too close to.
 
     Args:
-        table: The scores.
+        name: Of the space.
+        scores: Of the samples, from `stand_out`, of shape `(samples, patients)`.
+        copy_scores: Shape `(planted,)`: how far each planted copy stands out for the
+            patient it comes from.
         is_training: Shape `(patients,)`; both groups must occur.
         alpha: Probability of a false alarm in this space.
         min_power: Share of the planted copies that the audit has to notice.
         seed: Of the bootstraps.
     """
-    exposure = find_exposed(table.samples, is_training, alpha=alpha)
-    of_source = table.planted[np.arange(len(table.source)), table.source]
-    best_held_out = table.samples[:, ~is_training].max(axis=1)
-    beyond = (table.samples[:, is_training] > exposure.threshold).any(axis=1)
+    exposure = find_exposed(scores, is_training, alpha=alpha)
+    best_held_out = scores[:, ~is_training].max(axis=1)
+    beyond = (scores[:, is_training] > exposure.threshold).any(axis=1)
     held_out = exposure.exposure[~is_training]
-    mirrored = find_exposed(table.samples, ~is_training, alpha=alpha)
+    mirrored = find_exposed(scores, ~is_training, alpha=alpha)
     return SpaceFindings(
-        name=table.name,
-        scores=table.samples,
+        name=name,
+        scores=scores,
         is_training=is_training,
         exposure=exposure,
-        is_noticed=of_source > exposure.threshold,
+        is_noticed=copy_scores > exposure.threshold,
         copies=excess_rate(
-            table.samples, is_training, threshold=exposure.threshold, seed=seed
+            scores, is_training, threshold=exposure.threshold, seed=seed
         ),
         close=excess_rate(
-            table.samples,
+            scores,
             is_training,
             threshold=float(np.quantile(best_held_out, _CLOSE_QUANTILE)),
             seed=seed,
@@ -261,7 +248,7 @@ def examine_space(
         num_copies=int(beyond.sum()),
         num_held_out_exposed=int(mirrored.exposed.sum()),
         patients_needed=patients_needed(
-            held_out, float(np.quantile(of_source, 1 - min_power)), alpha=alpha
+            held_out, float(np.quantile(copy_scores, 1 - min_power)), alpha=alpha
         )
         if len(held_out) > 1
         else None,

@@ -30,10 +30,8 @@ def nearest_distances(
 
     Args:
         samples: Shape `(n, features)`.
-        patches: Shape `(m, features)`; without a patch the distance is infinite.
+        patches: Shape `(m, features)`, m at least 1.
     """
-    if not len(patches):
-        return np.full(len(samples), np.inf)
     _, nearest = pairwise_distances_argmin_min(
         samples.astype(np.float64), patches.astype(np.float64)
     )

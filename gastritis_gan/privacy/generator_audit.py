@@ -18,7 +18,6 @@ from gastritis_gan.privacy.decision import (
     decide_memorisation,
 )
 from gastritis_gan.privacy.exposure import (
-    ScoreTable,
     SpaceFindings,
     examine_space,
     fisher_transform,
@@ -26,7 +25,6 @@ from gastritis_gan.privacy.exposure import (
     standardize_rows,
 )
 from gastritis_gan.privacy.feature_space import FeatureSpace
-from gastritis_gan.privacy.linkage import Linkage, measure_linkage
 from gastritis_gan.privacy.matching import (
     PatchMatch,
     PixelMatcher,
@@ -34,8 +32,10 @@ from gastritis_gan.privacy.matching import (
 )
 from gastritis_gan.privacy.membership import (
     Attack,
+    Linkage,
     attack,
     closest_samples_scores,
+    measure_linkage,
     membership_patients_needed,
     nearest_sample_scores,
 )
@@ -133,13 +133,11 @@ def audit_generator(
 
     def examine(name: str, scores: NDArray[np.float64]) -> SpaceFindings:
         standing_out = stand_out(cohort.per_patient(scores))
+        of_copies = standing_out[num_samples:]
         return examine_space(
-            ScoreTable(
-                name=name,
-                samples=standing_out[:num_samples],
-                planted=standing_out[num_samples:],
-                source=planted.patient,
-            ),
+            name,
+            standing_out[:num_samples],
+            of_copies[np.arange(len(of_copies)), planted.patient],
             cohort.is_training,
             alpha=alpha,
             min_power=settings.min_power,

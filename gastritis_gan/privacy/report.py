@@ -40,69 +40,6 @@ _COLOURS = {"training": "#1b5e9c", "held-out": "#777777", "exposed": "#bb0000"}
 _TEMPLATE_FILE = "report.html.j2"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ClosestPair:
-    """A sample and the window of a patient's image that it matches best.
-
-    Attributes:
-        seed: Of the sample.
-        patient: Pseudonym.
-        image: Key.
-        correlation: Of the two, -1 to 1.
-        score: How far the patient stands out with it (see `stand_out`).
-        row: Top of the window in the image, in pixels.
-        column: Left of the window.
-        flip: How the sample had to be flipped.
-    """
-
-    seed: int
-    patient: str
-    image: str
-    correlation: float
-    score: float
-    row: float
-    column: float
-    flip: str
-
-
-def closest_pairs(
-    findings: GeneratorFindings, store: Store
-) -> dict[str, list[ClosestPair]]:
-    """Returns the closest pair of each of the eight most exposed patients of a group.
-
-    Args:
-        findings: With at least one space, pixels first.
-        store: The audited store.
-
-    Returns:
-        Pairs of the groups "training" and "held_out".
-    """
-    cohort, space = findings.cohort, findings.spaces[0]
-    pairs: dict[str, list[ClosestPair]] = {}
-    for name, of_training in _GROUPS.items():
-        group = np.flatnonzero(cohort.is_training == of_training)
-        order = np.argsort(-space.exposure.exposure[group], kind="stable")
-        pairs[name] = []
-        for patient in group[order[:_NUM_PAIRS]]:
-            sample = int(space.scores[:, patient].argmax())
-            images = np.flatnonzero(cohort.patient_of_image == patient)
-            image = max(images, key=lambda i: findings.matches[i].score[sample])
-            match = findings.matches[image]
-            pairs[name].append(
-                ClosestPair(
-                    seed=sample,
-                    patient=cohort.patients[patient],
-                    image=store.images[cohort.images[image]].key,
-                    correlation=float(match.score[sample]),
-                    score=float(space.scores[sample, patient]),
-                    row=float(match.row[sample]),
-                    column=float(match.column[sample]),
-                    flip=FLIPS[match.flip[sample]],
-                )
-            )
-    return pairs
-
-
 def audit_document(
     findings: Sequence[GeneratorFindings], store: Store
 ) -> dict[str, Any]:
@@ -160,8 +97,8 @@ def _generator(found: GeneratorFindings, store: Store) -> dict[str, Any]:
             "spaces": [_space(space) for space in found.spaces],
         },
         "closest_pairs": {
-            group: [dataclasses.asdict(pair) for pair in pairs]
-            for group, pairs in closest_pairs(found, store).items()
+            group: _closest_pairs(found, store, is_training=is_training)
+            for group, is_training in _GROUPS.items()
         },
         "per_patient": [
             {
@@ -217,6 +154,38 @@ def _membership(found: Membership) -> dict[str, Any]:
     }
 
 
+def _closest_pairs(
+    found: GeneratorFindings, store: Store, *, is_training: bool
+) -> list[dict[str, Any]]:
+    """Returns the closest pair of each of the eight most exposed patients of a group.
+
+    A pair is a sample (`seed`) and the window of a patient's image that it matches best
+    in pixels; docs/audit-format.md has the keys.
+    """
+    cohort, space = found.cohort, found.spaces[0]
+    group = np.flatnonzero(cohort.is_training == is_training)
+    order = np.argsort(-space.exposure.exposure[group], kind="stable")
+    pairs = []
+    for patient in group[order[:_NUM_PAIRS]]:
+        sample = int(space.scores[:, patient].argmax())
+        images = np.flatnonzero(cohort.patient_of_image == patient)
+        image = max(images, key=lambda i: found.matches[i].score[sample])
+        match = found.matches[image]
+        pairs.append(
+            {
+                "seed": sample,
+                "patient": cohort.patients[patient],
+                "image": store.images[cohort.images[image]].key,
+                "correlation": float(match.score[sample]),
+                "score": float(space.scores[sample, patient]),
+                "row": float(match.row[sample]),
+                "column": float(match.column[sample]),
+                "flip": FLIPS[match.flip[sample]],
+            }
+        )
+    return pairs
+
+
 def write_report(
     folder: Path,
     document: dict[str, Any],
@@ -233,15 +202,13 @@ def write_report(
     """
     (folder / PAIRS_FOLDER).mkdir()
     pictures = []  # per generator
-    for found in findings:
-        sheets = {}
-        if found.spaces:
-            for group, pairs in closest_pairs(found, store).items():
-                model = found.subject.model
-                name = f"{model.name}-{model.version}-{group.replace('_', '-')}.png"
-                sheet = _draw_pairs(pairs, found, store)
-                sheet.save(folder / PAIRS_FOLDER / name)
-                sheets[group] = _png_uri(sheet)
+    for found, described in zip(findings, document["generators"], strict=True):
+        model, sheets = found.subject.model, {}
+        for group, pairs in described.get("closest_pairs", {}).items():
+            name = f"{model.name}-{model.version}-{group.replace('_', '-')}.png"
+            sheet = _draw_pairs(pairs, found.samples, store)
+            sheet.save(folder / PAIRS_FOLDER / name)
+            sheets[group] = _png_uri(sheet)
         is_training = found.cohort.is_training
         pictures.append(
             {
@@ -272,24 +239,24 @@ def write_report(
 
 
 def _draw_pairs(
-    pairs: list[ClosestPair], findings: GeneratorFindings, store: Store
+    pairs: list[dict[str, Any]], samples: NDArray[np.float32], store: Store
 ) -> Image.Image:
     """Draws the samples, flipped as they match, above the windows that they match."""
-    size = findings.samples.shape[1]
-    samples = findings.samples[[pair.seed for pair in pairs]]
-    flips = np.array([FLIPS.index(pair.flip) for pair in pairs], np.uint8)
+    size = samples.shape[1]
+    shown = samples[[pair["seed"] for pair in pairs]]
+    flips = np.array([FLIPS.index(pair["flip"]) for pair in pairs], np.uint8)
     windows = [_window(store, pair, size) for pair in pairs]
-    rows = np.concatenate([flip_patches(samples, flips), windows])
+    rows = np.concatenate([flip_patches(shown, flips), windows])
     grey = np.rint(np.clip(rows, 0, 1) * 255).astype(np.uint8)
     zoom = -(-_MIN_SIDE // size)
     return image_sheet(grey.repeat(zoom, 1).repeat(zoom, 2)[..., None], len(pairs))
 
 
-def _window(store: Store, pair: ClosestPair, size: int) -> NDArray[np.float32]:
+def _window(store: Store, pair: dict[str, Any], size: int) -> NDArray[np.float32]:
     keys = [image.key for image in store.images]
-    image = store.image(keys.index(pair.image)).astype(np.float32)
+    image = store.image(keys.index(pair["image"])).astype(np.float32)
     factor = store.geometry.patch_size / size
-    offset = (pair.row, pair.column)
+    offset = (pair["row"], pair["column"])
     scaled = scale_image(image, factor, offset=offset)[:size, :size]
     return scaled / np.float32(2**store.bits - 1)
 
@@ -324,8 +291,8 @@ def _plot_roc(scores: NDArray[np.float64], is_training: NDArray[np.bool_]) -> st
     axes.plot((0, 1), (0, 1), color="#cccccc")
     axes.plot(*roc(scores, is_training), color=_COLOURS["training"], linewidth=2)
     axes.set(
-        xlabel="held-out patients accused wrongly",
-        ylabel="training patients recognised",
+        xlabel="held-out patients (false positives)",
+        ylabel="training patients (true positives)",
         xlim=(0, 1),
         ylim=(0, 1.02),
     )

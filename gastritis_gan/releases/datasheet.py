@@ -63,7 +63,7 @@ def datasheet(parts: Sequence[ReleasePart], metadata: ReleaseMetadata) -> str:
 
 
 _LIMITS = (
-    "- No image shows a patient, and none is of use for the care of one.\n"
+    "- No image shows a patient; none may inform the care of one.\n"
     "- The label of an image is the class that its generator was trained on; no "
     "physician has read the images.\n"
     "- A generator shows what its training images showed: one hospital's devices, "

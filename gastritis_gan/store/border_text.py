@@ -6,8 +6,8 @@ vanishes when the image is opened or closed with a square wider than the stroke
 along its columns; the lines and edges of frames and collimators do so in neither. So a
 place is text-like where many strokes begin soon after another in both directions.
 
-Noise and anatomy are told apart by the contrast that is asked for. A false alarm costs
-an outside patch, no more.
+Noise and anatomy are distinguished by the contrast that is asked for. A false alarm
+costs an outside patch, no more.
 """
 
 from __future__ import annotations

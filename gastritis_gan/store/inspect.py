@@ -26,7 +26,7 @@ PAPER_IMAGES = {"positive": 100, "negative": 100, "outside": 200}
 
 KINDS = ("inside", "outside", "boundary", "excluded", "unknown")
 
-# Okabe and Ito's palette, which colour-blind readers tell apart.
+# Okabe and Ito's palette, which colour-blind readers can distinguish.
 _COLOURS = {
     "positive": (213, 94, 0),
     "negative": (0, 114, 178),
@@ -85,14 +85,14 @@ def summarize(store: Store) -> str:
     lines = [_markdown(count_sets(store))]
     changes = collections.Counter(image.size_change for image in store.images)
     lines += [
-        f"{changes[kind]:,} images were {kind}, as `cohort.other_sizes` says."
+        f"Images that were {kind} (`cohort.other_sizes`): {changes[kind]:,}."
         for kind in ("padded", "rescaled")
         if changes[kind]
     ]
     if store.geometry.exclude_border_px:
         lines.append(
-            f"{int(store.patch_excluded.sum()):,} outside patches were left out for "
-            "text-like structure in the border (`patches.exclude_border_px`)."
+            "Outside patches left out for text-like structure in the border "
+            f"(`patches.exclude_border_px`): {int(store.patch_excluded.sum()):,}."
         )
     return "\n".join(lines)
 

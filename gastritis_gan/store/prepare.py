@@ -101,7 +101,7 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
         window: Number, from 1, or explanation of the window in DICOM files. None: the
             first.
         discard_key: Remove the key once the store is finished: nobody, not even the
-            hospital, can then tell which pseudonym is whose.
+            hospital, can then find out which pseudonym is whose.
 
     Returns:
         The store. Rows whose images a person should look at are logged as warnings.
@@ -119,7 +119,7 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
     key_path = key_path_of(store_path)
     had_key = key_path.exists()
     if store_path.exists() and not (had_key and (store_path / STORE_FILE).is_file()):
-        refuse_existing(store_path)  # nobody can tell whether it is this cohort's
+        refuse_existing(store_path)  # it may be another cohort's
     if not had_key and (work_folder_of(store_path) / PLAN_FILE).exists():
         raise InputError(
             f"{work_folder_of(store_path)} is unfinished work whose key {key_path} is "
@@ -298,7 +298,7 @@ def _check_store(
     _refuse_another_plan(store_path, metadata, plan)
     hash_row = functools.partial(_hash_row, secret=secret)
     found = run_on_images(hash_row, rows, workers=workers, description="compare")
-    for key, row in rows.items():
+    for key, row in sorted(rows.items(), key=lambda item: item[1].row):
         refuse_changed_files(store_path, row, metadata["inputs"][key], found[key])
     leftover = work_folder_of(store_path)
     if (leftover / PLAN_FILE).is_file() and not (leftover / STORE_FOLDER).exists():
@@ -366,8 +366,8 @@ def _warn(store: Store, rows: dict[str, CohortImage]) -> None:
         "`patches.inside_coverage` would give them some.",
     )
     for stated, why in (
-        ("yes", "say that text is burned into the pixels"),
-        ("not stated", "do not say whether text is burned into the pixels"),
+        ("yes", "state that text is burned into the pixels"),
+        ("not stated", "do not state whether text is burned into the pixels"),
     ):
         warn_of(
             [rows[i.key].row for i in store.images if i.burned_in == stated],

@@ -82,7 +82,7 @@ def load_latest_checkpoint(
 ) -> TrainingState:
     """Reads the newest checkpoint whose content has the hash it was written with.
 
-    A damaged checkpoint is named in the log and passed over: it costs the steps since
+    A damaged checkpoint is named in the log and skipped: it costs the steps since
     the one before, never the run.
 
     Args:
@@ -120,7 +120,7 @@ def _read(path: Path) -> TrainingState | None:
         ):
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        _log.warning("%s is damaged (%s) and passed over.", path, error)
+        _log.warning("%s is damaged (%s) and was skipped.", path, error)
         return None
     if arrays.get("format") != _FORMAT:
         raise InputError(
@@ -128,7 +128,7 @@ def _read(path: Path) -> TrainingState | None:
             "another version of gastritis-gan."
         )
     if not np.array_equal(arrays.pop(_HASH, None), _digest(arrays)):
-        _log.warning("%s is damaged (its hash differs) and passed over.", path)
+        _log.warning("%s is damaged (its hash differs) and was skipped.", path)
         return None
     return TrainingState(
         step=int(arrays["step"]),

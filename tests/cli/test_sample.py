@@ -1,6 +1,7 @@
 """`gastritis-gan sample`."""
 
 import csv
+import re
 import subprocess
 import sys
 
@@ -41,7 +42,8 @@ def test_sample(exported, tmp_path):
         "sample", exported.parent, "--count", 70, "--seed", 100, "--out", out
     )
     assert result.exit_code == 0, result.output
-    assert "small, version 1, class 'gastritis': 70 images" in result.output
+    assert "small, version 1, class 'gastritis'.\n" in result.output
+    assert re.search(r"Number of images: +70\n", result.output)
     assert str(out) in result.output
     rows = read_manifest(out)
     assert rows[69] == {

@@ -27,7 +27,7 @@ def test_a_row_is_compared_on_the_same_patients(tmp_path):
     (entry,) = saved["extractors"]
     assert entry["rows"][0]["harmonic_mean_difference"] == pytest.approx(1 / 3)
     written = (tmp_path / "comparison" / "comparison.md").read_text()
-    assert written == result.table + "\n"
+    assert written == result.table
 
 
 @pytest.mark.parametrize(

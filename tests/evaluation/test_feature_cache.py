@@ -95,9 +95,3 @@ def test_a_truncated_file_is_computed_again(tmp_path):
 def test_equal_blocks_are_computed_once(tmp_path):
     blocks = make_blocks(2) + make_blocks(2)
     assert len(missing_blocks(blocks, FeatureCache(tmp_path, DESCRIPTION))) == 2
-
-
-def test_features_of_another_shape_are_refused(tmp_path):
-    (block,) = make_blocks(1)
-    with pytest.raises(ValueError, match=r"\(2, 3\)"):
-        FeatureCache(tmp_path, DESCRIPTION).write(block, np.zeros((2, 4)))

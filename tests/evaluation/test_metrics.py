@@ -3,13 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gastritis_gan.evaluation.gan_train import Decisions
 from gastritis_gan.evaluation.metrics import (
+    Decisions,
     difference,
     mcnemar,
     mean_over_runs,
     retention,
 )
+from gastritis_gan.evaluation.summary import worth_in_patients
 
 LABELS = np.repeat([True, False], [40, 60])
 
@@ -80,3 +81,18 @@ def test_mcnemar_counts_patients():
     assert found["only_second_right"] == 5
     assert found["num_patients"] == 100
     assert found["mcnemar_p"] == pytest.approx(0.3017578125)  # 2 P(Bin(15, .5) <= 5)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0.5, {"more_than": 0, "at_most": 2}),
+        (0.6, {"more_than": 2, "at_most": 20}),
+        (0.75, {"more_than": 2, "at_most": 20}),
+        (0.8, {"more_than": 20, "at_most": 200}),
+        (0.95, {"more_than": 200, "at_most": None}),
+    ],
+)
+def test_worth_in_patients(value, expected):
+    curve = [(2, 0.6), (20, 0.8), (200, 0.9)]
+    assert worth_in_patients(curve, value) == expected

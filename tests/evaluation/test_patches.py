@@ -8,8 +8,9 @@ import pytest
 
 from gastritis_gan.evaluation.patches import (
     PatchSample,
-    generated_blocks,
-    real_blocks,
+    generated_patches,
+    joined,
+    real_patches,
     sample_features,
     whole,
 )
@@ -29,12 +30,13 @@ def test_features_are_those_of_the_chosen_patches_in_order():
         read.append(block.key)
         return block.read()
 
-    features = sample_features([sample, whole(blocks[:1])], read_features)
+    both = joined([sample, whole(blocks[:1])])
+    features = sample_features(both, read_features)
     assert features.ravel().tolist() == [0, 7, 8, 30, 49, *range(8)]
     assert read == ["a0", "a8", "a24", "a48", "a0"]  # only blocks with a chosen patch
     assert len(sample) == 5
     taken = sample.take(np.array([1, 3]))
-    assert sample_features([taken], read_features).ravel().tolist() == [7, 30]
+    assert sample_features(taken, read_features).ravel().tolist() == [7, 30]
 
 
 @dataclasses.dataclass
@@ -63,13 +65,13 @@ class TwoImages:
 
 def keys(store, indices=None, resolution=8):
     indices = np.arange(300) if indices is None else indices
-    return [block.key for block in real_blocks(store, indices, resolution)]
+    return [block.key for block in real_patches(store, indices, resolution).blocks]
 
 
 def test_blocks_read_the_stores_patches_in_order():
     store = TwoImages()
     indices = np.arange(0, 300, 2)
-    blocks = real_blocks(store, indices, 8)
+    blocks = real_patches(store, indices, 8).blocks
     assert [block.num_patches for block in blocks] == [128, 22]
     read = np.concatenate([block.read() for block in blocks])
     np.testing.assert_array_equal(read, read_patches(store, indices, 8))
@@ -106,7 +108,7 @@ class FlatGenerator:
 
 
 def sample_blocks(folder, generator, seeds=SEEDS):
-    return generated_blocks(generator, seeds, ArrayFolder(folder))
+    return generated_patches(generator, seeds, ArrayFolder(folder)).blocks
 
 
 def test_blocks_are_named_after_the_generators_weights_and_the_seeds(tmp_path):

@@ -1,19 +1,24 @@
 from __future__ import annotations
 
+import collections
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from gastritis_gan.evaluation.patches import generated_blocks, sample_features
+from gastritis_gan.evaluation.gan_train import Classifier, train
+from gastritis_gan.evaluation.patches import generated_patches, sample_features
 from gastritis_gan.evaluation.rows import (
+    draw_patients,
     draw_real_patches,
     generated_rows,
-    real_row,
+    mixed_row,
+    numbers_of_patients,
+    permuted_rows,
     sample_seeds,
 )
 from gastritis_gan.storage import ArrayFolder
-from tests.helpers.toy_patches import make_blocks
+from tests.helpers.toy_patches import draw_patches, make_set, read_pixels
 
 PLACES = [
     (model, target, 0)
@@ -23,7 +28,7 @@ PLACES = [
 
 
 def make_pool(folder, place, count=400, seed=0):
-    """Returns blocks of flat images whose shade says which generator made them."""
+    """Returns flat images whose shade shows which generator made them."""
     shade = np.uint8(50 * PLACES.index((*place[:2], 0)) + 10 * place[2])
     model, target, training_seed = place
     seeds = sample_seeds(
@@ -34,11 +39,11 @@ def make_pool(folder, place, count=400, seed=0):
         model_hash=f"hash {place}",
         resolution=2,
     )
-    return generated_blocks(generator, seeds, ArrayFolder(folder))
+    return generated_patches(generator, seeds, ArrayFolder(folder))
 
 
-def shades(samples):
-    pixels = sample_features(samples, lambda block: block.read()[:, 0, 0])
+def shades(sample):
+    pixels = sample_features(sample, lambda block: block.read()[:, 0, 0])
     return np.rint((pixels[:, 0] + 1) * 127.5)
 
 
@@ -50,7 +55,7 @@ def pools(tmp_path):
 def test_rows_are_the_papers(pools):
     rows = generated_rows(pools, patches_per_class=300, sample_seed=0)
     assert [row.name for row in rows] == ["LC-PGGAN + PGGAN", "LC-PGGAN", "PGGAN"]
-    assert all((row.num_positive, row.num_negative) == (300, 300) for row in rows)
+    assert all(len(row.positive) == len(row.negative) == 300 for row in rows)
     _, conditional, _ = rows
     assert set(shades(conditional.positive)) == {0}
     assert set(shades(conditional.negative)) == {50}
@@ -91,7 +96,7 @@ def test_draws_depend_on_the_seed_and_the_generator_only():
 
 def test_choice_is_without_replacement_and_repeatable(pools):
     first, again, other = (
-        generated_rows(pools, patches_per_class=300, sample_seed=seed)[1].positive[0]
+        generated_rows(pools, patches_per_class=300, sample_seed=seed)[1].positive
         for seed in (3, 3, 4)
     )
     assert len(set(first.chosen)) == 300
@@ -128,7 +133,7 @@ def test_single_generators_are_a_chain_whatever_their_seeds(tmp_path):
     assert (row.name, row.generator_seed) == ("PGGAN", None)
 
 
-def test_real_row_takes_a_small_pool_whole():
+def test_a_small_pool_of_real_patches_is_taken_whole():
     pools = {"positive": np.arange(600), "negative": np.arange(1000, 1007)}
     drawn = {
         target: draw_real_patches(pool, 300, sample_seed=0, target=target)
@@ -137,8 +142,72 @@ def test_real_row_takes_a_small_pool_whole():
     assert len(set(drawn["positive"])) == 300
     assert drawn["positive"].max() < 600
     assert drawn["negative"].tolist() == list(range(1000, 1007))
-    row = real_row(
-        {t: make_blocks(np.zeros((len(p), 1)), t) for t, p in drawn.items()},
-        sample_seed=0,
+
+
+@pytest.mark.parametrize(
+    ("training", "expected"),
+    [
+        ((100, 100), [(1, 1), (10, 10)]),
+        ((16, 30), [(1, 1), (2, 3)]),
+        ((10, 10), [(1, 1)]),  # 1 % and 10 % are one patient
+        ((2, 2), [(1, 1)]),
+        ((1, 1), []),
+    ],
+)
+def test_numbers_of_patients(training, expected):
+    numbers = numbers_of_patients({"positive": training[0], "negative": training[1]})
+    assert [(few["positive"], few["negative"]) for few in numbers] == expected
+
+
+def test_patients_are_drawn_whole():
+    patients = np.array(["a", "b", "b", "c", "a", "d"])
+    drawn = {
+        tuple(draw_patients(patients, 2, seed=0, target="positive", draw=draw))
+        for draw in range(20)
+    }
+    assert len(drawn) == 6  # of four patients two: every pair comes up
+    for chosen in drawn:
+        theirs = set(patients[list(chosen)])
+        assert len(theirs) == 2
+        assert not theirs & set(patients[~np.array(chosen)])
+
+
+def test_permuted_rows_use_the_real_patches_only():
+    real = make_set("real", draw_patches(1, 700, 0), draw_patches(-1, 41, 1))
+    rows = permuted_rows(real)
+    assert len({row.permutation_seed for row in rows}) == len(rows) == 20
+    assert {(len(row.positive), len(row.negative)) for row in rows} == {(500, 40)}
+    chosen = rows[0].positive.chosen
+    assert len(set(chosen)) == 500
+
+
+def test_permuted_labels_are_split_evenly_in_each_class(monkeypatch):
+    seen = {}
+
+    def fit(features, labels, *, c):
+        seen["labels"] = labels
+
+    monkeypatch.setattr(Classifier, "fit", fit)
+    permuted = make_set(
+        "p", draw_patches(1, 40, 0), draw_patches(-1, 60, 1), permutation_seed=3
     )
-    assert (row.num_positive, row.num_negative) == (300, 7)
+    train(permuted, read_pixels, c=1.0)
+    assert seen["labels"][:40].sum() == 20
+    assert seen["labels"][40:].sum() == 30
+    assert 0 < seen["labels"][:20].sum() < 20
+
+
+@pytest.mark.parametrize(("num_real", "real", "generated"), [(8, 8, 42), (90, 25, 25)])
+def test_a_mixed_row_is_filled_up_with_generated_patches(num_real, real, generated):
+    few = make_set("1 + 1", draw_patches(1, num_real, 0), draw_patches(-1, num_real, 1))
+    synthetic = make_set(
+        "PGGAN", draw_patches(1, 50, 2), draw_patches(-1, 50, 3), generator_seed=4
+    )
+    mixed = mixed_row(few, synthetic, patches_per_class=50)
+    assert mixed.name == "1 + 1 and PGGAN"
+    assert mixed.generator_seed == 4
+    for target in ("positive", "negative"):
+        counts = collections.Counter()
+        for block, chosen in getattr(mixed, target).used():
+            counts[block.key.startswith("PGGAN")] += len(chosen)
+        assert counts == {False: real, True: generated}

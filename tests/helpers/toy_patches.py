@@ -33,8 +33,8 @@ def read_pixels(block: PatchBlock) -> np.ndarray:
 def make_set(name, positive, negative, **fields) -> TrainingSet:
     return TrainingSet(
         name=name,
-        positive=(whole(make_blocks(positive, f"{name}+")),),
-        negative=(whole(make_blocks(negative, f"{name}-")),),
+        positive=whole(make_blocks(positive, f"{name}+")),
+        negative=whole(make_blocks(negative, f"{name}-")),
         sample_seed=fields.pop("sample_seed", 0),
         **fields,
     )
@@ -58,7 +58,7 @@ def make_images(mean, *, per_class, num_patches=5, num_inside=None, per_patient=
                 key=f"image{number}",
                 patient=f"patient{number // per_patient}",
                 positive=positive,
-                blocks=make_blocks(patches, f"image{number}-", size=3),
+                patches=whole(make_blocks(patches, f"image{number}-", size=3)),
                 inside=inside,
             )
         )

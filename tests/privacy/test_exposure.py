@@ -6,7 +6,6 @@ from scipy import stats
 
 from gastritis_gan.privacy.decision import decide_memorisation
 from gastritis_gan.privacy.exposure import (
-    ScoreTable,
     examine_space,
     find_exposed,
     fisher_transform,
@@ -127,13 +126,10 @@ def space(name, planted_score):
     """One training patient stands out; planted copies score as given."""
     scores = np.random.default_rng(0).normal(size=(200, 40))
     scores[17, 3] = 15
-    table = ScoreTable(
-        name=name,
-        samples=scores,
-        planted=np.full((20, 40), planted_score),
-        source=np.arange(20),
+    planted = np.full(20, planted_score)
+    return examine_space(
+        name, scores, planted, IS_TRAINING, alpha=0.01, min_power=0.8, seed=0
     )
-    return examine_space(table, IS_TRAINING, alpha=0.01, min_power=0.8, seed=0)
 
 
 def decide(*spaces):
@@ -156,11 +152,9 @@ def test_a_space_that_overlooks_copies_cannot_fail():
 
 @pytest.mark.parametrize("noticed", [1, 2])
 def test_a_tenth_of_the_copies_is_enough_to_decide(noticed):
-    table = ScoreTable(
-        name="pixels",
-        samples=np.random.default_rng(0).normal(size=(200, 40)),
-        planted=np.where(np.arange(20) < noticed, 30.0, 0.0)[:, None] * np.ones(40),
-        source=np.arange(20),
+    scores = np.random.default_rng(0).normal(size=(200, 40))
+    planted = np.where(np.arange(20) < noticed, 30.0, 0.0)
+    found = examine_space(
+        "pixels", scores, planted, IS_TRAINING, alpha=0.01, min_power=0.8, seed=0
     )
-    found = examine_space(table, IS_TRAINING, alpha=0.01, min_power=0.8, seed=0)
     assert found.decides == (noticed == 2)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from gastritis_gan.evaluation.features.texture import Texture
+from gastritis_gan.evaluation.features.extractors import Texture
 from gastritis_gan.images import area_resize
-from gastritis_gan.phantom.patient import draw_patient
+from gastritis_gan.phantom.cohort import draw_patient
 from gastritis_gan.phantom.radiograph import MAX_VALUE, expose
 from gastritis_gan.phantom.stomach import draw_mucosa, draw_stomach
 from gastritis_gan.privacy.decision import (
@@ -14,7 +14,6 @@ from gastritis_gan.privacy.decision import (
     overall,
 )
 from gastritis_gan.privacy.exposure import (
-    ScoreTable,
     examine_space,
     fisher_transform,
     stand_out,
@@ -86,12 +85,9 @@ def deal(tables, seed):
     of_samples = {name: table[samples][:, compared] for name, table in scores.items()}
     spaces = [
         examine_space(
-            ScoreTable(
-                name=name,
-                samples=stand_out(table),
-                planted=np.full((1, len(compared)), 1e6),  # noticed
-                source=np.array([0]),
-            ),
+            name,
+            stand_out(table),
+            np.array([1e6]),  # a planted copy that is noticed
             is_training,
             alpha=alpha,
             min_power=0.8,

@@ -7,10 +7,13 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from gastritis_gan.privacy.membership import (
     measure_control,
+    measure_linkage,
     measure_membership,
     membership_patients_needed,
     true_positive_rates,
 )
+
+PATIENT_OF_IMAGE = np.array([0, 0, 1, 1, 2])
 
 
 @pytest.fixture
@@ -95,3 +98,31 @@ def test_needed_patients_have_the_stated_power():
     assert number == 26  # (1.645 + 0.842)^2 / 0.2^2 / 6 = 25.8
     error = math.sqrt((2 * number + 1) / 12) / number  # exact, of the AUC at chance
     assert stats.norm.cdf((0.2 - 1.645 * error) / error) == pytest.approx(0.8, abs=0.02)
+
+
+def test_linkage_by_hand():
+    scores = np.array(
+        [
+            [9, 5, 1, 1, 1],  # best: patient 0; next best: patient 0
+            [9, 1, 5, 1, 1],  # next best: patient 1
+            [1, 1, 7, 8, 1],  # patient 1, again
+            [1, 2, 3, 4, 9],  # patient 2 has one image
+        ]
+    )
+    linkage = measure_linkage(scores, PATIENT_OF_IMAGE, seed=0)
+    assert linkage.num_patients == 2
+    assert linkage.num_samples == 3
+    assert linkage.rate.value == pytest.approx(2 / 3)
+    assert linkage.chance == pytest.approx(1 / 4)  # one of the four other images
+
+
+def test_random_scores_link_at_chance():
+    scores = np.random.default_rng(0).normal(size=(2000, 40))
+    linkage = measure_linkage(scores, np.arange(40) // 2, seed=0)
+    # 2,000 tries at 1 / 39: a standard error of 0.0035.
+    assert linkage.chance == pytest.approx(1 / 39)
+    assert linkage.rate.value == pytest.approx(1 / 39, abs=0.011)
+
+
+def test_without_second_images_there_is_nothing_to_link():
+    assert measure_linkage(np.eye(3), np.arange(3), seed=0) is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -98,10 +97,10 @@ class ClassMetrics:
     def feature_metrics(self, read_features: ReadFeatures, *, seed: int) -> Summary:
         """Returns the metrics of features; see `feature_metrics`."""
         return feature_metrics(
-            sample_features([self._real], read_features),
+            sample_features(self._real, read_features),
             self._patients,
             {
-                name: functools.partial(sample_features, [sample], read_features)
+                name: functools.partial(sample_features, sample, read_features)
                 for name, sample in self._generated.items()
             },
             self._halvings,
@@ -155,18 +154,12 @@ def halve_patients(
             f"floor between halves of them, and this store has {len(names)}: prepare "
             "the cohort with more."
         )
+    draw_half = functools.partial(
+        choose, len(names), len(names) // 2, seed=seed, purpose="evaluation.half"
+    )
     pairs = []
     for number in range(_NUM_HALVINGS):
-        first = names[
-            choose(
-                len(names),
-                len(names) // 2,
-                seed=seed,
-                purpose="evaluation.half",
-                index=number,
-            )
-        ]
-        is_first = np.isin(patients, first)
+        is_first = np.isin(patients, names[draw_half(index=number)])
         pairs.append((np.flatnonzero(is_first), np.flatnonzero(~is_first)))
     count = min(most, *(len(half) for pair in pairs for half in pair))
     if count <= NUM_NEIGHBOURS:
@@ -174,21 +167,14 @@ def halve_patients(
             f"image metrics need more than {NUM_NEIGHBOURS} patches of each half of "
             f"the training patients, and there are {count}: lower `patches.stride`."
         )
-    halvings = []
-    for number, (first, second) in enumerate(pairs):
-        one, other = (
-            half[
-                choose(
-                    len(half),
-                    count,
-                    seed=seed,
-                    purpose="evaluation.half_patches",
-                    index=number,
-                )
-            ]
-            for half in (first, second)
+    draw = functools.partial(choose, seed=seed, purpose="evaluation.half_patches")
+    halvings = [
+        (
+            one[draw(len(one), count, index=number)],
+            other[draw(len(other), count, index=number)],
         )
-        halvings.append((one, other))
+        for number, (one, other) in enumerate(pairs)
+    ]
     return halvings, count
 
 
@@ -218,14 +204,12 @@ def feature_metrics(
     def measure(
         reference: Rows, other: Rows, owners: Rows, other_owners: Rows
     ) -> dict[str, float]:
-        kernel, _ = kernel_distance(reference, other, seed=seed)
-        shares = precision_recall_density_coverage(
-            reference, other, real_patients=owners, generated_patients=other_owners
-        )
         return {
             "frechet_distance": frechet_distance(reference, other),
-            "kernel_distance": kernel,
-            **dataclasses.asdict(shares),
+            "kernel_distance": kernel_distance(reference, other, seed=seed),
+            **precision_recall_density_coverage(
+                reference, other, real_patients=owners, generated_patients=other_owners
+            ),
         }
 
     return _against_halves(real, patients, generated, halvings, measure)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics.pairwise import euclidean_distances
 
+from gastritis_gan.errors import InputError
 from gastritis_gan.rng import stream
 
 _SUBSET_SIZE = 1000
@@ -32,12 +32,8 @@ def frechet_distance(first: NDArray[Any], second: NDArray[Any]) -> float:
         A number from 0, in squared units of the features. It is biased upwards by
         about 1 / n: compare at equal numbers only.
 
-    Raises:
-        ValueError: A set has fewer than two rows, or their dimensions differ.
-
     Reference: [Heusel et al., 2017](https://arxiv.org/abs/1706.08500), Eq. 6.
     """
-    _check(first, second)
     (mean_1, root_1), (mean_2, root_2) = (_gaussian(first), _gaussian(second))
     cross = np.linalg.svd(root_1 @ root_2.T, compute_uv=False).sum()
     distance = (
@@ -60,9 +56,7 @@ def _gaussian(
     return mean, centred
 
 
-def kernel_distance(
-    first: NDArray[Any], second: NDArray[Any], *, seed: int
-) -> tuple[float, float]:
+def kernel_distance(first: NDArray[Any], second: NDArray[Any], *, seed: int) -> float:
     """Returns the squared maximum mean discrepancy with the kernel (x.y / dim + 1)^3.
 
     Unbiased, so it can be slightly negative and its expectation does not depend on the
@@ -74,17 +68,10 @@ def kernel_distance(
         second: Features of shape `(m, dim)`, m at least 2.
         seed: Of the subsets.
 
-    Returns:
-        The mean over the subsets and its standard deviation (0 for one subset).
-
-    Raises:
-        ValueError: A set has fewer than two rows, or their dimensions differ.
-
     Reference: [Binkowski et al., 2018](https://arxiv.org/abs/1801.01401), section 4.
     """
-    _check(first, second)
     if min(len(first), len(second)) <= _SUBSET_SIZE:
-        return _squared_discrepancy(first, second), 0.0
+        return _squared_discrepancy(first, second)
     generator = stream(seed, "evaluation.kernel_distance")
     values = [
         _squared_discrepancy(
@@ -95,7 +82,7 @@ def kernel_distance(
         )
         for _ in range(_NUM_SUBSETS)
     ]
-    return float(np.mean(values)), float(np.std(values))
+    return float(np.mean(values))
 
 
 def _squared_discrepancy(first: NDArray[Any], second: NDArray[Any]) -> float:
@@ -117,39 +104,13 @@ def _mean_off_diagonal(kernel: NDArray[np.float64]) -> float:
     return float((kernel.sum() - np.trace(kernel)) / (count * (count - 1)))
 
 
-def _check(first: NDArray[Any], second: NDArray[Any]) -> None:
-    if min(len(first), len(second)) < 2 or first.shape[1:] != second.shape[1:]:
-        raise ValueError(
-            "`first` and `second` must have at least two rows and equally many "
-            f"columns. Received: {first.shape} and {second.shape}"
-        )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Prdc:
-    """How well generated features cover real ones, and the reverse.
-
-    Attributes:
-        precision: Fraction of generated rows inside the ball of some real row.
-        recall: Fraction of real rows inside the ball of some generated row.
-        density: How many real balls hold a generated row, on average, over k; about 1
-            for two draws from one distribution, and not bounded by it.
-        coverage: Fraction of real rows whose ball holds a generated row.
-    """
-
-    precision: float
-    recall: float
-    density: float
-    coverage: float
-
-
 def precision_recall_density_coverage(
     real: NDArray[Any],
     generated: NDArray[Any],
     *,
     real_patients: NDArray[Any],
     generated_patients: NDArray[Any] | None = None,
-) -> Prdc:
+) -> dict[str, float]:
     """Compares balls around the rows, each up to the row's fifth nearest neighbour.
 
     A real row's neighbours are rows of other patients only: patches of one patient
@@ -162,8 +123,15 @@ def precision_recall_density_coverage(
         generated_patients: Shape `(m,)`, where `generated` holds real patches of other
             patients, as for a floor; None takes every row for a patient of its own.
 
+    Returns:
+        "precision": fraction of generated rows inside the ball of some real row.
+        "recall": fraction of real rows inside the ball of some generated row.
+        "density": how many real balls hold a generated row, on average, over k; about 1
+        for two draws from one distribution, and not bounded by it.
+        "coverage": fraction of real rows whose ball holds a generated row.
+
     Raises:
-        ValueError: A row has fewer than five rows of other patients to be compared
+        InputError: A row has fewer than five rows of other patients to be compared
             with.
 
     References: [Naeem et al., 2020](https://arxiv.org/abs/2002.09797), section 3; k = 5
@@ -184,12 +152,12 @@ def precision_recall_density_coverage(
         balls_of_generated += is_in_real_ball.sum(axis=0)
         is_covered[rows] = is_in_real_ball.any(axis=1)
         is_recalled[rows] = (squared < generated_radii).any(axis=1)
-    return Prdc(
-        precision=float((balls_of_generated > 0).mean()),
-        recall=float(is_recalled.mean()),
-        density=float(balls_of_generated.mean() / NUM_NEIGHBOURS),
-        coverage=float(is_covered.mean()),
-    )
+    return {
+        "precision": float((balls_of_generated > 0).mean()),
+        "recall": float(is_recalled.mean()),
+        "density": float(balls_of_generated.mean() / NUM_NEIGHBOURS),
+        "coverage": float(is_covered.mean()),
+    }
 
 
 def _squared_radii(
@@ -207,9 +175,11 @@ def _squared_radii(
             nearest = np.partition(squared, NUM_NEIGHBOURS - 1, axis=1)
             radii[rows] = nearest[:, NUM_NEIGHBOURS - 1]
     if not np.isfinite(radii).all():
-        raise ValueError(
-            f"every row needs {NUM_NEIGHBOURS} rows of other patients. Received: "
-            f"{len(features)} rows of {len(np.unique(patients))} patients"
+        raise InputError(
+            f"image metrics compare each patch with {NUM_NEIGHBOURS} patches of other "
+            f"patients, and a half of the training patients has {len(features)} "
+            f"patches of {len(np.unique(patients))} patients: prepare the cohort with "
+            "more patients or a lower `patches.stride`."
         )
     return radii
 

@@ -40,12 +40,8 @@ def sliced_wasserstein_distance(
         print it. 0 for equal sets; for two draws from one distribution it falls with
         the number of images, so compare at equal numbers only.
 
-    Raises:
-        ValueError: A set is empty, not uint8, or the images differ in size.
-
     Reference: [Karras et al., 2018](https://arxiv.org/abs/1710.10196), section 5.
     """
-    _check(first, second)
     generator = stream(seed, "evaluation.swd")
     num_images = min(len(first), len(second))
     sets = [
@@ -60,20 +56,6 @@ def sliced_wasserstein_distance(
         * _sliced_distance(found, descriptors[1][resolution], generator)
         for resolution, found in descriptors[0].items()
     }
-
-
-def _check(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> None:
-    for name, images in (("first", first), ("second", second)):
-        if images.dtype != np.uint8 or images.ndim != 3 or not len(images):
-            raise ValueError(
-                f"`{name}` must be uint8 of shape (n, size, size) with n >= 1. "
-                f"Received: {images.dtype} {images.shape}"
-            )
-    if first.shape[1:] != second.shape[1:] or first.shape[1] != first.shape[2]:
-        raise ValueError(
-            "`first` and `second` must be square and of one size. "
-            f"Received: {first.shape} and {second.shape}"
-        )
 
 
 def _descriptors(
