@@ -127,10 +127,17 @@ def test_a_folder_of_weights_must_hold_keras_files(run, tmp_path):
     refuse(result, tmp_path, weights / name, "4d473c1dd8becc155b73f8504c6f6626")
 
 
-@pytest.mark.parametrize("weights", ["vgg16_fc2=file.h5", "texture=file.h5", "file.h5"])
-def test_weights_that_no_extractor_uses_are_refused(run, tmp_path, weights):
+@pytest.mark.parametrize(
+    ("weights", "sentence"),
+    [
+        ("vgg16_fc2=file.h5", "weights were given for vgg16_fc2"),
+        ("texture=file.h5", "weights were given for texture"),
+        ("file.h5", "--weights file.h5 cannot be read; give NAME=FILE"),
+    ],
+)
+def test_weights_that_no_extractor_uses_are_refused(run, tmp_path, weights, sentence):
     result = run(tmp_path / "out", "--weights", weights)
-    refuse(result, tmp_path, f"--weights {weights}", "NAME=FILE")
+    refuse(result, tmp_path, sentence)
 
 
 def test_missing_weights_name_the_extractor_and_the_way_out(run, tmp_path):
