@@ -53,6 +53,18 @@ cache_option = click.option(
     help="Folder for features that are computed already; a second run, or one that was "
     "killed, resumes from it. [default: feature-cache beside --out]",
 )
+truncation_option = click.option(
+    "--truncation",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Variety of the images: 1 as trained, 0 the same image for every seed.",
+)
+version_option = click.option(
+    "--version",
+    type=click.IntRange(min=0),
+    help="Version of the model; the highest by default.",
+)
 
 out_option = click.option(
     "--out",

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gastritis_gan.config import ExperimentConfig, config_to_dict, load_config
 from gastritis_gan.storage import refuse_existing
-from gastritis_gan.store.fits import check_store_fits
-from gastritis_gan.store.store import Store
+from gastritis_gan.store.store import Store, check_store_fits
 from gastritis_gan.training.settings import ModelName, Target
 
 if TYPE_CHECKING:

@@ -64,21 +64,16 @@ def quoting(problem: str, quote: object) -> CohortError:
     return CohortError(f"{problem} Received: {quote!r}.", problem)
 
 
-def csv_error(
-    path: Path, line: int | None, problem: str, *, quote: object = None
-) -> CohortError:
-    """Returns the error of a row of the cohort file, or of all of it.
-
-    Args:
-        path: The cohort file.
-        line: The row, from 1.
-        problem: What is wrong, as a sentence that quotes nothing of the file.
-        quote: What stands in the file instead, where that helps.
-    """
-    error = CohortError(problem, problem) if quote is None else quoting(problem, quote)
-    row = "" if line is None else f", row {line}"
-    place = "the cohort file" if line is None else _place(line)
-    return CohortError(f"{path}{row}: {error}", f"{place}: {error.public}")
+@contextlib.contextmanager
+def _naming_line(path: Path, line: int | None = None) -> Iterator[None]:
+    """Names the cohort file, and a row of it, in a refusal; the file is not public."""
+    try:
+        yield
+    except InputError as error:
+        row = "" if line is None else f", row {line}"
+        place = "the cohort file" if line is None else _place(line)
+        message = f"{path}{row}: {error}"
+        raise CohortError(message, f"{place}: {public_text(error)}") from None
 
 
 @contextlib.contextmanager
@@ -169,7 +164,7 @@ class CohortImage:
         row: Its line in the cohort file, from 1.
         name: The image as the cohort file writes it.
         image: The image file, with `#` and a number where it names a frame
-            (`numbered_path.split_number` separates them).
+            (`split_number` separates them).
         outline: The file with the organ's outline, with `#` and a number where it names
             a part; None where the cell is empty.
         patient: The patient as the cohort file writes it.
@@ -221,80 +216,37 @@ def read_cohort(
     labels = {positive: "positive", negative: "negative"}
     images: list[CohortImage] = []
     row_of_image: dict[Path, int] = {}
-    for line, row in _rows(csv_path):
-        for column in _REQUIRED:
-            if not row[column]:
-                raise csv_error(csv_path, line, f"the column `{column}` is empty.")
-        if row["label"] not in labels:
-            raise csv_error(
-                csv_path,
-                line,
-                f"unknown label; the config names {positive!r} (`cohort.positive`) and "
-                f"{negative!r} (`cohort.negative`).",
-                quote=row["label"],
-            )
-        files = {
-            column: csv_path.parent / row[column]
-            for column in ("image", "outline")
-            if row[column]
-        }
-        for column, path_and_number in files.items():
-            file, _ = split_number(path_and_number)
-            if not file.is_file():
-                problem = f"the {column} file does not exist."
-                raise csv_error(csv_path, line, problem, quote=str(file))
-        resolved = files["image"].resolve()
-        if resolved in row_of_image:
-            raise csv_error(
-                csv_path,
-                line,
-                f"the image is in row {row_of_image[resolved]} already; an image may "
-                "be named once.",
-                quote=row["image"],
-            )
-        row_of_image[resolved] = line
-        images.append(
-            CohortImage(
-                row=line,
-                name=row["image"],
-                image=files["image"],
-                outline=files.get("outline"),
-                patient=row["patient"],
-                label=labels[row["label"]],
-            )
-        )
-    if not images:
-        raise csv_error(
-            csv_path, None, "the cohort has no images; add a row per image."
-        )
+    for line, row in _read_rows(csv_path):
+        with _naming_line(csv_path, line):
+            image = _check_row(line, row, csv_path.parent, labels)
+            first = row_of_image.setdefault(image.image.resolve(), line)
+            if first != line:
+                raise quoting(
+                    f"the image is in row {first} already; an image may be named once.",
+                    image.name,
+                )
+        images.append(image)
     return Cohort(positive=positive, negative=negative, images=tuple(images))
 
 
-def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+def _read_rows(path: Path) -> list[tuple[int, dict[str | None, str | None]]]:
     """Returns (line number, row) for every row; the columns are checked."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            _check_columns(path, reader.fieldnames or ())
-            rows = [(reader.line_num, row) for row in reader]
-    except OSError as error:
-        raise csv_error(path, None, f"cannot be read ({error.strerror}).") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise csv_error(path, None, f"is not a UTF-8 CSV file ({error}).") from None
-    for line, row in rows:
-        if None in row or None in row.values():
-            raise csv_error(
-                path,
-                line,
-                f"must have {len(_COLUMNS)} fields, separated by commas: "
-                f"{', '.join(_COLUMNS)}.",
-            )
-    return [
-        (line, {key: value.strip() for key, value in row.items()}) for line, row in rows
-    ]
+    with _naming_line(path):
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as stream:
+                reader = csv.DictReader(stream, strict=True)
+                _check_columns(reader.fieldnames or ())
+                rows = [(reader.line_num, row) for row in reader]
+        except OSError as error:
+            raise InputError(f"cannot be read ({error.strerror}).") from None
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise InputError(f"is not a UTF-8 CSV file ({error}).") from None
+        if not rows:
+            raise InputError("the cohort has no images; add a row per image.")
+    return rows
 
 
-def _check_columns(path: Path, found: Sequence[str]) -> None:
+def _check_columns(found: Sequence[str]) -> None:
     missing = [column for column in _COLUMNS if column not in found]
     extra = [column for column in found if column not in _COLUMNS]
     if not missing and not extra and len(found) == len(_COLUMNS):
@@ -304,10 +256,47 @@ def _check_columns(path: Path, found: Sequence[str]) -> None:
         close = difflib.get_close_matches(extra[0], missing, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         problems.append(f"not known: {len(extra)}{hint}")
-    raise csv_error(
-        path,
-        None,
+    raise quoting(
         f"the first row must name the columns {', '.join(_COLUMNS)}; "
         f"{'; '.join(problems) or 'a column is named twice'}.",
-        quote=", ".join(found),
+        ", ".join(found),
+    )
+
+
+def _check_row(
+    line: int,
+    cells: dict[str | None, str | None],
+    folder: Path,
+    labels: dict[str, str],
+) -> CohortImage:
+    if None in cells or None in cells.values():
+        raise InputError(
+            f"must have {len(_COLUMNS)} fields, separated by commas: "
+            f"{', '.join(_COLUMNS)}."
+        )
+    row = {str(column): str(cell).strip() for column, cell in cells.items()}
+    for column in _REQUIRED:
+        if not row[column]:
+            raise InputError(f"the column `{column}` is empty.")
+    if row["label"] not in labels:
+        positive, negative = labels
+        raise quoting(
+            f"unknown label; the config names {positive!r} (`cohort.positive`) and "
+            f"{negative!r} (`cohort.negative`).",
+            row["label"],
+        )
+    files = {
+        column: folder / row[column] for column in ("image", "outline") if row[column]
+    }
+    for column, path_and_number in files.items():
+        file, _ = split_number(path_and_number)
+        if not file.is_file():
+            raise quoting(f"the {column} file does not exist.", str(file))
+    return CohortImage(
+        row=line,
+        name=row["image"],
+        image=files["image"],
+        outline=files.get("outline"),
+        patient=row["patient"],
+        label=labels[row["label"]],
     )

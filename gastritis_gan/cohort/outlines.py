@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,14 +12,19 @@ import numpy as np
 from gastritis_gan.cohort.cohort import file_error, quoting, refusing, split_number
 from gastritis_gan.cohort.dicom.segmentation import read_segmentation
 from gastritis_gan.cohort.image_file import is_dicom, is_png_or_tiff, read_grey_file
-from gastritis_gan.cohort.polygons import combine_parts, fill_polygon
+from gastritis_gan.cohort.polygons import check_size, read_json_outline
 from gastritis_gan.errors import InputError
 
 _NIFTI_SUFFIXES = (".nii", ".nii.gz")
 _NRRD_SUFFIXES = (".nrrd",)
-_FAR_AWAY = 1e9  # pixels
 _AXES = ("L", "P", "S")  # the patient's left, back and head
 _OPPOSITE = {"L": "R", "P": "A", "S": "I"}
+# The patient's spaces of NRRD, and the signs that turn their axes to L, P and S.
+_LPS_SIGNS = {
+    **dict.fromkeys(("left-posterior-superior", "lps"), (1, 1, 1)),
+    **dict.fromkeys(("right-anterior-superior", "ras"), (-1, -1, 1)),
+    **dict.fromkeys(("left-anterior-superior", "las"), (1, -1, 1)),
+}
 # Columns to the patient's left, rows to the back or the feet: an image as ITK writes it
 # without other knowledge, and a frontal radiograph as it is looked at.
 _UPRIGHT = (("L", "P"), ("L", "I"))
@@ -79,9 +83,9 @@ def _read(
         mask: np.ndarray = read_grey_file(path) != 0
         return mask
     if name.endswith(_NIFTI_SUFFIXES):
-        return read_nifti(path, shape=shape)
+        return _read_nifti(path, shape=shape)
     if name.endswith(_NRRD_SUFFIXES):
-        return read_nrrd(path, shape=shape)
+        return _read_nrrd(path, shape=shape)
     raise file_error(
         path,
         "an outline must be a PNG or TIFF mask, LabelMe or COCO polygons (.json), a "
@@ -89,189 +93,7 @@ def _read(
     )
 
 
-def read_json_outline(
-    path: Path, number: int | None, *, shape: tuple[int, ...]
-) -> np.ndarray:
-    """Reads the outline of one image from a LabelMe or a COCO file.
-
-    Args:
-        path: The file.
-        number: In a COCO file of several images, the `id` of the image.
-        shape: Height and width of the image in pixels.
-
-    Returns:
-        ndarray of bool of shape `shape`.
-
-    Raises:
-        InputError: The file is damaged, of another kind or for an image of another
-            size, or it outlines nothing or more than one thing.
-    """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
-        if "shapes" in document:
-            if number is not None:
-                raise InputError(f"is a LabelMe file, which has no image {number}.")
-            return _read_labelme(document, shape)
-        if "annotations" in document:
-            return _read_coco(document, number, shape)
-    except InputError as error:
-        raise file_error(path, error) from None
-    except KeyError as error:
-        raise file_error(path, f"a key is missing: {error}.") from None
-    except (OSError, RecursionError, TypeError, ValueError) as error:
-        problem = "cannot be read as JSON outline"
-        raise file_error(path, problem, reason=str(error)) from None
-    raise file_error(
-        path, "is neither a LabelMe file (`shapes`) nor a COCO file (`annotations`)."
-    )
-
-
-def check_size(found: tuple[int, ...], shape: tuple[int, ...]) -> None:
-    """Refuses an outline of another size; both are height and width.
-
-    Raises:
-        InputError: They differ.
-    """
-    if tuple(found) != tuple(shape):
-        sizes = " x ".join(
-            str(length) if isinstance(length, int) else "?"  # any text of a JSON file
-            for length in reversed(found)
-        )
-        raise InputError(
-            f"the outline is {sizes} pixels (width x height), its image {shape[1]} x "
-            f"{shape[0]}; draw it on the image itself, at full size."
-        )
-
-
-def _read_labelme(document: dict[str, Any], shape: tuple[int, ...]) -> np.ndarray:
-    check_size((document["imageHeight"], document["imageWidth"]), shape)
-    shapes = document["shapes"]
-    _check_is_one_thing("labels", {str(item["label"]) for item in shapes})
-    for item in shapes:
-        kind = item.get("shape_type") or "polygon"
-        if kind != "polygon":
-            raise quoting("a `shape_type` must be polygon.", kind)
-    return combine_parts([_fill(item["points"], shape) for item in shapes], shape)
-
-
-def _read_coco(
-    document: dict[str, Any], number: int | None, shape: tuple[int, ...]
-) -> np.ndarray:
-    images = {item["id"]: item for item in document["images"]}
-    if number is None and len(images) != 1:
-        raise InputError(
-            f"holds {len(images)} images; name one by its `id`, as in "
-            f"{'outlines.json#17'!r}."
-        )
-    image_id = number if number is not None else next(iter(images))
-    if image_id not in images:
-        raise InputError(f"has no image with the `id` {image_id}.")
-    image = images[image_id]
-    check_size((image["height"], image["width"]), shape)
-    found = [a for a in document["annotations"] if a["image_id"] == image_id]
-    _check_is_one_thing("categories", {str(a.get("category_id")) for a in found})
-    parts = []
-    for annotation in found:
-        segmentation = annotation["segmentation"]
-        if isinstance(segmentation, dict):
-            parts.append(_read_runs(segmentation, shape))
-        else:
-            parts += [_fill(np.reshape(p, (-1, 2)), shape) for p in segmentation]
-    return combine_parts(parts, shape)
-
-
-def _read_runs(segmentation: dict[str, Any], shape: tuple[int, ...]) -> np.ndarray:
-    check_size(tuple(segmentation["size"]), shape)
-    counts = segmentation["counts"]
-    if isinstance(counts, str):
-        return fill_runs(decode_counts(counts), shape)
-    return fill_runs(np.asarray(counts, np.int64), shape)
-
-
-def _fill(points: Any, shape: tuple[int, ...]) -> np.ndarray:
-    corners = np.asarray(points, np.float64)
-    if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3:
-        raise InputError("a polygon has fewer than three corners.")
-    if not (np.abs(corners) < _FAR_AWAY).all():
-        raise InputError("a polygon has a corner far outside any image.")
-    return fill_polygon(corners, shape)
-
-
-def _check_is_one_thing(what: str, names: set[str]) -> None:
-    if len(names) > 1:
-        raise quoting(f"has {len(names)} {what}; keep the organ's only.", sorted(names))
-
-
-def decode_counts(text: str) -> np.ndarray:
-    """Decodes the compressed form of COCO's run lengths.
-
-    Each number is written in groups of five bits, the lowest first, as the character 48
-    higher; 32 means that more groups follow. From the fourth on, numbers are
-    differences to the one two before.
-
-    Args:
-        text: The value of `counts`.
-
-    Returns:
-        ndarray of int64: alternating lengths of background and foreground.
-
-    Raises:
-        ValueError: The text is cut off or has other characters.
-    """
-    counts: list[int] = []
-    value = shift = 0
-    for character in text:
-        group = ord(character) - 48
-        if not 0 <= group < 64 or shift > 60:
-            raise ValueError("the compressed run lengths are damaged")
-        value |= (group & 31) << shift
-        shift += 5
-        if group & 32:
-            continue
-        if group & 16:
-            value -= 1 << shift
-        counts.append(value + (counts[-2] if len(counts) > 2 else 0))
-        value = shift = 0
-    if shift:
-        raise ValueError("the compressed run lengths are cut off")
-    return np.array(counts, np.int64)
-
-
-def fill_runs(counts: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Draws run lengths, which go down the columns, the first of them background.
-
-    Args:
-        counts: ndarray of int: alternating lengths of background and foreground.
-        shape: Height and width of the image in pixels.
-
-    Returns:
-        ndarray of bool of shape `shape`.
-
-    Raises:
-        ValueError: The lengths do not add up to the image.
-    """
-    height, width = shape
-    total = height * width
-    if (counts < 0).any() or (counts > total).any() or counts.sum() != total:
-        raise ValueError(f"the run lengths do not add up to {width} x {height} pixels")
-    values = np.arange(counts.size) % 2 == 1
-    return np.repeat(values, counts).reshape(width, height).T
-
-
-def read_nifti(path: Path, *, shape: tuple[int, ...]) -> np.ndarray:
-    """Reads a NIfTI mask; whatever is not 0 is the organ.
-
-    Args:
-        path: The file.
-        shape: Height and width of the image in pixels.
-
-    Returns:
-        ndarray of bool of shape `shape`.
-
-    Raises:
-        InputError: nibabel is not installed, or the file is damaged, or of another size
-            or orientation.
-    """
+def _read_nifti(path: Path, *, shape: tuple[int, ...]) -> np.ndarray:
     nibabel = _import("nibabel")
     with refusing(path, "cannot be read as NIfTI", logger="nibabel.global"):
         file = nibabel.load(path)
@@ -282,20 +104,7 @@ def read_nifti(path: Path, *, shape: tuple[int, ...]) -> np.ndarray:
         return _as_mask(file.dataobj)
 
 
-def read_nrrd(path: Path, *, shape: tuple[int, ...]) -> np.ndarray:
-    """Reads an NRRD mask; whatever is not 0 is the organ.
-
-    Args:
-        path: The file.
-        shape: Height and width of the image in pixels.
-
-    Returns:
-        ndarray of bool of shape `shape`.
-
-    Raises:
-        InputError: pynrrd is not installed, or the file is damaged, or of another size
-            or orientation.
-    """
+def _read_nrrd(path: Path, *, shape: tuple[int, ...]) -> np.ndarray:
     nrrd = _import("nrrd")
     with refusing(path, "cannot be read as NRRD"), path.open("rb") as stream:
         header = nrrd.read_header(stream)
@@ -304,7 +113,10 @@ def read_nrrd(path: Path, *, shape: tuple[int, ...]) -> np.ndarray:
         _check_is_plane(tuple(int(size) for size in header["sizes"]), shape)
         space = str(header.get("space", "")).lower()
         if space and "space directions" in header:
-            _check_is_upright(_directions_in_lps(space, header["space directions"]))
+            if space not in _LPS_SIGNS:
+                raise quoting("states a space that is not the patient's.", space)
+            directions = np.asarray(header["space directions"], np.float64)
+            _check_is_upright(directions * _LPS_SIGNS[space])
         return _as_mask(nrrd.read_data(header, stream, str(path)))
 
 
@@ -326,17 +138,6 @@ def _check_is_plane(sizes: tuple[int, ...], shape: tuple[int, ...]) -> None:
             "must be one plane."
         )
     check_size((sizes[1], sizes[0]), shape)
-
-
-def _directions_in_lps(space: str, directions: Any) -> np.ndarray:
-    signs = {"left": 1, "right": -1, "posterior": 1, "anterior": -1, "superior": 1}
-    names = space.split("-")
-    short = {"lps": (1, 1, 1), "ras": (-1, -1, 1), "las": (1, -1, 1)}
-    if space in short:
-        return np.asarray(directions, np.float64) * short[space]
-    if len(names) != 3 or names[2] != "superior" or any(n not in signs for n in names):
-        raise quoting("states a space that is not the patient's.", space)
-    return np.asarray(directions, np.float64) * [signs[name] for name in names]
 
 
 def _check_is_upright(directions: np.ndarray) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
+import functools
 import io
 import json
 import multiprocessing
@@ -132,6 +133,9 @@ def run_on_images(
 ) -> dict[str, dict[str, Any]]:
     """Calls a function with every row and its key, in their order.
 
+    After a refusal only the rows above the refused one in the cohort file are tried, so
+    that the first bad row of the file is named, whatever the order of the keys.
+
     Args:
         function: What to do; must be picklable.
         rows: The rows by key.
@@ -140,21 +144,33 @@ def run_on_images(
 
     Returns:
         By key what the function has returned.
+
+    Raises:
+        InputError: The function refuses a row, or a process ended unexpectedly.
     """
+    results: dict[str, dict[str, Any]] = {}
+    refusals: dict[int, InputError] = {}
     bar = progress_bar(total=len(rows), description=description, unit="image")
-    with bar, _mapper(min(workers, len(rows))) as run:
-        results = {}
-        for key, result in zip(rows, run(function, rows.values(), rows), strict=True):
-            results[key] = result
+    with bar, _processes(min(workers, len(rows))) as submit:
+        calls = {key: submit(function, row, key) for key, row in rows.items()}
+        for key, row in rows.items():
             bar.update()
-        return results
+            if refusals and row.row > min(refusals):
+                continue
+            try:
+                results[key] = calls.pop(key)()
+            except InputError as error:
+                refusals[row.row] = error
+    if refusals:
+        raise refusals[min(refusals)]
+    return results
 
 
 @contextlib.contextmanager
-def _mapper(workers: int) -> Iterator:
-    """Yields a `map` that runs in `workers` processes."""
+def _processes(workers: int) -> Iterator[Callable[..., Callable[[], dict[str, Any]]]]:
+    """Yields what submits a call to `workers` processes and returns how to get it."""
     if workers == 1:
-        yield map
+        yield functools.partial
         return
     # Spawned: a fork would copy the threads of whatever the caller has imported.
     executor = concurrent.futures.ProcessPoolExecutor(
@@ -163,7 +179,7 @@ def _mapper(workers: int) -> Iterator:
         initializer=_end_with_the_parent,
     )
     try:
-        yield executor.map
+        yield lambda *call: executor.submit(*call).result
     except BrokenProcessPool:
         raise InputError(
             "a worker process ended unexpectedly, most likely because memory ran "

@@ -298,7 +298,7 @@ def _check_store(
     _refuse_another_plan(store_path, metadata, plan)
     hash_row = functools.partial(_hash_row, secret=secret)
     found = run_on_images(hash_row, rows, workers=workers, description="compare")
-    for key, row in rows.items():
+    for key, row in sorted(rows.items(), key=lambda item: item[1].row):
         refuse_changed_files(store_path, row, metadata["inputs"][key], found[key])
     leftover = work_folder_of(store_path)
     if (leftover / PLAN_FILE).is_file() and not (leftover / STORE_FOLDER).exists():

@@ -6,7 +6,6 @@ the store.
 
 from __future__ import annotations
 
-import dataclasses
 import hmac
 import json
 import secrets
@@ -80,16 +79,14 @@ def hash_cohort(cohort: Cohort, splits: dict[str, str], *, secret: bytes) -> str
     """
     rows = [
         {
-            **{
-                field.name: getattr(row, field.name)
-                for field in dataclasses.fields(row)
-                if field.name not in ("row", "image", "outline")  # files by content
-            },
+            "name": row.name,
+            "patient": row.patient,
+            "label": row.label,
             "split": splits[row.patient],
         }
         for row in sorted(cohort.images, key=lambda row: row.name)
     ]
-    return pseudonym(secret, "cohort", json.dumps(rows, sort_keys=True, default=str))
+    return pseudonym(secret, "cohort", json.dumps(rows, sort_keys=True))
 
 
 def hash_inputs(row: CohortImage, *, secret: bytes) -> dict[str, str | None]:

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image, ImageDraw
 from pydicom.dataset import Dataset
 
-from gastritis_gan.cohort.outlines import decode_counts, fill_runs, read_outline
+from gastritis_gan.cohort.outlines import read_outline
+from gastritis_gan.cohort.polygons import decode_counts, fill_runs
 from gastritis_gan.errors import InputError
 from tests.helpers.cohorts import grey_dataset, save_dicom
 

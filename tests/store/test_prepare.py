@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from gastritis_gan.cli.main import main
+from gastritis_gan.cohort.cohort import CohortError
 from gastritis_gan.cohort.image_file import read_image
 from gastritis_gan.errors import InputError
 from gastritis_gan.store.inspect import count
@@ -333,8 +334,8 @@ def _break_nothing(folder: Path) -> None:
     pass
 
 
-def _truncate_an_image(folder: Path) -> None:
-    path = folder / MARKER / f"{MARKER}02.dcm"
+def _truncate_an_image(folder: Path, number: int = 2) -> None:
+    path = folder / MARKER / f"{MARKER}{number:02}.dcm"
     path.write_bytes(path.read_bytes()[:-100])
 
 
@@ -364,6 +365,20 @@ def test_a_refusal_leaves_nothing_behind(
             geometry=PatchGeometry(patch_size=patch_size),
         )
     assert [path.name for path in tmp_path.iterdir()] == [cohort.name]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_first_bad_row_of_the_file_is_named_whatever_the_key(
+    make_cohort, make_store, tmp_path, workers
+):
+    cohort = make_cohort()
+    for number in (5, 8, 11):
+        _truncate_an_image(cohort, number)
+    for key in range(4):  # their order is another with each
+        (tmp_path / "store.key").write_bytes(bytes([key]) * 32)
+        with pytest.raises(CohortError) as refusal:
+            make_store(cohort=cohort, workers=workers)
+        assert refusal.value.public.startswith("row 7 of the cohort file, image: ")
 
 
 def test_a_full_disk_leaves_nothing_behind(make_cohort, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -10,10 +11,12 @@ import pytest
 from PIL import Image
 from skimage.io import imread
 
+from gastritis_gan.cohort.settings import CohortConfig
 from gastritis_gan.errors import InputError
 from gastritis_gan.store.pixels import read_pixels
-from gastritis_gan.store.store import PATCH_SETS, Store, read_patches
-from tests.helpers.cohorts import organ_mask
+from gastritis_gan.store.split import SplitConfig
+from gastritis_gan.store.store import PATCH_SETS, Store, check_store_fits, read_patches
+from tests.helpers.cohorts import GEOMETRY, organ_mask
 
 
 def test_patch_sets_are_those_of_their_definition(make_store):
@@ -307,3 +310,52 @@ def test_an_image_of_another_kind_is_refused_when_it_is_read(make_store):
     whole[len(whole) // 2] ^= 1  # a bit flips on the disk
     path.write_bytes(whole)
     refused("")
+
+
+_PREPARED_WITH = {
+    "cohort": CohortConfig(positive="dense", negative="fatty"),
+    "patches": GEOMETRY,
+    "split": SplitConfig(
+        train_positive_patients=2,
+        train_negative_patients=2,
+        validation_positive_patients=1,
+        validation_negative_patients=1,
+    ),
+}
+
+
+def _check(store, section="split", **changes):
+    sections = {
+        **_PREPARED_WITH,
+        section: dataclasses.replace(_PREPARED_WITH[section], **changes),
+    }
+    check_store_fits(store, **sections, config_name="my.yaml")
+
+
+def test_the_config_that_prepared_the_store_fits(make_store):
+    store = make_store(validation=1)
+    _check(store)
+    _check(store, seed=17)  # a store does not hold it
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("cohort", "positive", "denser"),
+        ("cohort", "negative", "fattier"),
+        ("cohort", "bits", 16),
+        ("patches", "stride", 12),
+        ("patches", "exclude_border_px", 3),
+        ("split", "train_positive_patients", 3),
+        ("split", "train_negative_patients", 3),
+        ("split", "validation_positive_patients", 0),
+        ("split", "validation_negative_patients", 0),
+    ],
+)
+def test_another_config_is_refused(make_store, section, key, value):
+    store = make_store(validation=1)
+    with pytest.raises(
+        InputError,
+        match=f"my.yaml: `{section}.{key}` is {value}, but .*store was prepared with",
+    ):
+        _check(store, section, **{key: value})

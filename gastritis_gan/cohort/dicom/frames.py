@@ -114,7 +114,7 @@ def decode_frame(path: Path, header: Dataset, *, frame: int) -> np.ndarray:
             header,
             samples_per_pixel=header.get("SamplesPerPixel") or 1,
             pixel_keyword="PixelData",
-            pixel_vr=find_pixels(stream, header).value_representation,
+            pixel_vr=find_pixels(stream, header),
         )
         if syntax.is_encapsulated:  # the plug-in has done it, for every precision
             options |= dict.fromkeys(

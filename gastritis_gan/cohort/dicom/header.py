@@ -216,32 +216,23 @@ def values_of(dataset: Dataset, keyword: str) -> list[Any]:
     return [] if element is None else [element]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class PixelElement:
-    """What stands before the pixels.
-
-    Attributes:
-        value_representation: "OB", "OW" or "UN"; empty where it is implicit.
-        length: Bytes of the value, None where it is undefined.
-    """
-
-    value_representation: str
-    length: int | None
-
-
-def find_pixels(stream: BinaryIO, header: Dataset) -> PixelElement:
+def find_pixels(stream: BinaryIO, header: Dataset) -> str:
     """Moves to the value of PixelData.
 
     Args:
         stream: The file, as `open_data_set` opens it.
         header: Its attributes.
+
+    Returns:
+        Its VR, "OB", "OW" or "UN"; empty where it is implicit.
     """
     stream.seek(0)
     pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=["Rows"])
-    return _read_pixel_element(stream, header)
+    return _read_pixel_element(stream, header)[0]
 
 
-def _read_pixel_element(stream: BinaryIO, header: Dataset) -> PixelElement:
+def _read_pixel_element(stream: BinaryIO, header: Dataset) -> tuple[str, int]:
+    """Moves to the value of the element; returns its VR and its length."""
     is_implicit, is_little_endian = header.original_encoding
     order = "<" if is_little_endian else ">"
     # tag, and length; if explicit, VR and two bytes between them
@@ -252,14 +243,11 @@ def _read_pixel_element(stream: BinaryIO, header: Dataset) -> PixelElement:
     if representation not in ("", "OB", "OW", "UN"):
         raise InputError("(7FE0,0010) PixelData must have the VR OB or OW.")
     (length,) = struct.unpack(f"{order}I", element[-4:])
-    return PixelElement(
-        value_representation=representation,
-        length=None if length == _UNDEFINED_LENGTH else length,
-    )
+    return representation, length
 
 
 def _check_values(header: Dataset) -> None:
-    """Converts every value now, while it can be said which one is damaged."""
+    """Converts every value now, while the damaged one can still be named."""
     for tag in header.keys():  # noqa: SIM118 - iterating over values converts them
         try:
             element = header[tag]
@@ -278,7 +266,7 @@ def _name(tag: BaseTag) -> str:
 
 def _check_size(header: Dataset, syntax: UID, stream: BinaryIO) -> None:
     """Compares what the header declares with the stated limit and the bytes present."""
-    element = _read_pixel_element(stream, header)
+    _, length = _read_pixel_element(stream, header)
     start = stream.tell()
     present = stream.seek(0, os.SEEK_END) - start
     rows, columns = header.get("Rows") or 0, header.get("Columns") or 0
@@ -301,13 +289,13 @@ def _check_size(header: Dataset, syntax: UID, stream: BinaryIO) -> None:
         most = 64 * present  # PackBits makes at most 128 bytes of 2
     elif syntax.is_encapsulated:
         return  # no greatest ratio; `decode_frame` compares the codestream's own size
-    elif element.length is None:
+    elif length == _UNDEFINED_LENGTH:
         raise InputError(
             "(7FE0,0010) PixelData has an undefined length, as if it were compressed, "
             "but (0002,0010) TransferSyntaxUID is of pixels that are not."
         )
     else:
-        most = min(element.length, present)
+        most = min(length, present)
     if declared > most:
         raise InputError(
             f"(7FE0,0010) PixelData is cut off: {geometry}, which takes more than the "
