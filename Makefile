@@ -8,7 +8,7 @@ EXTRA ?= cpu
 
 VENV := .venv
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-# Says with what .venv was made; a change of Python or of the extra makes it anew.
+# Its name holds what .venv was made with; another Python or extra makes it anew.
 READY := $(VENV)/.ready-$(EXTRA)-$(VERSION)
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)

@@ -182,7 +182,7 @@ def local_server(exported_dir: Path) -> Iterator[tuple[str, float]]:
 
 def measure_server(folder: Path, repeats: int, batch_sizes: tuple[int, ...]) -> None:
     """Writes the table of the server beside a session of this process."""
-    from gastritis_gan.serving.model_card import read_model_card
+    from gastritis_gan.serving.model_folder import read_model_card
     from gastritis_gan.serving.verify import TfSession
 
     card = read_model_card(folder)

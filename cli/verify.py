@@ -6,16 +6,12 @@ from pathlib import Path
 
 import click
 
-from .options import PATH
+from .options import PATH, version_option
 
 
 @click.command()
 @click.argument("model", type=PATH)
-@click.option(
-    "--version",
-    type=click.IntRange(min=0),
-    help="Version of the model; the highest by default.",
-)
+@version_option
 def verify(model: Path, version: int | None) -> None:
     """Check an exported MODEL, such as exported/NAME or exported/NAME/1, after a copy.
 
@@ -28,7 +24,7 @@ def verify(model: Path, version: int | None) -> None:
     Example:
       gastritis-gan verify exported/phantom_lc_positive
     """
-    from gastritis_gan.serving.layout import find_version
+    from gastritis_gan.serving.model_folder import find_version
 
     folder = find_version(model, version)  # before the seconds that TensorFlow takes
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from gastritis_gan.evaluation.compare import compare as compare
     from gastritis_gan.phantom.cohort import make_phantom as make_phantom
     from gastritis_gan.releases.release import release as release
-    from gastritis_gan.serving.open_model import open_model as open_model
+    from gastritis_gan.serving.exported_model import open_model as open_model
     from gastritis_gan.serving.sample_folder import sample as sample
     from gastritis_gan.store.inspect import inspect_store as inspect_store
     from gastritis_gan.training.run import list_runs as list_runs
@@ -54,7 +54,7 @@ _MODULES = {
     "list_runs": "training.run",
     "load_config": "config",
     "make_phantom": "phantom.cohort",
-    "open_model": "serving.open_model",
+    "open_model": "serving.exported_model",
     "open_run": "api",
     "open_store": "api",
     "prepare": "api",

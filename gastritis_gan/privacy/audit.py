@@ -30,7 +30,7 @@ from gastritis_gan.privacy.verdict import (
     write_audit,
 )
 from gastritis_gan.serving.exported_model import ExportedModel
-from gastritis_gan.serving.model_card import add_audit
+from gastritis_gan.serving.model_folder import add_audit
 from gastritis_gan.storage import (
     PLAN_FILE,
     new_folder,

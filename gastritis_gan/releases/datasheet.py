@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from gastritis_gan import __version__
-from gastritis_gan.releases.mix import ReleasePart
+from gastritis_gan.privacy.verdict import AuditResult
+from gastritis_gan.releases.mix import ReleasePart, origin
 
 _FORMATS = {
     "png": "`images/CLASS/NUMBER.png`, 8-bit greyscale PNG",
@@ -30,7 +30,7 @@ class ReleaseMetadata:
         image_format: A key of `formats.FORMATS`.
         truncation: 0 (one image for every seed) to 1 (as trained).
         command: That makes the release again.
-        audit: Verdict, reasons and SHA-256 of the privacy audit, if there is one.
+        audit: The privacy audit of exactly these models, if there is one.
         accepted_risk: Why it is published without a passing audit, if it is.
         table: Markdown of what the samples were measured to be good for, if measured.
     """
@@ -40,7 +40,7 @@ class ReleaseMetadata:
     image_format: str
     truncation: float
     command: str
-    audit: Mapping[str, Any] | None = None
+    audit: AuditResult | None = None
     accepted_risk: str | None = None
     table: str | None = None
 
@@ -93,7 +93,7 @@ def _composition(parts: Sequence[ReleasePart]) -> str:
     for part in parts:
         last = part.seed + part.count - 1
         lines.append(
-            f"| {part.model.class_name} | {part.count:,} | {part.origin} | "
+            f"| {part.model.class_name} | {part.count:,} | {origin(part.model)} | "
             f"{part.model.card.get('model', '')} | {part.seed} to {last} |"
         )
     return "\n".join(lines)
@@ -109,7 +109,7 @@ def _how(parts: Sequence[ReleasePart], truncation: float) -> str:
     for part in parts:
         shown = part.model.card.get("num_images")
         seen = f", after {shown:,} training images" if isinstance(shown, int) else ""
-        lines.append(f"- {part.origin}{seen}: `{part.model.model_hash}`")
+        lines.append(f"- {origin(part.model)}{seen}: `{part.model.model_hash}`")
     lines += [
         "",
         "They were trained on the training patients of one cohort, whose split has the "
@@ -140,10 +140,10 @@ def _privacy(metadata: ReleaseMetadata) -> str:
     if metadata.audit is not None:
         lines.append(
             f"Verdict of the privacy audit of exactly these generators: "
-            f"**{metadata.audit['verdict']}** (`audit.json` has the SHA-256 "
-            f"`{metadata.audit['sha256']}`)."
+            f"**{metadata.audit.verdict}** (`audit.json` has the SHA-256 "
+            f"`{metadata.audit.sha256}`)."
         )
-        lines += [f"- {reason}" for reason in metadata.audit["reasons"]]
+        lines += [f"- {reason}" for reason in metadata.audit.reasons]
     else:
         lines.append("There was no privacy audit of these generators.")
     if metadata.accepted_risk is not None:

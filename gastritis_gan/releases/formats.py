@@ -20,6 +20,7 @@ from pydicom.uid import (
 )
 
 from gastritis_gan import __version__
+from gastritis_gan.serving.exported_model import ExportedModel
 
 _IMAGES_PER_TFRECORD = 1000
 _MANUFACTURER = "gastritis-gan"
@@ -33,22 +34,16 @@ class ReleasedImage:
     Attributes:
         number: From 0, over the whole release.
         pixels: uint8 (r, r).
-        class_name: Its class.
-        class_index: Position of its class in the alphabet of the release's classes.
-        model: Name of the generator.
-        version: Of the generator.
-        model_hash: Identity of the generator.
+        model: The generator; the image is of its class.
+        class_index: Position of the class in the alphabet of the release's classes.
         seed: That makes this image.
         truncation: 0 to 1.
     """
 
     number: int
     pixels: np.ndarray
-    class_name: str
+    model: ExportedModel
     class_index: int
-    model: str
-    version: int
-    model_hash: str
     seed: int
     truncation: float
 
@@ -67,7 +62,7 @@ def write_png(
 ) -> Iterator[tuple[ReleasedImage, str]]:
     """Writes `images/<class>/000000.png` ... and yields each image with its path."""
     for image in images:
-        path = f"images/{image.class_name}/{image.stem}.png"
+        path = f"images/{image.model.class_name}/{image.stem}.png"
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image.pixels).save(folder / path)
         yield image, path
@@ -116,10 +111,10 @@ def _example(image: ReleasedImage) -> Any:
                 "image/height": integer(height),
                 "image/width": integer(width),
                 "image/class/label": integer(image.class_index),
-                "image/class/text": text(image.class_name.encode()),
-                "generator/name": text(image.model.encode()),
-                "generator/version": integer(image.version),
-                "generator/hash": text(image.model_hash.encode()),
+                "image/class/text": text(image.model.class_name.encode()),
+                "generator/name": text(image.model.name.encode()),
+                "generator/version": integer(image.model.version),
+                "generator/hash": text(image.model.model_hash.encode()),
                 "generator/seed": integer(image.seed),
             }
         )
@@ -135,14 +130,16 @@ def write_dicom(
     give equal UIDs on every machine.
     """
     for image in images:
-        path = f"images/{image.class_name}/{image.stem}.dcm"
+        path = f"images/{image.model.class_name}/{image.stem}.dcm"
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         _dataset(image).save_as(folder / path, enforce_file_format=True)
         yield image, path
 
 
 def _dataset(image: ReleasedImage) -> FileDataset:
-    instance_uid = _uid("instance", image.model_hash, image.seed, image.truncation)
+    instance_uid = _uid(
+        "instance", image.model.model_hash, image.seed, image.truncation
+    )
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
     meta.MediaStorageSOPInstanceUID = instance_uid
@@ -160,7 +157,7 @@ def _dataset(image: ReleasedImage) -> FileDataset:
     dataset.PatientID = ""
     dataset.PatientBirthDate = ""
     dataset.PatientSex = ""
-    dataset.StudyInstanceUID = _uid("study", image.model_hash)
+    dataset.StudyInstanceUID = _uid("study", image.model.model_hash)
     dataset.StudyDate = ""
     dataset.StudyTime = ""
     dataset.ReferringPhysicianName = ""
@@ -169,10 +166,10 @@ def _dataset(image: ReleasedImage) -> FileDataset:
     dataset.StudyDescription = "Synthetic gastric radiographs"
     # General Series, SC Equipment and General Equipment, PS3.3 C.7.3.1, C.8.6.1
     dataset.Modality = "OT"
-    dataset.SeriesInstanceUID = _uid("series", image.model_hash)
+    dataset.SeriesInstanceUID = _uid("series", image.model.model_hash)
     dataset.SeriesNumber = 1
     dataset.BodyPartExamined = "STOMACH"  # unpaired, hence no Laterality
-    dataset.SeriesDescription = image.class_name[:_MAX_LONG_STRING]
+    dataset.SeriesDescription = image.model.class_name[:_MAX_LONG_STRING]
     dataset.ConversionType = "SYN"
     dataset.Manufacturer = _MANUFACTURER
     dataset.ManufacturerModelName = _model_name(image)
@@ -181,7 +178,7 @@ def _dataset(image: ReleasedImage) -> FileDataset:
     dataset.InstanceNumber = image.number + 1
     dataset.PatientOrientation = ""
     dataset.ImageType = ["DERIVED", "SECONDARY"]
-    dataset.ImageComments = f"Synthetic; class: {image.class_name}"
+    dataset.ImageComments = f"Synthetic; class: {image.model.class_name}"
     dataset.BurnedInAnnotation = "NO"
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = "MONOCHROME2"
@@ -206,7 +203,7 @@ def _generator(image: ReleasedImage) -> Dataset:
     item.PurposeOfReferenceCodeSequence = [purpose]
     item.Manufacturer = _MANUFACTURER
     item.ManufacturerModelName = _model_name(image)
-    item.DeviceSerialNumber = image.model_hash  # 64 digits just fit
+    item.DeviceSerialNumber = image.model.model_hash  # 64 digits just fit
     item.SoftwareVersions = __version__
     item.ContributionDescription = (
         f"Generated from seed {image.seed} with truncation {image.truncation} by the "
@@ -216,7 +213,7 @@ def _generator(image: ReleasedImage) -> Dataset:
 
 
 def _model_name(image: ReleasedImage) -> str:
-    return f"{image.model} {image.version}"[:_MAX_LONG_STRING]
+    return f"{image.model.name} {image.model.version}"[:_MAX_LONG_STRING]
 
 
 def _uid(*sources: object) -> UID:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from gastritis_gan.errors import InputError
 from gastritis_gan.serving.exported_model import ExportedModel
+from gastritis_gan.serving.model_folder import is_safe_name
 
 PAPER_MIX = ("lc_pggan", "pggan")
 """The mix that the paper found best: half LC-PGGAN, half PGGAN, for each class."""
@@ -28,11 +29,6 @@ class ReleasePart:
     seed: int
     count: int
 
-    @property
-    def origin(self) -> str:
-        """Name and version, as in a path: `NAME/1`."""
-        return origin(self.model)
-
 
 def origin(model: ExportedModel) -> str:
     """Returns a model's name and version, as in a path: `NAME/1`."""
@@ -43,8 +39,8 @@ def check_models(models: Sequence[ExportedModel]) -> None:
     """Refuses models that do not belong together.
 
     Raises:
-        InputError: There is none, one was given twice, or their splits or image sizes
-            differ.
+        InputError: There is none, one was given twice, their splits or image sizes
+            differ, or a class cannot name a folder.
     """
     origins = [origin(model) for model in models]
     if not models:
@@ -59,6 +55,12 @@ def check_models(models: Sequence[ExportedModel]) -> None:
             )
             raise InputError(
                 f"a release needs models of one {meaning}; these differ ({listed})."
+            )
+    for model in models:
+        if not is_safe_name(model.class_name):
+            raise InputError(
+                f"the class {model.class_name!r} of {origin(model)} cannot name a "
+                "folder; letters, digits, '_', '.' and '-' can."
             )
 
 
@@ -103,8 +105,9 @@ def balanced_counts(models: Iterable[ExportedModel], *, per_class: int) -> list[
         share, remainder = divmod(per_class, classes.count(class_name))
         if not share:
             raise InputError(
-                f"{per_class} images per class are fewer than a class's models, "
-                f"{classes.count(class_name)}; ask for more with --per-class."
+                f"the number of images per class, {per_class}, is smaller than that of "
+                f"the class's models, {classes.count(class_name)}; give a larger "
+                "--per-class."
             )
         counts.append(share + (classes[:position].count(class_name) < remainder))
     return counts

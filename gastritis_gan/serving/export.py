@@ -19,8 +19,11 @@ from gastritis_gan.serving.graph_lint import (
     find_faults,
     read_signatures,
 )
-from gastritis_gan.serving.layout import check_model_name, version_folders
-from gastritis_gan.serving.model_card import write_model_card
+from gastritis_gan.serving.model_folder import (
+    check_model_name,
+    version_folders,
+    write_model_card,
+)
 from gastritis_gan.serving.signatures import TRUNCATION_DEFINITION, make_signatures
 from gastritis_gan.serving.tf_serving import PARAMETERS_FILE, model_parameters
 from gastritis_gan.serving.verify import RecordedSamples, TfSession

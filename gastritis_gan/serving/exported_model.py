@@ -1,4 +1,4 @@
-"""Samples from an exported model in this process."""
+"""Samples from an exported model, in this process or behind a server."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ from typing import Any
 import numpy as np
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.serving.layout import find_version, highest_versions
-from gastritis_gan.serving.model_card import model_hash, read_model_card
+from gastritis_gan.serving.model_folder import (
+    find_version,
+    highest_versions,
+    model_hash,
+    read_model_card,
+)
+from gastritis_gan.serving.remote import RemoteModel
 
 _BATCH_SIZE = 16
 _PIXELS_AT_ONCE = 16 * 128**2  # four images of 256 pixels: 64 maps of them are 67 MB
@@ -131,6 +136,58 @@ class ExportedModel:
 def batch_size(resolution: int) -> int:
     """Returns how many images of `resolution` pixels are made at a time."""
     return min(_BATCH_SIZE, max(1, _PIXELS_AT_ONCE // resolution**2))
+
+
+def open_model(
+    where: str | os.PathLike[str],
+    name: str | None = None,
+    *,
+    version: int | None = None,
+    label: str | None = None,
+    wait_seconds: float = 0.0,
+    timeout_seconds: float = 120.0,
+) -> ExportedModel | RemoteModel:
+    """Opens an exported model; equal seeds give equal images wherever it is.
+
+    Args:
+        where: A folder, `exported/<name>`, which needs TensorFlow; or the address of a
+            server's REST port, which does not.
+        name: Name of the model on the server.
+        version: Which version; the highest by default.
+        label: Which version of a server, by its label.
+        wait_seconds: How long to wait until a server has loaded the model.
+        timeout_seconds: How long one request to a server may take.
+
+    Raises:
+        InputError: The model is not there, or the arguments do not fit together.
+
+    Example:
+        >>> model = gg.open_model("exported/phantom_lc_positive")
+        >>> images = model.generate(seeds=range(16))  # grey levels, 0 to 255
+        >>> images.dtype, images.shape
+        (dtype('uint8'), (16, 16, 16, 1))
+
+        From a server: `gg.open_model("http://127.0.0.1:8501", "phantom_lc_positive")`.
+    """
+    if str(where).startswith(("http://", "https://")):
+        if name is None:
+            raise InputError(
+                f"{where} may serve many models; name one with --model, in Python with "
+                "`name`."
+            )
+        return RemoteModel.open(
+            str(where),
+            name,
+            version=version,
+            label=label,
+            wait_seconds=wait_seconds,
+            timeout_seconds=timeout_seconds,
+        )
+    if name is not None or label is not None:
+        raise InputError(
+            f"{where} is a folder: a model name or a label needs a server."
+        )
+    return ExportedModel.open(where, version)
 
 
 def find_models(

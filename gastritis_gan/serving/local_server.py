@@ -27,7 +27,7 @@ from google.protobuf import json_format
 from waitress.server import create_server
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.serving.model_card import read_model_card
+from gastritis_gan.serving.model_folder import read_model_card
 from gastritis_gan.serving.rest_json import (
     DEFAULT_SIGNATURE,
     RequestError,
@@ -61,13 +61,6 @@ _ROUTE = re.compile(
     r"(?P<verb>:predict|/metadata|)",
     re.IGNORECASE,
 )
-_STATUS_OF_TF_ERROR = {
-    tf.errors.INVALID_ARGUMENT: 400,
-    tf.errors.FAILED_PRECONDITION: 400,
-    tf.errors.OUT_OF_RANGE: 400,
-    tf.errors.RESOURCE_EXHAUSTED: 429,
-    tf.errors.UNIMPLEMENTED: 501,
-}
 
 
 @dataclasses.dataclass
@@ -162,11 +155,11 @@ class LoadedModels:
                 )
                 for i in range(0, max(rows, 1), step)
             ]
-        except tf.errors.OpError as error:
-            status = _STATUS_OF_TF_ERROR.get(error.error_code, 500)
-            raise RequestError(error.message, status) from error
-        except ValueError as error:  # a rank or width that the signature excludes
+        except (tf.errors.InvalidArgumentError, ValueError) as error:
+            # a rank or width that the signature excludes
             raise RequestError(str(error)) from error
+        except tf.errors.OpError as error:
+            raise RequestError(error.message, 500) from error
         finally:
             self._slots.release()
         return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
@@ -304,12 +297,12 @@ def run_local_server(
         url_file.unlink(missing_ok=True)  # of a server that was killed
     loaded = LoadedModels(models)
     with contextlib.ExitStack() as stack:
-        told_to_stop = stack.enter_context(_stop_signals())
+        stop_requested = stack.enter_context(_stop_signals())
         server = LocalServer(loaded, host=host, port=port)
         stack.callback(server.stop)
         report(f"REST: http://{host}:{server.port}/v1/models/NAME")
         for version in loaded.versions:
-            if told_to_stop.is_set():
+            if stop_requested.is_set():
                 return
             version.load()
             state = version.error or version.state
@@ -321,18 +314,18 @@ def run_local_server(
             write_bytes(url_file, f"http://{host}:{server.port}".encode())
             stack.callback(url_file.unlink, missing_ok=True)
         report("Ready; Ctrl-C or SIGTERM ends it.")
-        told_to_stop.wait()
+        stop_requested.wait()
 
 
 @contextlib.contextmanager
 def _stop_signals() -> Iterator[threading.Event]:
-    told_to_stop = threading.Event()
+    stop_requested = threading.Event()
     earlier = {
-        number: signal.signal(number, lambda *_: told_to_stop.set())
+        number: signal.signal(number, lambda *_: stop_requested.set())
         for number in (signal.SIGTERM, signal.SIGINT)
     }
     try:
-        yield told_to_stop
+        yield stop_requested
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.serving.layout import check_model_name
+from gastritis_gan.serving.model_folder import check_model_name
 from gastritis_gan.serving.tf_serving import BATCH_SIZES
 
 RETRIED_STATUSES = frozenset({429, 503, 504})
@@ -64,14 +64,18 @@ class RestClient:
             parts = urllib.parse.urlsplit(server)
             self._port = parts.port
             if parts.scheme not in ("http", "https") or not parts.hostname:
-                raise ValueError("no http://host")
+                raise ValueError("it has no http://host")
         except ValueError as error:
             raise InputError(
                 f"the server's address {server!r} cannot be used ({error}); give one "
                 "such as http://127.0.0.1:8501."
             ) from None
         self._server = server.rstrip("/")
-        self._is_https = parts.scheme == "https"
+        self._connect: type[http.client.HTTPConnection] = (
+            http.client.HTTPSConnection
+            if parts.scheme == "https"
+            else http.client.HTTPConnection
+        )
         self._host = parts.hostname
         self._prefix = parts.path.rstrip("/")
         self._timeout_seconds = timeout_seconds
@@ -137,10 +141,9 @@ class RestClient:
         self, method: str, path: str, body: bytes | None
     ) -> tuple[int, bytes, float]:
         """Returns the status, the content, and the seconds that the server asks for."""
-        connect: type[http.client.HTTPConnection] = http.client.HTTPConnection
-        if self._is_https:
-            connect = http.client.HTTPSConnection
-        connection = connect(self._host, self._port, timeout=self._timeout_seconds)
+        connection = self._connect(
+            self._host, self._port, timeout=self._timeout_seconds
+        )
         deadline = time.monotonic() + self._timeout_seconds
         headers = {"Content-Type": "application/json"} if body else {}
         with contextlib.closing(connection):
@@ -302,8 +305,8 @@ class RemoteModel:
             ) from error
         if len(images) != len(seeds):
             raise InputError(
-                f"the server answered {len(images)} images for {len(seeds)} seeds of "
-                f"{self.name}."
+                f"the server's reply for {self.name} has the wrong number of images: "
+                f"{len(images)} instead of {len(seeds)}."
             )
         return images
 
@@ -314,17 +317,22 @@ def _find(client: RestClient, name: str, version: int | None, label: str | None)
     Raises:
         InputError: There is none.
     """
+    path = f"/v1/models/{name}"
     if label is not None:
-        quoted = urllib.parse.quote(label, safe="")
-        reply = client.get(f"/v1/models/{name}/labels/{quoted}/metadata")
-        return _number(reply, "model_spec", "version")
-    suffix = "" if version is None else f"/versions/{version}"
-    reply = client.get(f"/v1/models/{name}{suffix}")
+        path += f"/labels/{urllib.parse.quote(label, safe='')}/metadata"
+    elif version is not None:
+        path += f"/versions/{version}"
+    reply = client.get(path)
     try:
+        if label is not None:
+            return int(reply["model_spec"]["version"])
         statuses = reply["model_version_status"]
         states = {int(status["version"]): status["state"] for status in statuses}
     except (KeyError, TypeError, ValueError):
-        raise _no_status(name) from None
+        raise InputError(
+            f"the server's reply on {name} is not that of TensorFlow Serving; see that "
+            "the address is its REST port."
+        ) from None
     available = [number for number, state in states.items() if state == "AVAILABLE"]
     if not available:
         listed = ", ".join(f"version {n}: {state}" for n, state in states.items())
@@ -333,22 +341,6 @@ def _find(client: RestClient, name: str, version: int | None, label: str | None)
             "the server's log."
         )
     return max(available)
-
-
-def _number(reply: Any, *keys: str) -> int:
-    try:
-        for key in keys:
-            reply = reply[key]
-        return int(reply)
-    except (KeyError, TypeError, ValueError):
-        raise _no_status("the model") from None
-
-
-def _no_status(name: str) -> InputError:
-    return InputError(
-        f"the server's reply on {name} is not that of TensorFlow Serving; see that the "
-        "address is its REST port."
-    )
 
 
 def _decode(content: str) -> np.ndarray:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from gastritis_gan.errors import InputError
 from gastritis_gan.serving.graph_lint import find_faults
-from gastritis_gan.serving.model_card import model_hash, read_model_card
+from gastritis_gan.serving.model_folder import model_hash, read_model_card
 from gastritis_gan.serving.signatures import latents_from_seeds, to_uint8
 from gastritis_gan.serving.warmup import Run, replay_warmup
 

@@ -125,11 +125,6 @@ def replay_warmup(version_folder: Path, run: Run) -> int:
     return num_requests
 
 
-def _to_bytes(array: np.ndarray) -> bytes:
-    content: bytes = tf.make_tensor_proto(array).SerializeToString()
-    return content
-
-
 def _to_array(content: bytes) -> np.ndarray:
     """Returns the array of a serialized TensorProto.
 

@@ -72,9 +72,9 @@ def split_patients(
         patients = sorted(p for p, other in label_of.items() if other == label)
         if number >= len(patients):
             raise InputError(
-                f"`split.train_{label}_patients` is {number}, but the cohort has "
-                f"{len(patients)} {label} patients and at least one must be left to "
-                "test; choose a smaller number."
+                f"`split.train_{label}_patients` is {number}, but the number of "
+                f"{label} patients in the cohort is {len(patients)}, and at least one "
+                "must be a test patient; choose a smaller number."
             )
         shuffled = stream(config.seed, f"split.{label}").permutation(len(patients))
         order = [patients[index] for index in shuffled]

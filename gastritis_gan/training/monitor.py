@@ -207,13 +207,13 @@ def verdicts(
     found = []
     if skipped := round(metrics.get("skipped_steps", 0)):
         found.append(
-            f"{skipped} steps since the last tick were skipped because a loss or "
-            "gradient was not finite: look for damaged patches, or lower "
+            f"a loss or gradient was not finite in {skipped} of the steps since the "
+            "last tick, and these were skipped: look for damaged patches, or lower "
             "`optimizer.learning_rate`."
         )
     if num_images < _FEW_IMAGES:
         found.append(
-            f"the training patches come from only {num_images} images: the generator "
+            f"the training patches come from few images, {num_images}: the generator "
             "can repeat them; add patients, and audit the model before anything is "
             "shared."
         )

@@ -280,7 +280,7 @@ class Run:
             InputError: The run is not finished, the name cannot be used, or the version
                 exists.
         """
-        from gastritis_gan.serving.layout import check_model_name
+        from gastritis_gan.serving.model_folder import check_model_name
 
         check_model_name(name)  # before the seconds that TensorFlow takes
 

@@ -237,7 +237,7 @@ class TrainingConfig:
     keep_checkpoints: int = 2
     sheet_columns: int = 8  # the sample sheet is square
     health_patches: int = 128  # real patches and samples looked at per tick; 0: none
-    max_skipped_steps: int = 10  # in a row: a loss or gradient is not finite
+    max_skipped_steps: int = 10  # in a row, without a finite loss and gradient
     distribution: Literal["auto", "one_device", "mirrored", "multi_worker"] = "auto"
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ from tests.helpers.striped_store import CONFIG, invoke, make_card, make_workplac
 pytest.importorskip("tensorflow")
 import tensorflow as tf
 
-from gastritis_gan.serving.model_card import write_model_card
+from gastritis_gan.serving.model_folder import write_model_card
 
 
 @pytest.fixture(scope="module")
@@ -127,10 +127,15 @@ def test_a_folder_of_weights_must_hold_keras_files(run, tmp_path):
     refuse(result, tmp_path, weights / name, "4d473c1dd8becc155b73f8504c6f6626")
 
 
-@pytest.mark.parametrize("weights", ["vgg16_fc2=file.h5", "texture=file.h5", "file.h5"])
-def test_weights_that_no_extractor_uses_are_refused(run, tmp_path, weights):
-    result = run(tmp_path / "out", "--weights", weights)
-    refuse(result, tmp_path, f"--weights {weights}", "NAME=FILE")
+@pytest.mark.parametrize("name", ["vgg16_fc2", "texture"])
+def test_weights_that_no_extractor_uses_are_refused(run, tmp_path, name):
+    result = run(tmp_path / "out", "--weights", f"{name}=file.h5")
+    refuse(result, tmp_path, f"weights were given for {name}", "it has none")
+
+
+def test_weights_without_a_name_are_refused(run, tmp_path):
+    result = run(tmp_path / "out", "--weights", "file.h5")
+    refuse(result, tmp_path, "--weights file.h5", "NAME=FILE")
 
 
 def test_missing_weights_name_the_extractor_and_the_way_out(run, tmp_path):

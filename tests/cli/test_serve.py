@@ -12,8 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from gastritis_gan.cli.main import main
-from gastritis_gan.serving.exported_model import ExportedModel
-from gastritis_gan.serving.open_model import open_model
+from gastritis_gan.serving.exported_model import ExportedModel, open_model
 from gastritis_gan.serving.tf_serving import IMAGE
 
 COMMAND = (sys.executable, "-c", "from gastritis_gan.cli.main import main; main()")

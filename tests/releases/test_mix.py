@@ -8,6 +8,7 @@ from gastritis_gan.releases.mix import (
     check_models,
     keep_paper_mix,
     named_counts,
+    origin,
     release_parts,
 )
 
@@ -66,7 +67,7 @@ def test_classes_are_balanced_whatever_their_models():
         "pggan_negative": 5,
         "lc_pggan_negative": 5,
     }
-    with pytest.raises(InputError, match="2 images per class are fewer"):
+    with pytest.raises(InputError, match="images per class, 2, is smaller"):
         balanced_counts(models, per_class=2)
 
 
@@ -82,7 +83,7 @@ def test_counts_by_name():
 def test_no_seed_is_used_twice():
     parts = release_parts(MODELS, (4, 1, 5, 9, 2, 6), seed=100)
     assert [part.seed for part in parts] == [100, 104, 105, 110, 119, 121]
-    assert parts[1].origin == "dcgan_negative/1"
+    assert origin(parts[1].model) == "dcgan_negative/1"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from gastritis_gan.errors import InputError
 from gastritis_gan.privacy.verdict import write_audit
 from gastritis_gan.releases.release import release
 from gastritis_gan.serving.exported_model import ExportedModel
-from gastritis_gan.serving.model_card import add_audit, model_hash
+from gastritis_gan.serving.model_folder import add_audit, model_hash
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 

@@ -13,8 +13,12 @@ from gastritis_gan.serving.exported_model import (
     ExportedModel,
     batch_size,
     find_models,
+    open_model,
 )
-from gastritis_gan.serving.model_card import model_hash
+from gastritis_gan.serving.model_folder import model_hash
+from tests.helpers.fake_server import fake_server
+
+STATUS = b'{"model_version_status": [{"version": "4", "state": "AVAILABLE"}]}'
 
 
 @pytest.fixture(scope="module")
@@ -207,3 +211,22 @@ def test_two_models_of_one_kind_are_refused(several, tmp_path):
         find_models([several], split_hash="0" * 64)
     with pytest.raises(InputError, match="absent does not exist"):
         find_models([tmp_path / "absent"], split_hash="0" * 64)
+
+
+def test_open_model_of_a_folder(exported):
+    model = open_model(exported.parent)
+    assert (model.name, model.version, model.class_name) == ("small", 1, "gastritis")
+    images = model.generate(range(3))
+    assert (images.shape, images.dtype) == ((3, 16, 16, 1), np.uint8)
+    with pytest.raises(InputError, match="has no version 2"):
+        open_model(str(exported.parent), version=2)
+    with pytest.raises(InputError, match="is a folder"):
+        open_model(exported.parent, "small")
+
+
+def test_open_model_of_a_server():
+    with fake_server(lambda *_: (200, STATUS)) as address:
+        model = open_model(address, "small")
+        assert (model.name, model.version, model.class_name) == ("small", 4, "")
+        with pytest.raises(InputError, match="name one with --model"):
+            open_model(address)

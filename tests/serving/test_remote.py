@@ -142,7 +142,7 @@ def test_seeds_that_a_server_might_never_answer(seeds):
         (b'{"predictions": [{"b64": "AAAA"}]}', "contains no PNG images"),
         (b'{"predictions": [1]}', "contains no PNG images"),
         (b"[]", "contains no PNG images"),
-        (b'{"predictions": []}', "answered 0 images for 1 seeds"),
+        (b'{"predictions": []}', "wrong number of images: 0 instead of 1"),
     ],
 )
 def test_other_models_are_named(reply, message):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.serving.model_card import model_hash
+from gastritis_gan.serving.model_folder import model_hash
 from gastritis_gan.serving.verify import verify_version
 from gastritis_gan.storage import sha256_of_file
 

@@ -73,8 +73,8 @@ def test_a_healthy_run_gets_no_verdict():
 @pytest.mark.parametrize(
     ("changes", "start"),
     [
-        ({"skipped_steps": 3.0}, "3 steps since the last tick were skipped"),
-        ({"num_images": 15}, "the training patches come from only 15 images"),
+        ({"skipped_steps": 3.0}, "a loss or gradient was not finite in 3 of the"),
+        ({"num_images": 15}, "the training patches come from few images, 15"),
         ({"real_diversity": 0.9, "diversity": 0.1}, "the training patches all look"),
         ({"diversity": 9.9}, "the samples hardly differ: their diversity is 25%"),
         # Less than half as diverse in brightness, and the structure is alike as well:

@@ -247,7 +247,7 @@ def _read_pixel_element(stream: BinaryIO, header: Dataset) -> tuple[str, int]:
 
 
 def _check_values(header: Dataset) -> None:
-    """Converts every value now, while it can be said which one is damaged."""
+    """Converts every value now, while the damaged one can still be named."""
     for tag in header.keys():  # noqa: SIM118 - iterating over values converts them
         try:
             element = header[tag]

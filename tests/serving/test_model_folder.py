@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.serving.model_card import add_audit, model_hash, read_model_card
+from gastritis_gan.serving.model_folder import add_audit, model_hash, read_model_card
 
 
 @pytest.fixture
