@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -65,6 +65,28 @@ version_option = click.option(
     type=click.IntRange(min=0),
     help="Version of the model; the highest by default.",
 )
+
+out_option = click.option(
+    "--out",
+    required=True,
+    type=PATH,
+    help="Folder to make; it must not exist.",
+)
+
+
+def evaluation_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds what `gan-train` and `image-metrics` have in common."""
+    for option in (
+        cache_option,
+        weights_dir_option,
+        weights_option,
+        out_option,
+        generators_option,
+        store_option,
+        config_option,
+    ):
+        command = option(command)
+    return command
 
 
 def parse_weights(
