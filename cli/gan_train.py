@@ -6,31 +6,11 @@ from pathlib import Path
 
 import click
 
-from .options import (
-    PATH,
-    cache_option,
-    config_option,
-    generators_option,
-    parse_weights,
-    store_option,
-    weights_dir_option,
-    weights_option,
-)
+from .options import evaluation_options, parse_weights
 
 
 @click.command()
-@config_option
-@store_option
-@generators_option
-@click.option(
-    "--out",
-    required=True,
-    type=PATH,
-    help="Folder to make; it must not exist.",
-)
-@weights_option
-@weights_dir_option
-@cache_option
+@evaluation_options
 def gan_train(
     config_path: Path,
     store_path: Path,

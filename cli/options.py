@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -53,6 +53,40 @@ cache_option = click.option(
     help="Folder for features that are computed already; a second run, or one that was "
     "killed, resumes from it. [default: feature-cache beside --out]",
 )
+truncation_option = click.option(
+    "--truncation",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Variety of the images: 1 as trained, 0 the same image for every seed.",
+)
+version_option = click.option(
+    "--version",
+    type=click.IntRange(min=0),
+    help="Version of the model; the highest by default.",
+)
+
+out_option = click.option(
+    "--out",
+    required=True,
+    type=PATH,
+    help="Folder to make; it must not exist.",
+)
+
+
+def evaluation_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds what `gan-train` and `image-metrics` have in common."""
+    for option in (
+        cache_option,
+        weights_dir_option,
+        weights_option,
+        out_option,
+        generators_option,
+        store_option,
+        config_option,
+    ):
+        command = option(command)
+    return command
 
 
 def parse_weights(

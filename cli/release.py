@@ -9,7 +9,7 @@ import click
 
 from gastritis_gan.errors import InputError
 
-from .options import PATH
+from .options import PATH, truncation_option
 
 
 @click.command()
@@ -51,13 +51,7 @@ from .options import PATH
     type=click.IntRange(0, 2**62),
     help="Seed of the first image; every image has one of its own.",
 )
-@click.option(
-    "--truncation",
-    default=1.0,
-    show_default=True,
-    type=click.FloatRange(0, 1),
-    help="Variety of the images: 1 as trained, 0 the same image for every seed.",
-)
+@truncation_option
 @click.option(
     "--audit",
     "audit_dir",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import PATH
+from .options import PATH, truncation_option, version_option
 
 
 @click.command()
@@ -17,11 +17,7 @@ from .options import PATH
     "http://127.0.0.1:8501. This needs no TensorFlow.",
 )
 @click.option("--model", "name", help="Name of the model on the server.")
-@click.option(
-    "--version",
-    type=click.IntRange(min=0),
-    help="Version of the model; the highest by default.",
-)
+@version_option
 @click.option("--label", help="Version of the model on the server, by its label.")
 @click.option(
     "--wait",
@@ -59,13 +55,7 @@ from .options import PATH
     type=PATH,
     help="Folder to make; it must not exist.",
 )
-@click.option(
-    "--truncation",
-    default=1.0,
-    show_default=True,
-    type=click.FloatRange(0, 1),
-    help="Variety of the images: 1 as trained, 0 the same image for every seed.",
-)
+@truncation_option
 def sample(
     folder: Path | None,
     *,

@@ -6,16 +6,12 @@ from pathlib import Path
 
 import click
 
-from .options import PATH
+from .options import PATH, version_option
 
 
 @click.command()
 @click.argument("model", type=PATH)
-@click.option(
-    "--version",
-    type=click.IntRange(min=0),
-    help="Version of the model; the highest by default.",
-)
+@version_option
 def verify(model: Path, version: int | None) -> None:
     """Check an exported MODEL, such as exported/NAME or exported/NAME/1, after a copy.
 

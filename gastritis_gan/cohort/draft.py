@@ -14,12 +14,12 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import SegmentationStorage
 
-from gastritis_gan.cohort.cohort import quiet, split_number
+from gastritis_gan.cohort.cohort import CohortError, quiet, split_number
+from gastritis_gan.cohort.image_file import is_dicom
 from gastritis_gan.errors import InputError
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.storage import refuse_existing, write_bytes
 
-_PREAMBLE_BYTES = 128
 _MOST_FRAMES = 10_000  # a row of the draft each; beyond it the number is damage
 _OUTLINE_SUFFIXES = (".png", ".tif", ".tiff", ".json", ".nii", ".nii.gz", ".nrrd")
 _KEYWORDS = (
@@ -195,12 +195,10 @@ def _read_header(path: Path) -> list[_Image] | str | None:
     if not str(path).isprintable():
         return "its name cannot be written to a CSV file"
     try:
-        with path.open("rb") as stream:
-            head = stream.read(_PREAMBLE_BYTES + 4)
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    if head[_PREAMBLE_BYTES:] != b"DICM":
-        return None
+        if not is_dicom(path):
+            return None
+    except CohortError as error:
+        return error.public.rstrip(".")
     try:
         with quiet("pydicom"):
             header = pydicom.dcmread(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from gastritis_gan.errors import InputError
 from gastritis_gan.evaluation.patches import (
     LabelledImage,
     PatchSample,
@@ -24,14 +22,12 @@ from gastritis_gan.evaluation.patches import (
     sample_features,
 )
 from gastritis_gan.evaluation.rows import REAL_DATA_ROW, TrainingSet
+from gastritis_gan.progress import progress_bar
 from gastritis_gan.rng import stream
 from gastritis_gan.stats import rates
 
 _TOLERANCE = 1e-5
 _MAX_STEPS = 1_000
-_CLASSIFIERS_AT_ONCE = 64
-
-Report = Callable[[int], Any]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -156,21 +152,6 @@ class RowVotes:
     votes: dict[str, Votes]
 
 
-def check_both_classes(images: Sequence[LabelledImage]) -> None:
-    """Refuses test images without which Sen or Spe is undefined.
-
-    Raises:
-        InputError: No image is positive, or none is negative.
-    """
-    for positive, name in ((True, "positive"), (False, "negative")):
-        if not any(image.positive == positive for image in images):
-            raise InputError(
-                f"no {name} test image has a voting patch, so there is nothing to test "
-                "on: prepare the cohort with fewer training patients or a smaller "
-                "patch, or set `evaluation.vote: all`."
-            )
-
-
 def compute_votes(
     training_sets: Sequence[TrainingSet],
     images: Sequence[LabelledImage],
@@ -178,7 +159,7 @@ def compute_votes(
     *,
     c: float,
     voters: Sequence[str],
-    report: Report = lambda steps: None,
+    description: str = "GAN-train",
 ) -> list[RowVotes]:
     """Trains one SVM per training set and lets it classify the test patches.
 
@@ -191,38 +172,36 @@ def compute_votes(
         read_features: Function from a block to its features.
         c: Penalty of the SVM's slack.
         voters: Whose votes are counted: "all" patches of an image, those "inside".
-        report: Called with 1 for each classifier trained and each image classified by
-            all of them; see `num_steps`.
+        description: What the progress bar shows.
 
     Returns:
         The votes of each row, in the order of `training_sets`.
-
-    Raises:
-        InputError: The test images are not of both classes.
     """
-    check_both_classes(images)
-    rows: list[RowVotes] = []
-    for group in _batched(training_sets, _CLASSIFIERS_AT_ONCE):
+    total = len(training_sets) + len(images)
+    with progress_bar(total=total, description=description, unit="steps") as bar:
         classifiers = []
-        for training_set in group:
+        for training_set in training_sets:
             classifiers.append(train(training_set, read_features, c=c))
-            report(1)
-        votes = _vote(classifiers, images, read_features, voters, report)
-        rows += [
-            RowVotes(
-                training_set=training_set, converged=classifier.converged, votes=found
-            )
-            for training_set, classifier, found in zip(
-                group, classifiers, votes, strict=True
-            )
+            bar.update()
+        together = Classifier.joined(classifiers)
+        votes = [
+            {name: Votes.zeros(len(images)) for name in voters} for _ in classifiers
         ]
-    return rows
-
-
-def num_steps(num_sets: int, num_images: int) -> int:
-    """Returns how many steps `compute_votes` reports."""
-    groups = -(-num_sets // _CLASSIFIERS_AT_ONCE)
-    return num_sets + groups * num_images
+        for position, image in enumerate(images):
+            features = sample_features(image.patches, read_features)
+            columns = together.scores(features).T  # [classifiers, patches]
+            for found, scores in zip(votes, columns, strict=True):
+                for name, counted in found.items():
+                    counted.add(
+                        position, scores if name == "all" else scores[image.inside]
+                    )
+            bar.update()
+    return [
+        RowVotes(training_set=training_set, converged=one.converged, votes=found)
+        for training_set, one, found in zip(
+            training_sets, classifiers, votes, strict=True
+        )
+    ]
 
 
 def train(
@@ -288,30 +267,3 @@ def _balanced_permutation(sizes: tuple[int, int], seed: int) -> NDArray[np.bool_
     return np.concatenate(
         [generator.permutation(np.arange(size) < size / 2) for size in sizes]
     )
-
-
-def _vote(
-    classifiers: Sequence[Classifier],
-    images: Sequence[LabelledImage],
-    read_features: ReadFeatures,
-    voters: Sequence[str],
-    report: Report,
-) -> list[dict[str, Votes]]:
-    votes = [{name: Votes.zeros(len(images)) for name in voters} for _ in classifiers]
-    together = Classifier.joined(classifiers)
-    for position, image in enumerate(images):
-        features = sample_features(image.patches, read_features)
-        columns = together.scores(features).T  # [classifiers, patches]
-        for found, scores in zip(votes, columns, strict=True):
-            for name, counted in found.items():
-                counted.add(position, scores if name == "all" else scores[image.inside])
-        report(1)
-    return votes
-
-
-def _batched(
-    items: Sequence[TrainingSet], size: int
-) -> Iterator[tuple[TrainingSet, ...]]:
-    iterator = iter(items)
-    while batch := tuple(itertools.islice(iterator, size)):
-        yield batch

@@ -308,7 +308,12 @@ def patients_of(store: Store, patches: NDArray[np.int64]) -> NDArray[np.str_]:
 def find_test_images(
     store: Store, resolution: int, *, vote: str
 ) -> Sequence[LabelledImage]:
-    """Returns the test images that have at least one voting patch."""
+    """Returns the test images that have at least one voting patch.
+
+    Raises:
+        InputError: No such image is positive, or none is negative, so that Sen or Spe
+            is undefined.
+    """
     images = []
     for index, image in enumerate(store.images):
         if image.split != "test":
@@ -323,5 +328,12 @@ def find_test_images(
                     patches=real_patches(store, patches, resolution),
                     inside=store.patch_inside[patches],
                 )
+            )
+    for positive, name in ((True, "positive"), (False, "negative")):
+        if not any(image.positive == positive for image in images):
+            raise InputError(
+                f"no {name} test image has a voting patch, so there is nothing to test "
+                "on: prepare the cohort with fewer training patients or a smaller "
+                "patch, or set `evaluation.vote: all`."
             )
     return images

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,10 +13,8 @@ from gastritis_gan.errors import InputError
 from gastritis_gan.evaluation.feature_cache import FeatureCache, Features
 from gastritis_gan.evaluation.features.extractors import CONTROL
 from gastritis_gan.evaluation.gan_train import (
-    check_both_classes,
     compute_votes,
     gan_test,
-    num_steps,
 )
 from gastritis_gan.evaluation.image_metrics.class_metrics import ClassMetrics
 from gastritis_gan.evaluation.patches import (
@@ -45,7 +44,6 @@ from gastritis_gan.evaluation.results import (
 from gastritis_gan.evaluation.rows import TARGETS, draw_real_patches
 from gastritis_gan.evaluation.settings import EvaluationConfig
 from gastritis_gan.evaluation.summary import Summarizer
-from gastritis_gan.progress import progress_bar
 from gastritis_gan.storage import ArrayFolder, sha256_of_file
 from gastritis_gan.store.store import STORE_FILE, Store
 
@@ -101,7 +99,6 @@ def gan_train(
     generators = generators_by_place(models, store)
     resolution = common_resolution(generators, resolution, store)
     images = find_test_images(store, resolution, vote=settings.vote)
-    check_both_classes(images)
     plan = GanTrainPlan(
         store,
         generators,
@@ -211,20 +208,14 @@ def _evaluate(
     images: Sequence[LabelledImage],
     settings: EvaluationConfig,
 ) -> dict[str, Any]:
-    training_sets = plan.training_sets()
-    with progress_bar(
-        total=num_steps(len(training_sets), len(images)),
+    votes = compute_votes(
+        plan.training_sets(),
+        images,
+        cache.read,
+        c=settings.svm_c,
+        voters=("all", "inside") if settings.vote == "all" else ("inside",),
         description=f"{name}: classifiers, then test images",
-        unit="steps",
-    ) as bar:
-        votes = compute_votes(
-            training_sets,
-            images,
-            cache.read,
-            c=settings.svm_c,
-            voters=("all", "inside") if settings.vote == "all" else ("inside",),
-            report=bar.update,
-        )
+    )
     summarizer = Summarizer(images, voters=settings.vote, seed=settings.seed)
     found = iter(votes)
     rows = [next(found) for _ in plan.rows]
@@ -332,14 +323,6 @@ def _describe_images(images: Sequence[LabelledImage]) -> list[dict[str, Any]]:
 
 
 def _describe_protocol(settings: EvaluationConfig, resolution: int) -> dict[str, Any]:
-    return {
-        "resolution": resolution,
-        "vote": settings.vote,
-        "tie": "positive",
-        "samples_per_generator": settings.samples_per_generator,
-        "patches_per_class": settings.patches_per_class,
-        "svm_c": settings.svm_c,
-        "num_sample_seeds": settings.num_sample_seeds,
-        "controls": settings.controls,
-        "seed": settings.seed,
-    }
+    protocol = dataclasses.asdict(settings)
+    del protocol["extractors"]  # they describe themselves
+    return {"resolution": resolution, "tie": "positive", **protocol}

@@ -108,14 +108,7 @@ def read_verdict(audit_dir: str | os.PathLike[str]) -> AuditResult:
             verdict=document["verdict"],
             reasons=tuple(document["reasons"]),
             split_hash=document["split_hash"],
-            models=tuple(
-                AuditedModel(
-                    name=model["name"],
-                    version=model["version"],
-                    model_hash=model["model_hash"],
-                )
-                for model in document["models"]
-            ),
+            models=tuple(AuditedModel(**model) for model in document["models"]),
             sha256=sha256_of_file(path),
         )
     except (KeyError, TypeError) as error:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from gastritis_gan import __version__
+from gastritis_gan.privacy.verdict import AuditResult
 from gastritis_gan.releases.mix import ReleasePart, origin
 
 _FORMATS = {
@@ -30,7 +30,7 @@ class ReleaseMetadata:
         image_format: A key of `formats.FORMATS`.
         truncation: 0 (one image for every seed) to 1 (as trained).
         command: That makes the release again.
-        audit: Verdict, reasons and SHA-256 of the privacy audit, if there is one.
+        audit: The privacy audit of exactly these models, if there is one.
         accepted_risk: Why it is published without a passing audit, if it is.
         table: Markdown of what the samples were measured to be good for, if measured.
     """
@@ -40,7 +40,7 @@ class ReleaseMetadata:
     image_format: str
     truncation: float
     command: str
-    audit: Mapping[str, Any] | None = None
+    audit: AuditResult | None = None
     accepted_risk: str | None = None
     table: str | None = None
 
@@ -140,10 +140,10 @@ def _privacy(metadata: ReleaseMetadata) -> str:
     if metadata.audit is not None:
         lines.append(
             f"Verdict of the privacy audit of exactly these generators: "
-            f"**{metadata.audit['verdict']}** (`audit.json` has the SHA-256 "
-            f"`{metadata.audit['sha256']}`)."
+            f"**{metadata.audit.verdict}** (`audit.json` has the SHA-256 "
+            f"`{metadata.audit.sha256}`)."
         )
-        lines += [f"- {reason}" for reason in metadata.audit["reasons"]]
+        lines += [f"- {reason}" for reason in metadata.audit.reasons]
     else:
         lines.append("There was no privacy audit of these generators.")
     if metadata.accepted_risk is not None:

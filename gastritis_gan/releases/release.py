@@ -15,7 +15,7 @@ import numpy as np
 from gastritis_gan import __version__
 from gastritis_gan.errors import InputError
 from gastritis_gan.images import image_sheet
-from gastritis_gan.privacy.verdict import read_verdict
+from gastritis_gan.privacy.verdict import AuditResult, read_verdict
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.releases.datasheet import ReleaseMetadata, datasheet
 from gastritis_gan.releases.formats import FORMATS, ReleasedImage
@@ -127,8 +127,8 @@ def release(  # noqa: PLR0913  (what a publisher decides)
     else:
         shares = balanced_counts(opened, per_class=per_class)
     parts = release_parts(opened, shares, seed=seed)
-    verdict = None if audit is None else _read_audit(Path(audit), opened)
-    _check_risk(verdict, accept_risk)
+    audited = None if audit is None else _read_audit(Path(audit), opened)
+    _check_risk(audited, accept_risk)
     options = {
         "format": image_format,
         "seed": seed,
@@ -146,7 +146,7 @@ def release(  # noqa: PLR0913  (what a publisher decides)
         image_format=image_format,
         truncation=truncation,
         command=command or _command(parts, options),
-        audit=verdict,
+        audit=audited,
         accepted_risk=accept_risk,
         table=None if results is None else _read_table(Path(results), opened),
     )
@@ -167,50 +167,46 @@ def _open(
     return [ExportedModel.open(folder) for folder in folders]
 
 
-def _read_audit(audit_dir: Path, models: Sequence[ExportedModel]) -> dict[str, Any]:
-    """Returns the verdict of an audit.
+def _read_audit(audit_dir: Path, models: Sequence[ExportedModel]) -> AuditResult:
+    """Returns the result of an audit.
 
     Raises:
         InputError: The audit is of other models or of another split, or it is not the
             one that the models' cards name.
     """
-    verdict = read_verdict(audit_dir)
-    audited = {
-        (model.name, model.version, model.model_hash) for model in verdict.models
-    }
-    released = {(model.name, model.version, model.model_hash) for model in models}
-    if audited != released:
-        differing = {f"{name}/{version}" for name, version, _ in audited ^ released}
+    audit = read_verdict(audit_dir)
+    audited, released = (
+        {(model.name, model.version, model.model_hash) for model in group}
+        for group in (audit.models, models)
+    )
+    differing = {f"{name}/{version}" for name, version, _ in audited ^ released}
+    if differing:
         raise InputError(
             f"{audit_dir} is not the audit of exactly these models (it differs in "
             f"{', '.join(sorted(differing))}); audit the models that you release."
         )
     split_hash = models[0].card.get("split_hash")
-    if verdict.split_hash != split_hash:
+    if audit.split_hash != split_hash:
         raise InputError(
-            f"{audit_dir} audited the split {verdict.split_hash}, and the models were "
+            f"{audit_dir} audited the split {audit.split_hash}, and the models were "
             f"trained on {split_hash}; audit them with their own store."
         )
     for model in models:
-        if model.card.get("audit", {}).get("sha256") != verdict.sha256:
+        if model.card.get("audit", {}).get("sha256") != audit.sha256:
             raise InputError(
                 f"{audit_dir} is not the audit that the card of {origin(model)} names: "
                 "audit.json was changed since, or the model was audited again; repeat "
                 "the audit of these models."
             )
-    return {
-        "verdict": verdict.verdict,
-        "reasons": list(verdict.reasons),
-        "sha256": verdict.sha256,
-    }
+    return audit
 
 
-def _check_risk(audit: Mapping[str, Any] | None, accepted_risk: str | None) -> None:
+def _check_risk(audit: AuditResult | None, accepted_risk: str | None) -> None:
     if accepted_risk is not None and not accepted_risk.strip():
         raise InputError("--accept-risk needs a reason; the datasheet will quote it.")
-    if accepted_risk is not None or (audit and audit["verdict"] == "pass"):
+    if accepted_risk is not None or (audit and audit.verdict == "pass"):
         return
-    found = f"the audit's verdict is '{audit['verdict']}'" if audit else "there is none"
+    found = f"the audit's verdict is '{audit.verdict}'" if audit else "there is none"
     raise InputError(
         f"a release needs a passing privacy audit of its models, and {found}; give one "
         'with --audit, or --accept-risk "REASON", which the datasheet will quote.'
@@ -329,7 +325,12 @@ def _describe(
         "truncation": metadata.truncation,
         "split_hash": parts[0].model.card.get("split_hash"),
         "licence": metadata.licence or None,
-        "audit": metadata.audit,
+        "audit": metadata.audit
+        and {
+            "verdict": metadata.audit.verdict,
+            "reasons": metadata.audit.reasons,
+            "sha256": metadata.audit.sha256,
+        },
         "accepted_risk": metadata.accepted_risk,
         "command": metadata.command,
         "gastritis_gan": __version__,

@@ -23,7 +23,7 @@ _FORBIDDEN_OPS = {
 }
 # As in RandomStandardNormal and StatefulUniform; stateless ones start with "Stateless".
 _FORBIDDEN_PREFIXES = ("Random", "Stateful", "TruncatedNormal", "Multinomial")
-_STATEFUL_CALL_OPS = ("StatefulPartitionedCall",)  # calls a function, draws nothing
+_STATEFUL_CALL = "StatefulPartitionedCall"  # calls a function, draws nothing
 _ASSIGN_PREFIX = "Assign"  # as in AssignAddVariableOp; loading has its own
 _XLA_ATTRIBUTE = "_XlaMustCompile"
 
@@ -107,19 +107,15 @@ def _faults_of_signatures(signatures: dict[str, Any]) -> Iterator[str]:
 
 
 def _faults_of_graph(graph: Any) -> Iterator[str]:
-    functions = graph.library.function
-    for function in functions:
-        if _XLA_ATTRIBUTE in function.attr and function.attr[_XLA_ATTRIBUTE].b:
+    for function in graph.library.function:
+        if function.attr[_XLA_ATTRIBUTE].b:  # False where there is none
             yield f"the function {function.signature.name} needs XLA, off in servers"
     for node in _nodes(graph):
-        if _XLA_ATTRIBUTE in node.attr and node.attr[_XLA_ATTRIBUTE].b:
+        if node.attr[_XLA_ATTRIBUTE].b:
             yield f"the operation {node.op} needs XLA, off in servers"
         if node.op in _FORBIDDEN_OPS:
             yield f"the operation {node.op} occurs: {_FORBIDDEN_OPS[node.op]}"
-        elif (
-            node.op.startswith(_FORBIDDEN_PREFIXES)
-            and node.op not in _STATEFUL_CALL_OPS
-        ):
+        elif node.op.startswith(_FORBIDDEN_PREFIXES) and node.op != _STATEFUL_CALL:
             yield f"the operation {node.op} occurs: seeds would not fix the images"
 
 

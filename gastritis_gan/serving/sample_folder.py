@@ -20,6 +20,7 @@ from gastritis_gan.progress import progress_bar
 from gastritis_gan.storage import (
     read_json,
     refuse_existing,
+    work_folder_of,
     write_bytes,
     write_json,
 )
@@ -100,7 +101,7 @@ def sample(
             f"the seed must be from 0 to {largest} for {count} images, not {seed}."
         )
     refuse_existing(out)
-    partial = out.with_name(f"{out.name}.partial")
+    partial = work_folder_of(out)
     request = {
         "model": model.name,
         "version": model.version,

@@ -55,15 +55,6 @@ def model_parameters() -> str:
     )
 
 
-def server_parameters(num_threads: int) -> str:
-    """Returns a server's batching parameters: the threads that all models share."""
-    return (
-        f"num_batch_threads {{ value: {num_threads} }}\n"
-        'thread_pool_name { value: "batching" }\n'
-        f"{model_parameters()}"
-    )
-
-
 @dataclasses.dataclass(frozen=True)
 class ServedModel:
     """One model of a server.
@@ -156,9 +147,14 @@ def find_served_models(
 def write_server_files(folder: Path, models: Sequence[ServedModel]) -> None:
     """Writes the three files that `tensorflow_model_server` reads into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
+    batching = (  # the threads that all models share
+        f"num_batch_threads {{ value: {os.cpu_count() or 1} }}\n"
+        'thread_pool_name { value: "batching" }\n'
+        f"{model_parameters()}"
+    )
     for name, text in {
         _MODELS_FILE: models_config(models),
-        _BATCHING_FILE: server_parameters(os.cpu_count() or 1),
+        _BATCHING_FILE: batching,
         _MONITORING_FILE: _MONITORING,
     }.items():
         write_bytes(folder / name, text.encode())
@@ -237,7 +233,7 @@ def docker_command(exported_dir: Path, config_dir: Path, *, port: int) -> str:
         mount = f"type=bind,source={folder},target={folder},readonly"
         lines.append(f"--mount {shlex.quote(mount)}")
     lines.append(IMAGE)
-    lines += map(shlex.quote, _image_flags(config_dir))
+    lines += map(shlex.quote, server_flags(config_dir, port=_REST_PORT))
     return " \\\n  ".join(lines)
 
 
@@ -245,7 +241,7 @@ def compose_file(exported_dir: Path, config_dir: Path, *, port: int) -> str:
     """Returns a compose file that does the same as `docker_command`."""
     service = {
         "image": IMAGE,
-        "command": _image_flags(config_dir),
+        "command": server_flags(config_dir, port=_REST_PORT),
         "ports": [
             f"127.0.0.1:{port}:{_REST_PORT}",
             f"127.0.0.1:{_GRPC_PORT}:{_GRPC_PORT}",
@@ -263,10 +259,6 @@ def compose_file(exported_dir: Path, config_dir: Path, *, port: int) -> str:
     }
     text: str = yaml.safe_dump({"services": {"serving": service}}, sort_keys=False)
     return text.replace("$", "$$")  # compose would take it for a variable
-
-
-def _image_flags(config_dir: Path) -> list[str]:
-    return server_flags(config_dir, port=_REST_PORT)
 
 
 def _folders(exported_dir: Path, config_dir: Path) -> list[Path]:

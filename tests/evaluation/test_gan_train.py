@@ -7,14 +7,12 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from gastritis_gan.errors import InputError
 from gastritis_gan.evaluation import gan_train
 from gastritis_gan.evaluation.gan_train import (
     Classifier,
     Votes,
     compute_votes,
     gan_test,
-    num_steps,
 )
 from gastritis_gan.evaluation.metrics import decide, decide_patients, metrics
 from gastritis_gan.evaluation.rows import REAL_DATA_ROW
@@ -215,25 +213,6 @@ def test_scores_sum_up_over_the_patches_of_an_image():
     )
     assert pooled.score_sum[0] == pytest.approx(alone.score_sum[0])
     assert pooled.score_sum[0] > 0 > pooled.score_sum[3]
-
-
-def test_every_step_is_reported():
-    sets = [
-        make_set(str(n), draw_patches(2, 9, n), draw_patches(-2, 9, 9)) for n in (0, 1)
-    ]
-    images = make_images(2, per_class=3)
-    steps = []
-    run(sets, images, report=steps.append)
-    assert sum(steps) == num_steps(2, 6) == 8
-
-
-@pytest.mark.parametrize(
-    ("chosen", "missing"), [(slice(0, 3), "negative"), (slice(3, 6), "positive")]
-)
-def test_test_images_of_one_class_are_refused(chosen, missing):
-    images = make_images(2, per_class=3)[chosen]
-    with pytest.raises(InputError, match=f"no {missing} test image"):
-        run([], images)
 
 
 def test_gan_test_counts_samples_that_real_data_recognises():

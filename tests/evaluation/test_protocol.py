@@ -10,6 +10,7 @@ from PIL import Image
 from gastritis_gan.config import load_config
 from gastritis_gan.errors import InputError
 from gastritis_gan.evaluation.features.extractors import Texture
+from gastritis_gan.evaluation.plan import find_test_images
 from gastritis_gan.evaluation.protocol import gan_train, image_metrics
 from gastritis_gan.evaluation.results import GanTrainResult
 from gastritis_gan.store.store import Store
@@ -263,6 +264,20 @@ def test_a_class_without_voting_test_images_is_refused(tmp_path, settings):
             cache=tmp_path / "cache",
         )
     assert "evaluation.vote: all" in str(caught.value)
+
+
+@pytest.mark.parametrize("missing", ["positive", "negative"])
+def test_test_images_of_one_class_are_refused(store, missing):
+    class WithoutPatches:
+        def __getattr__(self, name):
+            return getattr(store, name)
+
+        def patches_of_image(self, index, *, inside_only):
+            found = store.patches_of_image(index, inside_only=inside_only)
+            return found[:0] if store.images[index].label == missing else found
+
+    with pytest.raises(InputError, match=f"no {missing} test image"):
+        find_test_images(WithoutPatches(), 16, vote="inside")
 
 
 def test_samples_are_made_once_for_all_extractors(run, generators):
