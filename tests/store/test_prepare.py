@@ -407,8 +407,8 @@ def test_the_command_reports_the_sets(make_cohort, tmp_path):
     arguments += ["--out", str(tmp_path / "stores" / "x"), "--workers", "1"]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
-    facts = json.loads((tmp_path / "stores" / "x" / "store.json").read_text())
-    assert f"(split {facts['split_hash'][:12]})" in result.output
+    document = json.loads((tmp_path / "stores" / "x" / "store.json").read_text())
+    assert f"(split {document['split_hash'][:12]})" in result.output
     # 4 images a class train; of 49 windows, those with all corners within 20 pixels of
     # the centre: counted by hand on the grid of offsets -31.5, -23.5, ... 16.5
     inside = sum(

@@ -273,20 +273,20 @@ def test_a_changed_input_is_refused(work, change):
     unfinished = work / "unfinished.partial"
     shutil.copytree(work / "whole", unfinished / "store")
     shutil.copy(work / "whole.key", work / "unfinished.key")
-    facts = json.loads((unfinished / "store" / "store.json").read_text())
+    document = json.loads((unfinished / "store" / "store.json").read_text())
     (unfinished / "finished").mkdir()
     hashes = (unfinished / "store" / "images" / "pixels.sha256").read_text()
     sha256_of = {key: sha256 for sha256, key in map(str.split, hashes.splitlines())}
-    for image in facts["images"]:
+    for image in document["images"]:
         record = {k: image[k] for k in ("height", "width")}
         record["sha256"] = sha256_of[image["key"]]
         record |= {"size_change": "none", "burned_in": "not stated"}
         record |= {"pixels_inside": [0] * 49, "border_text": [0] * 49}
-        record["inputs"] = facts["inputs"][image["key"]]
+        record["inputs"] = document["inputs"][image["key"]]
         path = unfinished / "finished" / f"{image['key']}.json"
         path.write_text(json.dumps(record))
     plan = {
-        k: v for k, v in facts.items() if k not in ("split_hash", "images", "inputs")
+        k: v for k, v in document.items() if k not in ("split_hash", "images", "inputs")
     }
     (unfinished / "plan.json").write_text(json.dumps(plan))
     expected = change(work)

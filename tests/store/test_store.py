@@ -233,7 +233,7 @@ def test_outlines_are_kept(make_store):
 
 def test_damage_is_noticed(make_store):
     store = make_store()
-    facts = json.loads((store.path / "store.json").read_text())
+    document = json.loads((store.path / "store.json").read_text())
     table = store.path / "patches.npz"
     image = store.path / "images" / f"{store.images[4].key}.png"
     whole_table, whole_image = table.read_bytes(), image.read_bytes()
@@ -242,13 +242,13 @@ def test_damage_is_noticed(make_store):
         with pytest.raises(InputError, match=f"is damaged.*{match}"):
             Store.open(store.path)
 
-    flipped = [dict(i) for i in facts["images"]]
+    flipped = [dict(i) for i in document["images"]]
     flipped[0]["split"] = "test" if flipped[0]["split"] == "train" else "train"
     _edit(store, images=flipped)
     refused("do not give its split_hash")
     hashes = store.path / "images" / "pixels.sha256"
     lines = hashes.read_text().splitlines(keepends=True)
-    _edit(store, images=facts["images"])
+    _edit(store, images=document["images"])
     for damaged, match in (
         (lines[::-1], "not in the order of the hashes"),
         (lines[1:], "does not list the images"),
@@ -260,9 +260,9 @@ def test_damage_is_noticed(make_store):
     hashes.unlink()
     refused("No such file")
     hashes.write_text("".join(lines))
-    _edit(store, images=facts["images"], bits=None)
+    _edit(store, images=document["images"], bits=None)
     refused("")
-    _edit(store, **facts)
+    _edit(store, **document)
     image.write_bytes(whole_image[:-1])
     refused("too short")
     image.unlink()
