@@ -6,6 +6,7 @@ from scipy.spatial.distance import pdist
 from scipy.stats import wasserstein_distance
 from skimage.metrics import structural_similarity
 
+from gastritis_gan.evaluation import pixel_metrics
 from gastritis_gan.evaluation.pixel_metrics import (
     laplacian_pyramid,
     mean_pairwise_distance,
@@ -155,7 +156,8 @@ def test_the_distance_along_random_directions_is_scipys():
 
 def test_gaussians_of_two_shapes_have_the_closed_form():
     # Along a unit direction d the descriptors are N(0, 1) and N(0, d' C d) with trace
-    # C = d; W1 of two centred normals is sqrt(2 / pi) |difference of standard deviations|.
+    # C = d; W1 of two centred normals is sqrt(2 / pi) times the
+    # difference of their standard deviations.
     rng = np.random.default_rng(0)
     scales = np.array([1.6, 0.8, 0.8]) / np.sqrt(np.mean([1.6**2, 0.8**2, 0.8**2]))
     first = rng.normal(size=(50_000, 3)).astype(np.float32)
