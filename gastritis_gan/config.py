@@ -111,8 +111,3 @@ def config_from_dict(document: Any) -> ExperimentConfig:
 def config_to_dict(config: ExperimentConfig) -> dict[str, Any]:
     """Returns nested plain mappings that `config_from_dict` reads back."""
     return to_plain(config)
-
-
-def dump_config(config: ExperimentConfig) -> str:
-    """Returns the resolved config as YAML, every key present."""
-    return yaml.safe_dump(config_to_dict(config), sort_keys=False)

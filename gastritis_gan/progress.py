@@ -39,13 +39,3 @@ def progress_bar(
         dynamic_ncols=live,
         file=sys.stderr,
     )
-
-
-def clock(seconds: float) -> str:
-    """Returns a duration in words: seconds, minutes, or hours and minutes."""
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    if minutes < 60:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60:02d} min"

@@ -55,7 +55,7 @@ def build_training(case):
     tf.config.experimental.enable_op_determinism()
     resolution, size = case["resolution"], case["batch_size"]
     spec = stage_spec(case)
-    has_r1_steps = spec.objective.r1_weight > 0
+    has_r1_steps = spec.r1_weight > 0
     model = build_gan(spec)
     shape = (NUM_BATCHES * size, resolution, resolution, 1)
     images = tf.random.stateless_uniform(shape, (0, 1), -1, 1)

@@ -179,30 +179,18 @@ class CohortImage:
     label: str
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Cohort:
-    """A checked cohort.
-
-    Attributes:
-        positive: What the cohort file calls the positive class.
-        negative: What it calls the negative class.
-        images: Its rows, in the file's order.
-    """
-
-    positive: str
-    negative: str
-    images: tuple[CohortImage, ...] = dataclasses.field(repr=False)
-
-
 def read_cohort(
     path: str | os.PathLike[str], *, positive: str, negative: str
-) -> Cohort:
+) -> tuple[CohortImage, ...]:
     """Reads a cohort and checks every row.
 
     Args:
         path: The cohort file, or the folder that holds it as `cohort.csv`.
         positive: Label of the positive class in the file.
         negative: Label of the negative class in the file.
+
+    Returns:
+        The rows in the file's order.
 
     Raises:
         InputError: The file cannot be read, has other columns than image, patient,
@@ -226,7 +214,7 @@ def read_cohort(
                     image.name,
                 )
         images.append(image)
-    return Cohort(positive=positive, negative=negative, images=tuple(images))
+    return tuple(images)
 
 
 def _read_rows(path: Path) -> list[tuple[int, dict[str | None, str | None]]]:

@@ -1,4 +1,4 @@
-"""Reads the outline of the organ: a mask of the image's own size."""
+"""Reads the outline of the organ, from any supported kind of file, as a mask."""
 
 from __future__ import annotations
 
@@ -8,15 +8,31 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.uid import SegmentationStorage
 
 from gastritis_gan.cohort.cohort import file_error, quoting, refusing, split_number
-from gastritis_gan.cohort.dicom.segmentation import read_segmentation
+from gastritis_gan.cohort.dicom.frames import decode_frame
+from gastritis_gan.cohort.dicom.header import (
+    FUNCTIONAL_GROUPS,
+    macro_of_frame,
+    num_frames,
+    read_header,
+    refusing_dicom,
+)
 from gastritis_gan.cohort.image_file import is_dicom, is_png_or_tiff, read_grey_file
 from gastritis_gan.cohort.polygons import check_size, read_json_outline
 from gastritis_gan.errors import InputError
 
 _NIFTI_SUFFIXES = (".nii", ".nii.gz")
 _NRRD_SUFFIXES = (".nrrd",)
+_SEGMENTATION_KEYWORDS = (
+    "SOPClassUID",
+    "SegmentationType",
+    "SegmentSequence",
+    "MaximumFractionalValue",
+    *FUNCTIONAL_GROUPS,
+)
 _AXES = ("L", "P", "S")  # the patient's left, back and head
 _OPPOSITE = {"L": "R", "P": "A", "S": "I"}
 # The patient's spaces of NRRD, and the signs that turn their axes to L, P and S.
@@ -76,7 +92,7 @@ def _read(
         source = split_number(image)[0] if image is not None else None
         if source is not None and not is_dicom(source):
             source = None
-        return read_segmentation(path, number, image=source)
+        return _read_segmentation(path, number, image=source)
     if number is not None:
         raise file_error(path, f"holds one outline, so {number} names nothing in it.")
     if is_png_or_tiff(path):
@@ -91,6 +107,81 @@ def _read(
         "an outline must be a PNG or TIFF mask, LabelMe or COCO polygons (.json), a "
         "DICOM Segmentation, or a NIfTI (.nii, .nii.gz) or NRRD mask (.nrrd).",
     )
+
+
+def _read_segmentation(
+    path: Path, segment: int | None, *, image: Path | None
+) -> np.ndarray:
+    """Reads one segment, which must be a single frame.
+
+    Args:
+        path: The file.
+        segment: SegmentNumber; needed where there are several.
+        image: The image; where it is DICOM and the segment names the image that it
+            was drawn on, they must agree.
+
+    Returns:
+        ndarray of bool of shape (height, width).
+
+    Raises:
+        InputError: The file is not a Segmentation, is damaged, has several frames for
+            the segment or was drawn on another image.
+    """
+    header = read_header(path, _SEGMENTATION_KEYWORDS)
+    with refusing_dicom(path, "cannot be read as a DICOM Segmentation"):
+        if header.get("SOPClassUID") != SegmentationStorage:
+            raise InputError("is a DICOM file but not a Segmentation (0008,0016).")
+        frame = _frame_of(header, _chosen_segment(header, segment))
+        if image is not None:
+            _check_source(header, frame, image)
+    values = decode_frame(path, header, frame=frame)
+    if header.get("SegmentationType") == "FRACTIONAL":
+        # half of the maximum (PS3.3 C.8.20.2) or more is inside
+        inside: np.ndarray = values >= int(header.MaximumFractionalValue) / 2
+    else:
+        inside = values != 0
+    return inside
+
+
+def _chosen_segment(header: Dataset, segment: int | None) -> int:
+    numbers = [int(item.SegmentNumber) for item in header.get("SegmentSequence") or []]
+    if segment is None and len(numbers) == 1:
+        return numbers[0]
+    if segment not in numbers:
+        raise InputError(
+            f"(0062,0002) SegmentSequence has the segments {numbers}; name one of them "
+            "by its number after the file name, as in 'outline.dcm#1'."
+        )
+    return segment
+
+
+def _frame_of(header: Dataset, segment: int) -> int:
+    frames = []
+    for frame in range(1, num_frames(header) + 1):
+        item = macro_of_frame(header, "SegmentIdentificationSequence", frame=frame)
+        if item is None:
+            raise InputError("has no (0062,000A) SegmentIdentificationSequence.")
+        if item.ReferencedSegmentNumber == segment:
+            frames.append(frame)
+    if len(frames) != 1:
+        raise InputError(
+            f"segment {segment} has {len(frames)} frames; the outline of a radiograph "
+            "has one."
+        )
+    return frames[0]
+
+
+def _check_source(header: Dataset, frame: int, image: Path) -> None:
+    """Refuses a segment that names other images than `image` as its source."""
+    derivation = macro_of_frame(header, "DerivationImageSequence", frame=frame)
+    sources = (derivation or Dataset()).get("SourceImageSequence") or []
+    stated = {source.get("ReferencedSOPInstanceUID") for source in sources}
+    found = read_header(image, ("SOPInstanceUID",)).get("SOPInstanceUID")
+    if stated and found not in stated:
+        raise InputError(
+            "was drawn on another image: its (0008,2112) SourceImageSequence does not "
+            "name this one."
+        )
 
 
 def _read_nifti(path: Path, *, shape: tuple[int, ...]) -> np.ndarray:

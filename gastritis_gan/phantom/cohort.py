@@ -14,7 +14,6 @@ import numpy as np
 from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import (
-    UID,
     DigitalXRayImageStorageForPresentation,
     ExplicitVRLittleEndian,
     XRayRadiofluoroscopicImageStorage,
@@ -218,7 +217,10 @@ def write_dicom(
         uid_sources: What the UIDs are derived from; equal sources give equal UIDs.
         window: Centre and width of the window for barium-bright values.
     """
-    instance_uid = _uid(*uid_sources, "instance")
+    instance_uid, study_uid, series_uid = (
+        generate_uid(entropy_srcs=[*uid_sources, name])
+        for name in ("instance", "study", "series")
+    )
     sop_class = _SOP_CLASSES[patient.modality]
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = sop_class
@@ -228,8 +230,8 @@ def write_dicom(
 
     dataset.SOPClassUID = sop_class
     dataset.SOPInstanceUID = instance_uid
-    dataset.StudyInstanceUID = _uid(*uid_sources, "study")
-    dataset.SeriesInstanceUID = _uid(*uid_sources, "series")
+    dataset.StudyInstanceUID = study_uid
+    dataset.SeriesInstanceUID = series_uid
     dataset.StudyID = "1"
     dataset.SeriesNumber = 1
     dataset.InstanceNumber = 1
@@ -270,7 +272,3 @@ def write_dicom(
     dataset.PixelRepresentation = 0
     dataset.PixelData = image.astype("<u2").tobytes()
     dataset.save_as(path, enforce_file_format=True)
-
-
-def _uid(*sources: str) -> UID:
-    return generate_uid(entropy_srcs=list(sources))

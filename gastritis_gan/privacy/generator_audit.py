@@ -40,6 +40,7 @@ from gastritis_gan.privacy.membership import (
     nearest_sample_scores,
 )
 from gastritis_gan.privacy.subjects import (
+    GROUPS,
     AuditCohort,
     AuditSubject,
     choose_cohort,
@@ -215,7 +216,7 @@ def _undecided(
         matches=[],
         spaces=[],
         attacks=[],
-        linkage={"training": None, "held_out": None},
+        linkage=dict.fromkeys(GROUPS),
         decisions=[Decision("number of patients", "undecided", reason)],
     )
 
@@ -224,11 +225,8 @@ def _link(
     cohort: AuditCohort, scores: NDArray[np.float64], seed: int
 ) -> dict[str, Linkage | None]:
     result = {}
-    for name, group in (
-        ("training", cohort.is_training),
-        ("held_out", ~cohort.is_training),
-    ):
-        columns = group[cohort.patient_of_image]
+    for name, is_training in GROUPS.items():
+        columns = cohort.is_training[cohort.patient_of_image] == is_training
         result[name] = measure_linkage(
             scores[:, columns], cohort.patient_of_image[columns], seed=seed
         )

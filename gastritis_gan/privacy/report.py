@@ -26,6 +26,7 @@ from gastritis_gan.privacy.exposure import (
 )
 from gastritis_gan.privacy.generator_audit import GeneratorFindings
 from gastritis_gan.privacy.membership import FALSE_POSITIVE_RATES, Attack, Membership
+from gastritis_gan.privacy.subjects import GROUPS
 from gastritis_gan.privacy.verdict import REPORT_FILE
 from gastritis_gan.privacy.windows import FLIPS, flip_patches, scale_image
 from gastritis_gan.stats import roc
@@ -35,7 +36,6 @@ from gastritis_gan.store.store import Store
 PAIRS_FOLDER = "closest_pairs"
 _NUM_PAIRS = 8
 _MIN_SIDE = 96  # of a picture on the page, in pixels
-_GROUPS = {"training": True, "held_out": False}
 _COLOURS = {"training": "#1b5e9c", "held-out": "#777777", "exposed": "#bb0000"}
 _TEMPLATE_FILE = "report.html.j2"
 
@@ -98,7 +98,7 @@ def _generator(found: GeneratorFindings, store: Store) -> dict[str, Any]:
         },
         "closest_pairs": {
             group: _closest_pairs(found, store, is_training=is_training)
-            for group, is_training in _GROUPS.items()
+            for group, is_training in GROUPS.items()
         },
         "per_patient": [
             {

@@ -16,6 +16,9 @@ from gastritis_gan.rng import stream
 from gastritis_gan.storage import kept_rows
 from gastritis_gan.store.store import Store
 
+GROUPS = {"training": True, "held_out": False}
+"""The two groups of patients by name: whether the generator saw them."""
+
 _SAMPLES_PER_FILE = 256
 
 Correlate = Callable[

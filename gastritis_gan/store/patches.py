@@ -10,6 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from gastritis_gan.errors import InputError
+from gastritis_gan.typed_config import require_at_least
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,16 +35,8 @@ class PatchGeometry:
     exclude_border_px: int = 0
 
     def __post_init__(self) -> None:
-        for key in ("patch_size", "stride"):
-            if getattr(self, key) < 1:
-                raise InputError(
-                    f"`{key}` must be at least 1. Received: {getattr(self, key)}."
-                )
-        if self.exclude_border_px < 0:
-            raise InputError(
-                "`exclude_border_px` must be at least 0. Received: "
-                f"{self.exclude_border_px}."
-            )
+        require_at_least(self, 1, "patch_size", "stride")
+        require_at_least(self, 0, "exclude_border_px")
         if not 0 <= self.outside_coverage < self.inside_coverage <= 1:
             raise InputError(
                 "`inside_coverage` must be above `outside_coverage`, both from 0 to 1. "

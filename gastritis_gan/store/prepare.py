@@ -9,13 +9,13 @@ import hashlib
 import io
 import logging
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gastritis_gan.cohort.cohort import (
-    Cohort,
     CohortImage,
     file_error,
     naming_row,
@@ -111,10 +111,10 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
             else; or the images, outlines, cohort or config are not those that the
             store, or an unfinished one, was begun with.
     """
-    checked = read_cohort(
+    images = read_cohort(
         Path(cohort), positive=settings.positive, negative=settings.negative
     )
-    splits = split_patients(((i.patient, i.label) for i in checked.images), split)
+    splits = split_patients(((i.patient, i.label) for i in images), split)
     store_path = Path(out)
     key_path = key_path_of(store_path)
     had_key = key_path.exists()
@@ -128,20 +128,20 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
     secret = load_or_make_key(key_path)
     # In the order of the pseudonyms, for that of the cohort may follow names: neither
     # the list of the images nor the times of their files show it.
-    row_of = {pseudonym(secret, "image", row.name): row for row in checked.images}
+    row_of = {pseudonym(secret, "image", row.name): row for row in images}
     rows = dict(sorted(row_of.items()))
     plan = {
         **STORE_FORMAT.head(),
         "window": window,
         **dataclasses.asdict(settings),
         "patches": dataclasses.asdict(geometry),
-        "cohort": hash_cohort(checked, splits, secret=secret),
+        "cohort": hash_cohort(images, splits, secret=secret),
     }
     workers = workers or os.cpu_count() or 1
     if store_path.exists():
         store = _check_store(store_path, rows, plan, secret=secret, workers=workers)
     else:
-        _refuse_training_without_outline(checked, splits)
+        _refuse_training_without_outline(images, splits)
         store_path.parent.mkdir(parents=True, exist_ok=True)
         try:
             keep_key(key_path, secret)
@@ -328,8 +328,10 @@ def _refuse_another_plan(
     )
 
 
-def _refuse_training_without_outline(cohort: Cohort, splits: dict[str, str]) -> None:
-    for row in cohort.images:
+def _refuse_training_without_outline(
+    images: Iterable[CohortImage], splits: dict[str, str]
+) -> None:
+    for row in images:
         if row.outline is None and splits[row.patient] != "test":
             with naming_row(row.row, "outline"):
                 raise file_error(

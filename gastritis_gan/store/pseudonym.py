@@ -9,11 +9,11 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from gastritis_gan.cohort.cohort import (
-    Cohort,
     CohortImage,
     file_error,
     naming_row,
@@ -69,11 +69,13 @@ def keep_key(path: Path, key: bytes) -> None:
         write_bytes(path, key, mode=0o600)
 
 
-def hash_cohort(cohort: Cohort, splits: dict[str, str], *, secret: bytes) -> str:
+def hash_cohort(
+    images: Iterable[CohortImage], splits: dict[str, str], *, secret: bytes
+) -> str:
     """Returns a keyed hash of the rows, without their order and what files hold.
 
     Args:
-        cohort: The cohort.
+        images: The rows of the cohort.
         splits: "train", "validation" or "test" for every patient.
         secret: The key.
     """
@@ -84,7 +86,7 @@ def hash_cohort(cohort: Cohort, splits: dict[str, str], *, secret: bytes) -> str
             "label": row.label,
             "split": splits[row.patient],
         }
-        for row in sorted(cohort.images, key=lambda row: row.name)
+        for row in sorted(images, key=lambda row: row.name)
     ]
     return pseudonym(secret, "cohort", json.dumps(rows, sort_keys=True))
 

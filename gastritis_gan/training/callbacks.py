@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import signal
 import threading
 import time
@@ -13,7 +14,7 @@ from typing import Any
 import keras
 
 from gastritis_gan.errors import InputError, RunInterruptedError
-from gastritis_gan.progress import clock
+from gastritis_gan.training.recipe import forward_operations
 from gastritis_gan.training.schedule import Schedule, alpha_at
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -74,7 +75,9 @@ class StageProgress(keras.callbacks.Callback):
         elif (seconds := now - self._started[0]) > 0:
             images = (step - self._started[1]) * stage.batch_size
             images_per_second = images / seconds
-            remaining = clock(self._remaining_images(step) / images_per_second)
+            remaining = self.bar.format_interval(
+                self._remaining_images(step) / images_per_second
+            )
             # Small networks wait more than they compute, so larger ones cost less than
             # their operations make one expect.
             is_last = stage.resolution == self.schedule.stages[-1].resolution
@@ -90,7 +93,8 @@ class StageProgress(keras.callbacks.Callback):
 
     def _remaining_images(self, step: int) -> float:
         """Images that are left, each weighted by its cost relative to this stage's."""
-        cost = self.model.spec.networks.forward_operations
+        networks = self.model.spec.networks
+        cost = functools.partial(forward_operations, networks)
         total = 0
         for stage in self.schedule.stages:
             steps = max(stage.end_step - max(step, stage.first_step), 0)

@@ -99,7 +99,7 @@ class Distribution:
         Raises:
             InputError: They cannot; the message has the nearest batches that they can.
         """
-        batch_size, group_size = spec.stage.batch_size, spec.networks.group_size
+        batch_size, group_size = spec.stage.batch_size, spec.group_size
         num_parts = spec.num_micro_batches
         num_replicas = self.strategy.num_replicas_in_sync
         least = num_replicas * num_parts

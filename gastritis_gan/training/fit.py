@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import logging
+import math
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +34,7 @@ from gastritis_gan.training.gan_step import (
     capture_state,
     restore_metrics,
 )
-from gastritis_gan.training.monitor import HealthCheck, MetricsLog, verdicts
+from gastritis_gan.training.monitor import HealthCheck, verdicts
 from gastritis_gan.training.recipe import Recipe, StageSpec, make_recipe
 from gastritis_gan.training.run import Run
 from gastritis_gan.training.schedule import Stage, alpha_at
@@ -233,38 +236,30 @@ class Task:
         return pool
 
 
+@dataclasses.dataclass(frozen=True)
 class _Training:
     """Trains the stages that are left, one Keras model after the other."""
 
-    def __init__(
-        self,
-        task: Task,
-        run: Run,
-        distribution: Distribution,
-        interruption: Interruption,
-    ) -> None:
-        self._task = task
-        self._run = run
-        self._distribution = distribution
-        self._interruption = interruption
+    task: Task
+    run: Run
+    distribution: Distribution
+    interruption: Interruption
 
     def train(self, state: TrainingState | None) -> None:
         """Trains from a state of the run, or from its start, to its end."""
-        schedule = self._task.recipe.schedule
+        schedule, is_chief = self.task.recipe.schedule, self.distribution.is_chief
         with (
             progress_bar(
                 total=schedule.num_images,
                 initial=0 if state is None else schedule.images_before(state.step),
                 description="fit",
                 unit="images",
-                visible=self._distribution.is_chief,
+                visible=is_chief,
             ) as bar,
-            self._distribution.lost_workers_named(),
+            self.distribution.lost_workers_named(),
         ):
-            recorder = None
-            if self._distribution.is_chief:
-                recorder = _Recorder(self._task, self._run, bar)
-            for spec in self._task.recipe.stages:
+            recorder = _Recorder(self.task, self.run, bar) if is_chief else None
+            for spec in self.task.recipe.stages:
                 if state is None or state.step < spec.stage.end_step:
                     state = self._train_stage(spec, state, recorder, bar)
 
@@ -277,7 +272,7 @@ class _Training:
     ) -> TrainingState:
         stage = spec.stage
         first_step = stage.first_step if state is None else state.step
-        with self._distribution.strategy.scope():
+        with self.distribution.strategy.scope():
             gan = build_gan(spec, state)
         if recorder is not None:
             recorder.start_stage(stage)
@@ -286,9 +281,19 @@ class _Training:
             if state is not None:  # fit() resets the metrics just before
                 restore_metrics(gan, state)
 
+        def tick(step: int, metrics: dict[str, float]) -> None:
+            if recorder is not None:
+                recorder.tick(gan, step, metrics)
+            gan.reset_metrics()  # fit() does so per epoch, and a stage is one epoch
+
+        def keep(step: int, metrics: dict[str, float]) -> None:
+            state = capture_state(gan, step)  # on every worker: it reads from all
+            if recorder is not None:
+                recorder.keep(gan, state)
+
         gan.fit(
-            self._distribution.dataset(
-                functools.partial(self._task.dataset, spec, first_step),
+            self.distribution.dataset(
+                functools.partial(self.task.dataset, spec, first_step),
                 stage.batch_size,
             ),
             steps_per_epoch=stage.end_step - first_step,
@@ -296,44 +301,35 @@ class _Training:
             shuffle=False,
             callbacks=[
                 keras.callbacks.LambdaCallback(on_epoch_begin=continue_means),
-                *self._callbacks(gan, recorder, bar),
+                StageProgress(bar, schedule=self.task.recipe.schedule),
+                Every(tick, interval_steps=spec.tick_steps),
+                Every(keep, interval_steps=spec.checkpoint_steps),
+                Watch(
+                    self.interruption, None if self.distribution.is_cluster else keep
+                ),
             ],
         )
         return capture_state(gan, stage.end_step)
 
-    def _callbacks(self, gan: GAN, recorder: _Recorder | None, bar: Any) -> list[Any]:
-        def tick(step: int, metrics: dict[str, float]) -> None:
-            if recorder is not None:
-                recorder.tick(gan, step, metrics)
-            gan.reset_metrics()
-
-        def keep(step: int, metrics: dict[str, float]) -> None:
-            state = capture_state(gan, step)  # on every worker: it reads from all
-            if recorder is not None:
-                recorder.keep(gan, state)
-
-        return [
-            StageProgress(bar, schedule=self._task.recipe.schedule),
-            Every(tick, interval_steps=gan.spec.tick_steps),
-            Every(keep, interval_steps=gan.spec.checkpoint_steps),
-            Watch(self._interruption, None if self._distribution.is_cluster else keep),
-        ]
-
 
 class _Recorder:
-    """Writes metrics, verdicts, sheets and checkpoints of a run."""
+    """Writes a run's metrics, TensorBoard events, verdicts, sheets and checkpoints.
+
+    Steps in TensorBoard are real images.
+    """
 
     def __init__(self, task: Task, run: Run, bar: Any) -> None:
         self._task = task
         self._run = run
         self._bar = bar  # new verdicts are written above it
-        self._log = MetricsLog(run, schedule=task.recipe.schedule)
+        self._tensorboard = tf.summary.create_file_writer(str(run.tensorboard))
         self._health: HealthCheck | None = None
         self._verdicts: list[str] = []
+        self._last_tick: tuple[float, int] | None = None  # time and images
 
     def start_stage(self, stage: Stage) -> None:
         """Reads the patches on which the stage is watched."""
-        self._log.start_stage()
+        self._last_tick = None  # tracing the next graph is not speed
         settings = self._task.settings
         if settings.health_patches:
             training, validation = self._task.health_patches(stage)
@@ -341,17 +337,39 @@ class _Recorder:
 
     def tick(self, gan: GAN, step: int, metrics: dict[str, float]) -> None:
         """Writes the means since the last tick, and how the model is doing."""
+        stage, recipe = gan.spec.stage, self._task.recipe
+        num_images = recipe.schedule.images_before(step)
         if self._health is not None:
-            metrics = metrics | self._health.measure(
-                gan, alpha_at(gan.spec.stage, step)
-            )
+            metrics = metrics | self._health.measure(gan, alpha_at(stage, step))
         found = verdicts(
-            metrics,
-            num_images=self._task.num_images,
-            logistic=self._task.recipe.is_logistic,
+            metrics, num_images=self._task.num_images, logistic=recipe.is_logistic
         )
-        self._log.record(step, metrics, verdicts=found)
-        num_images = self._task.recipe.schedule.images_before(step)
+        values = {
+            "alpha": alpha_at(stage, step),
+            **{name: float(value) for name, value in metrics.items()},
+        }
+        now = time.monotonic()
+        if self._last_tick is not None:
+            seconds, images = now - self._last_tick[0], num_images - self._last_tick[1]
+            values["images_per_second"] = round(images / seconds, 1)
+        self._last_tick = now, num_images
+        self._run.append_metrics(
+            {
+                "step": step,
+                "num_images": num_images,
+                "resolution": stage.resolution,
+                "phase": stage.phase,
+                **{
+                    name: value if math.isfinite(value) else None  # JSON has no NaN
+                    for name, value in values.items()
+                },
+                "verdicts": found,
+            }
+        )
+        with self._tensorboard.as_default(step=num_images):
+            for name, value in {"resolution": stage.resolution, **values}.items():
+                tf.summary.scalar(name, value)
+        self._tensorboard.flush()
         for sentence in found:
             if not any(_same(sentence, before) for before in self._verdicts):
                 line = f"{num_images / 1000:.1f} kimg: {sentence}"
@@ -360,23 +378,21 @@ class _Recorder:
 
     def keep(self, gan: GAN, state: TrainingState) -> None:
         """Writes a sheet of the fixed latents and a checkpoint."""
-        self._save_sheet(gan, state.step)
-        self._run.save_checkpoint(state)
-
-    def _save_sheet(self, gan: GAN, step: int) -> None:
-        settings = self._task.settings
+        settings, stage = self._task.settings, gan.spec.stage
         latents = tf.random.stateless_normal(
             (settings.sheet_columns**2, gan.generator.latent_dim),
             seed=rng.stateless_seed(settings.seed, "training.sheet"),
             alg="philox",
         )
-        stage = gan.spec.stage
-        alpha = tf.constant(alpha_at(stage, step)) if stage.transition else None
+        alpha = tf.constant(alpha_at(stage, state.step)) if stage.transition else None
         images = gan.generator_ema(latents, alpha=alpha, training=False)
         sheet = image_sheet(float_to_uint8(images.numpy()), settings.sheet_columns)
-        num_images = self._task.recipe.schedule.images_before(step)
+        num_images = self._task.recipe.schedule.images_before(state.step)
         self._run.save_sheet(sheet, num_images)
-        self._log.image(np.asarray(sheet), num_images)
+        with self._tensorboard.as_default(step=num_images):
+            tf.summary.image("samples", np.asarray(sheet)[None, :, :, None])
+        self._tensorboard.flush()
+        self._run.save_checkpoint(state)
 
 
 def _same(sentence: str, other: str) -> bool:

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
+from tqdm import tqdm
 
-from gastritis_gan.progress import clock, progress_bar
+from gastritis_gan.progress import progress_bar
 from gastritis_gan.store.store import Store
 from gastritis_gan.training.distribution import Distribution
 from gastritis_gan.training.fit import Task
@@ -63,9 +64,9 @@ def forecast(
             "|--:|:--|--:|--:|--:|--:|--:|--:|",
             *rows,
             "",
-            f"Whole schedule: {clock(seconds)}, without ticks and checkpoints. The "
-            "first step of a stage, which traces its graph, is included; memory is "
-            "without TensorFlow itself.",
+            f"Whole schedule: {tqdm.format_interval(seconds)}, without ticks and "
+            "checkpoints. The first step of a stage, which traces its graph, is "
+            "included; memory is without TensorFlow itself.",
         ]
     )
 
@@ -92,50 +93,81 @@ def _probe(
     without_r1, with_r1 = (statistics.median(others[i::2]) for i in (0, 1))
     share = 1 / spec.objective.r1_interval_steps
     per_step = without_r1 * (1 - share) + with_r1 * share
-    seconds, costs = first + stage.num_steps * per_step, _costs(gan)
+    seconds = first + stage.num_steps * per_step
+    of_g, of_d = network_costs(gan)
+    num_bytes = (
+        of_g.activation_bytes
+        + 2 * of_d.activation_bytes
+        + _WEIGHT_BYTES
+        * (
+            _COPIES_OF_GENERATOR * of_g.weights
+            + _COPIES_OF_DISCRIMINATOR * of_d.weights
+        )
+    )
     return (
         f"| {stage.resolution} | {stage.phase} | {stage.batch_size} "
-        f"| {costs['generator_weights']:,} + {costs['discriminator_weights']:,} "
-        f"| {costs['generator_flops'] / 1e9:.3f} + "
-        f"{costs['discriminator_flops'] / 1e9:.3f} | {_size(costs['memory_bytes'])} "
-        f"| {stage.batch_size / per_step:.1f} | {clock(seconds)} |"
+        f"| {of_g.weights:,} + {of_d.weights:,} "
+        f"| {of_g.flops / 1e9:.3f} + {of_d.flops / 1e9:.3f} "
+        f"| {num_bytes / 2**20:,.0f} MiB "
+        f"| {stage.batch_size / per_step:.1f} | {tqdm.format_interval(seconds)} |"
     ), seconds
 
 
-def _costs(gan: GAN) -> dict[str, int]:
-    """Returns weights, operations per image, and an estimate of memory in bytes."""
+class NetworkCost(NamedTuple):
+    """What a network needs.
+
+    Attributes:
+        weights: Number of weights.
+        flops: Operations of convolutions and dense layers for one image; a multiply-add
+            counts twice.
+        activation_bytes: Size of the activations of a batch in training.
+    """
+
+    weights: int
+    flops: int
+    activation_bytes: int
+
+
+def network_costs(gan: GAN) -> tuple[NetworkCost, NetworkCost]:
+    """Returns the costs of the generator and of the discriminator."""
     stage = gan.spec.stage
     alpha = tf.constant(0.5) if stage.transition else None
-    size, resolution = stage.batch_size, stage.resolution
 
-    def forward(network: keras.Model, shape: tuple[int, ...]) -> tuple[int, int]:
-        """Returns plain operations, and activations as training has them."""
+    def cost(network: keras.Model, *shape: int) -> NetworkCost:
+        batch = (stage.batch_size, *shape)
         plain, training = (
-            forward_cost(functools.partial(network, alpha=alpha, training=t), shape)
-            for t in (False, True)
+            functools.partial(network, alpha=alpha, training=t) for t in (False, True)
         )
-        return plain.flops, training.activation_bytes
+        return NetworkCost(
+            network.count_params(),
+            forward_flops(plain, batch) // stage.batch_size,
+            activation_bytes(training, batch),
+        )
 
-    generator_flops, generator_bytes = forward(
-        gan.generator, (size, gan.generator.latent_dim)
+    return (
+        cost(gan.generator, gan.generator.latent_dim),
+        cost(gan.discriminator, stage.resolution, stage.resolution, 1),
     )
-    discriminator_flops, discriminator_bytes = forward(
-        gan.discriminator, (size, resolution, resolution, 1)
+
+
+def forward_flops(function: Callable[..., Any], input_shape: tuple[int, ...]) -> int:
+    """Returns the operations of `function` on float32 input, batch first."""
+    return sum(map(_flops, _operations(function, input_shape)))
+
+
+def activation_bytes(function: Callable[..., Any], input_shape: tuple[int, ...]) -> int:
+    """Returns the size of all tensors that have the batch as first dimension."""
+    return sum(
+        tensor.dtype.size * math.prod(tensor.shape)
+        for operation in _operations(function, input_shape)
+        for tensor in operation.outputs
+        if tensor.shape.rank and tensor.shape[0] == input_shape[0]
     )
-    num_generator = gan.generator.count_params()
-    num_discriminator = gan.discriminator.count_params()
-    weights = (
-        _COPIES_OF_GENERATOR * num_generator
-        + _COPIES_OF_DISCRIMINATOR * num_discriminator
-    )
-    activations = generator_bytes + 2 * discriminator_bytes
-    return {
-        "generator_weights": num_generator,
-        "discriminator_weights": num_discriminator,
-        "generator_flops": generator_flops // size,
-        "discriminator_flops": discriminator_flops // size,
-        "memory_bytes": weights * _WEIGHT_BYTES + activations,
-    }
+
+
+def _operations(function: Callable[..., Any], input_shape: tuple[int, ...]) -> Any:
+    traced = tf.function(function).get_concrete_function(tf.TensorSpec(input_shape))
+    return traced.graph.get_operations()
 
 
 class _Timer(keras.callbacks.Callback):
@@ -155,42 +187,6 @@ class _Timer(keras.callbacks.Callback):
         self._last = now
         if len(self.seconds) >= _FEWEST_STEPS and sum(self.seconds[1:]) > _SECONDS:
             self.model.stop_training = True
-
-
-def _size(num_bytes: int) -> str:
-    mebibytes = num_bytes / 2**20
-    return (
-        f"{mebibytes / 1024:.1f} GiB" if mebibytes >= 1024 else f"{mebibytes:.0f} MiB"
-    )
-
-
-class GraphCost(NamedTuple):
-    """Cost of one forward pass.
-
-    Attributes:
-        flops: Operations of convolutions and dense layers; a multiply-add counts twice.
-        activation_bytes: Size of all tensors that have the batch as first dimension.
-    """
-
-    flops: int
-    activation_bytes: int
-
-
-def forward_cost(
-    function: Callable[[tf.Tensor], Any], input_shape: tuple[int, ...]
-) -> GraphCost:
-    """Traces `function` on float32 input of `input_shape` (batch first) and counts."""
-    traced = tf.function(function).get_concrete_function(tf.TensorSpec(input_shape))
-    operations = traced.graph.get_operations()
-    return GraphCost(
-        sum(_flops(operation) for operation in operations),
-        sum(
-            tensor.dtype.size * math.prod(tensor.shape)
-            for operation in operations
-            for tensor in operation.outputs
-            if tensor.shape.rank and tensor.shape[0] == input_shape[0]
-        ),
-    )
 
 
 def _flops(operation: Any) -> int:

@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from gastritis_gan import rng
 from gastritis_gan.layers.backend import trains_on_cpu
-from gastritis_gan.losses import fade_real_images
 from gastritis_gan.models.network import get_weights_by_name, set_weights_by_name
 from gastritis_gan.training.augmentation import (
     NUM_FACTORS,
@@ -25,12 +24,12 @@ from gastritis_gan.training.checkpoint import (
     Arrays,
     TrainingState,
 )
+from gastritis_gan.training.losses import Objective, fade_real_images
 from gastritis_gan.training.micro_batches import (
     map_micro_batches,
     mean_over_micro_batches,
 )
 from gastritis_gan.training.monitor import RunningMeans
-from gastritis_gan.training.objective import DiscriminatorBatch, Objective
 from gastritis_gan.training.optimizer import (
     LossScale,
     ReplicatedAdam,
@@ -82,7 +81,7 @@ class GAN(keras.Model):
         self.generator = spec.generator(spec.precision)
         self.discriminator = spec.discriminator()
         self.generator_ema = spec.generator()
-        self.objective = Objective(spec.objective)
+        self.objective = Objective(spec.objective, spec.r1_weight)
         self.augmentation = Augmentation(
             spec.augmentation.probability, spec.augmentation.transforms
         )
@@ -90,7 +89,7 @@ class GAN(keras.Model):
         self.consecutive_skips = _counter("consecutive_skips", 0)
         self.running_means = RunningMeans()
         self.loss_scale = LossScale() if spec.precision == "mixed_float16" else None
-        self.built = True  # there is no call(): fit() would not know
+        self.built = True  # without call(), fit() takes the model for unbuilt
 
     def compile(self, *, steps_per_execution: int = 1) -> None:
         """Makes the optimizers, built for the networks' trainable weights."""
@@ -139,11 +138,9 @@ class GAN(keras.Model):
         ]
         before = [tf.identity(variable) for variable in statistics]
         sets = self._discriminator_sets(data, context)
-        generated = self._generated(context)
+        generated, tape = self._generated(context)
 
-        d_gradients, d_results = self._discriminator_gradients(
-            sets, generated.images, context
-        )
+        d_gradients, d_results = self._discriminator_gradients(sets, generated, context)
         if self.objective.uses_r1:
             r1_gradients = self._r1_gradients(sets[0], context)
             d_gradients = [
@@ -156,7 +153,7 @@ class GAN(keras.Model):
             d_finite, d_gradients, self.discriminator.trainable_variables
         )
 
-        g_gradients, g_results = self._generator_gradients(generated, context)
+        g_gradients, g_results = self._generator_gradients(generated, tape, context)
         g_gradients, g_results = self._over_replicas(g_gradients, g_results, context)
         g_norm = gradient_norm(g_gradients)
         finite = d_finite & _finite(g_norm, *g_results)
@@ -223,7 +220,7 @@ class GAN(keras.Model):
 
         sets = range(len(data))
         shapes: dict[str, tuple[int, ...]] = {}
-        if self.objective.uses_mixed_images:
+        if self.objective.is_wgan_gp:
             shapes["mixing_factors"] = (1, 1, 1)
         if self.spec.augmentation.flips:
             shapes |= {f"flips.{number}": () for number in sets}
@@ -261,8 +258,11 @@ class GAN(keras.Model):
             sets.append(images)
         return sets
 
-    def _generated(self, context: _Context) -> _Generated:
-        """Returns the step's samples, which both networks learn from."""
+    def _generated(self, context: _Context) -> tuple[tf.Tensor, tf.GradientTape | None]:
+        """Returns the step's samples, which both networks learn from.
+
+        With them comes the tape of their computation; None: it is to be done again.
+        """
         latents = context.draws["latents"]
         if self.spec.num_micro_batches > 1 or self.spec.compiled == "gradients":
             # Parts of a step are computed apart, with no tape across them.
@@ -275,10 +275,10 @@ class GAN(keras.Model):
                 latents,
                 num_micro_batches=self.spec.num_micro_batches,
             )
-            return _Generated(latents, images, None)
+            return images, None
         with tf.GradientTape() as tape:
             images = self.generator(latents, alpha=context.alpha, training=True)
-        return _Generated(latents, images, tape)
+        return images, tape
 
     def _discriminator_gradients(
         self, sets: list[tf.Tensor], fake: tf.Tensor, context: _Context
@@ -287,15 +287,14 @@ class GAN(keras.Model):
         weights = self.discriminator.trainable_variables
 
         def compute(rows: dict[str, Any]) -> Any:
-            batch = DiscriminatorBatch(
-                real=rows["sets"][0],
-                fake=self._augmented(rows["fake"], rows.get("augmented_d_fake")),
-                conditional_negatives=tuple(rows["sets"][1:]),
-                mixing_factors=rows.get("mixing_factors"),
-            )
+            real, *negatives = rows["sets"]
+            fake = self._augmented(rows["fake"], rows.get("augmented_d_fake"))
             with tf.GradientTape() as tape:
                 loss, real_scores, fake_scores = self.objective.discriminator_loss(
-                    self._discriminator_at(context), batch, context.loss_scale
+                    self._discriminator_at(context),
+                    (real, fake, *negatives),
+                    rows.get("mixing_factors"),
+                    context.loss_scale,
                 )
                 scaled_loss = loss * context.loss_scale
             scores = (real_scores, fake_scores)
@@ -334,25 +333,26 @@ class GAN(keras.Model):
         return due
 
     def _generator_gradients(
-        self, generated: _Generated, context: _Context
+        self,
+        generated: tf.Tensor,
+        tape: tf.GradientTape | None,
+        context: _Context,
     ) -> _Gradients:
         """Returns gradients, then the loss alone."""
         weights = self.generator.trainable_variables
 
         def loss_of(fake: tf.Tensor, factors: Any) -> tf.Tensor:
             scores = self._discriminator_at(context)(self._augmented(fake, factors))
-            return self.objective.generator_loss_of(scores)
+            return self.objective.generator_loss(scores)
 
         factors = context.draws.get("augmented_g_fake")
-        if generated.tape is not None:
-            with tf.GradientTape() as tape:
-                tape.watch(generated.images)
-                loss = loss_of(generated.images, factors)
+        if tape is not None:
+            with tf.GradientTape() as tape_of_loss:
+                tape_of_loss.watch(generated)
+                loss = loss_of(generated, factors)
                 scaled_loss = loss * context.loss_scale
-            upstream = tape.gradient(scaled_loss, generated.images)
-            return generated.tape.gradient(
-                generated.images, weights, output_gradients=upstream
-            ), [loss]
+            upstream = tape_of_loss.gradient(scaled_loss, generated)
+            return tape.gradient(generated, weights, output_gradients=upstream), [loss]
 
         def compute(rows: dict[str, Any]) -> Any:
             with tf.GradientTape() as tape:
@@ -363,7 +363,7 @@ class GAN(keras.Model):
                 scaled_loss = loss * context.loss_scale
             return tape.gradient(scaled_loss, weights), [loss]
 
-        rows = {"latents": generated.latents}
+        rows = {"latents": context.draws["latents"]}
         if factors is not None:
             rows["augmented_g_fake"] = factors
         like = (weights, [tf.constant(0.0)])
@@ -417,14 +417,6 @@ class GAN(keras.Model):
             self.loss_scale.update(finite)
 
 
-class _Generated(NamedTuple):
-    """Samples of a step."""
-
-    latents: tf.Tensor
-    images: tf.Tensor
-    tape: tf.GradientTape | None  # of their computation; None: to be done again
-
-
 class _Context(NamedTuple):
     """What a step knows before it computes anything."""
 
@@ -461,8 +453,16 @@ def build_gan(spec: StageSpec, state: TrainingState | None = None) -> GAN:
         gan.compile()  # replicas cannot add up within a loop of TensorFlow's
     else:
         gan.compile(steps_per_execution=spec.steps_per_call(first_step))
-    if state is not None:
-        _restore(gan, state)
+    if state is None:
+        return gan
+    for network in NETWORKS:
+        set_weights_by_name(getattr(gan, network), state.weights[network], partial=True)
+    if spec.keeps_slots or state.resolution == spec.stage.resolution:
+        for name in OPTIMIZERS:
+            _set_slots(getattr(gan, name), state.slots[name])
+    gan.step.assign(state.step)
+    for variable in gan.counters:
+        variable.assign(state.metrics[variable.name])
     return gan
 
 
@@ -490,17 +490,6 @@ def _compiled_here(spec: StageSpec) -> Compiled:
     """Returns what XLA compiles on this machine and under this strategy."""
     is_slower = tf.distribute.has_strategy() or not trains_on_cpu(spec.precision)
     return "nothing" if spec.compiled == "step" and is_slower else spec.compiled
-
-
-def _restore(gan: GAN, state: TrainingState) -> None:
-    for network in NETWORKS:
-        set_weights_by_name(getattr(gan, network), state.weights[network], partial=True)
-    if gan.spec.keeps_slots or state.resolution == gan.spec.stage.resolution:
-        for name in OPTIMIZERS:
-            _set_slots(getattr(gan, name), state.slots[name])
-    gan.step.assign(state.step)
-    for variable in gan.counters:
-        variable.assign(state.metrics[variable.name])
 
 
 def _get_slots(optimizer: keras.optimizers.Optimizer) -> Arrays:

@@ -1,11 +1,10 @@
-"""How a run is doing: means of its steps, measurements, verdicts, and their log."""
+"""How a run is doing: means of its steps, measurements, and verdicts."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,11 +17,7 @@ from gastritis_gan.evaluation.pixel_metrics import (
     sliced_wasserstein_distance,
 )
 from gastritis_gan.images import float_to_uint8
-from gastritis_gan.losses import fade_real_images
-from gastritis_gan.training.schedule import Schedule, alpha_at
-
-if TYPE_CHECKING:
-    from gastritis_gan.training.run import Run
+from gastritis_gan.training.losses import fade_real_images
 
 MEANS = (
     "d_loss",
@@ -256,72 +251,3 @@ def verdicts(
                 "`optimizer.learning_rate`, or raise `objective.r1_weight`."
             )
     return found
-
-
-class MetricsLog:
-    """Writes `metrics.jsonl` and TensorBoard events; steps there are real images.
-
-    Args:
-        run: The run.
-        schedule: The whole run.
-    """
-
-    def __init__(self, run: Run, *, schedule: Schedule) -> None:
-        self._run = run
-        self._schedule = schedule
-        self._writer = tf.summary.create_file_writer(str(run.tensorboard))
-        self._last_tick: tuple[float, int] | None = None
-
-    def start_stage(self) -> None:
-        """Forgets the time of the last tick: tracing the next graph is not speed."""
-        self._last_tick = None
-
-    def record(
-        self, step: int, metrics: Mapping[str, float], *, verdicts: Sequence[str]
-    ) -> None:
-        """Writes a tick.
-
-        Args:
-            step: Steps done since the start of the run.
-            metrics: Means since the last tick, and measurements of now.
-            verdicts: What is wrong, in sentences.
-        """
-        stage = self._schedule.stage_at(step - 1)
-        num_images = self._schedule.images_before(step)
-        values = {
-            "alpha": alpha_at(stage, step),
-            **{name: float(value) for name, value in metrics.items()},
-            **self._speed(num_images),
-        }
-        self._run.append_metrics(
-            {
-                "step": step,
-                "num_images": num_images,
-                "resolution": stage.resolution,
-                "phase": stage.phase,
-                **{
-                    name: value if math.isfinite(value) else None  # JSON has no NaN
-                    for name, value in values.items()
-                },
-                "verdicts": list(verdicts),
-            }
-        )
-        with self._writer.as_default(step=num_images):
-            tf.summary.scalar("resolution", stage.resolution)
-            for name, value in values.items():
-                tf.summary.scalar(name, value)
-        self._writer.flush()
-
-    def image(self, sheet: np.ndarray, num_images: int) -> None:
-        """Adds a sample sheet, `(height, width)` uint8, to TensorBoard."""
-        with self._writer.as_default(step=num_images):
-            tf.summary.image("samples", sheet[None, :, :, None])
-        self._writer.flush()
-
-    def _speed(self, num_images: int) -> dict[str, Any]:
-        now = time.monotonic()
-        last, self._last_tick = self._last_tick, (now, num_images)
-        if last is None:
-            return {}
-        seconds, images = now - last[0], num_images - last[1]
-        return {"images_per_second": round(images / seconds, 1)}

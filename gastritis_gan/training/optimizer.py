@@ -64,7 +64,7 @@ class ReplicatedAdam(keras.optimizers.Adam):
 
 
 class LossScale:
-    """A power of two that falls when gradients overflow and slowly rises else.
+    """A power of two that falls when gradients overflow and slowly rises otherwise.
 
     It halves, to 1 at the least, at every step whose gradients are not finite, and
     doubles after 2,000 finite ones in a row.

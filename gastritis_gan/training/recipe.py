@@ -1,7 +1,9 @@
 """Recipes: what pggan, lc_pggan and dcgan are, as plain specifications of their stages.
 
-A recipe is made once from the training sections of an experiment; what trains sees
-neither the sections nor the model's name. Pure Python, without TensorFlow.
+A recipe is made once from the training sections of an experiment. What a stage needs
+as it is written there (networks, objective, augmentation) it carries as that section;
+what depends on resolution or model is resolved. What trains asks for no model's name.
+TensorFlow is loaded when a network is asked for, not before.
 """
 
 from __future__ import annotations
@@ -15,7 +17,10 @@ from gastritis_gan.models.network_size import discriminator_flops, generator_flo
 from gastritis_gan.training.schedule import Schedule, Stage, at_resolution
 from gastritis_gan.training.settings import (
     AugmentationConfig,
+    DCGANConfig,
     ModelName,
+    NetworksConfig,
+    ObjectiveConfig,
     Precision,
     TrainingSections,
 )
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
     from gastritis_gan.models.network import Network
 
 Compiled = Literal["nothing", "gradients", "step"]
+Networks: TypeAlias = NetworksConfig | DCGANConfig
 
 _MOST_STEPS_PER_CALL = 25
 _MOST_OPERATIONS_PER_CALL = 5 * 10**9  # of forward passes; some half a second
@@ -35,32 +41,7 @@ _LARGEST_COMPILED = 8
 _FEWEST_COMPILED_STEPS = 3000
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ObjectiveSpec:
-    """The losses of a stage (paper, Eq. 2-7).
-
-    Attributes:
-        adversarial_loss: `"logistic"` (Eq. 2-4) or `"wgan_gp"` (Gulrajani et al. 2017).
-        generator_loss: `"non_saturating"`, or the paper's `"minimax"`; logistic only.
-        lc_weight: Weight lambda of the loss-conditional terms (Eq. 5); 0 below the
-            resolution where they begin.
-        r1_weight: Weight gamma of R1 (Mescheder et al. 2018); 0 leaves it out. Logistic
-            only.
-        r1_interval_steps: R1 is applied every so many steps, that many times as strong.
-        gradient_penalty_weight: WGAN-GP only.
-        drift_penalty_weight: WGAN-GP only.
-    """
-
-    adversarial_loss: Literal["logistic", "wgan_gp"] = "logistic"
-    generator_loss: Literal["non_saturating", "minimax"] = "non_saturating"
-    lc_weight: float = 0.0
-    r1_weight: float = 0.0
-    r1_interval_steps: int = 1
-    gradient_penalty_weight: float = 0.0
-    drift_penalty_weight: float = 0.0
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class AdamSpec:
     """Arguments of Adam (Kingma and Ba 2015)."""
 
@@ -71,103 +52,16 @@ class AdamSpec:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ProgressiveNetworks:
-    """Size of the growing networks (Karras et al. 2018, Table 2)."""
-
-    latent_dim: int
-    fmap_base: int
-    fmap_max: int
-    mbstd_group_size: int
-    fused_scale: bool
-
-    @property
-    def group_size(self) -> int:
-        """How many images a discriminator compares with each other."""
-        return self.mbstd_group_size
-
-    def forward_operations(self, resolution: int) -> int:
-        """Returns the operations of both networks for one image."""
-        return generator_flops(
-            resolution, latent_dim=self.latent_dim, **self._width
-        ) + discriminator_flops(resolution, **self._width)
-
-    def generator(self, resolution: int, **common: Any) -> Network:
-        """Returns a built generator with its seeded initial weights.
-
-        Args:
-            resolution: In pixels.
-            **common: `transition`, `seed`, `dtype` and `name`.
-        """
-        from gastritis_gan.models.pggan import ProgressiveGenerator
-
-        return ProgressiveGenerator(
-            resolution, latent_dim=self.latent_dim, **self._width, **common
-        )
-
-    def discriminator(self, resolution: int, **common: Any) -> Network:
-        """Returns a built discriminator; arguments as of `generator`."""
-        from gastritis_gan.models.pggan import ProgressiveDiscriminator
-
-        return ProgressiveDiscriminator(
-            resolution,
-            mbstd_group_size=self.mbstd_group_size,
-            fused_scale=self.fused_scale,
-            **self._width,
-            **common,
-        )
-
-    @property
-    def _width(self) -> dict[str, Any]:
-        return {"fmap_base": self.fmap_base, "fmap_max": self.fmap_max}
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DCGANNetworks:
-    """Size of the networks of Radford et al. 2016, which do not grow."""
-
-    latent_dim: int
-    fmap_base: int
-    fmap_max: int
-
-    @property
-    def group_size(self) -> int:
-        """As of `ProgressiveNetworks`; they compare no images."""
-        return 1
-
-    def forward_operations(self, resolution: int) -> int:
-        """Returns 1: every step costs the same."""
-        return 1
-
-    def generator(self, resolution: int, **common: Any) -> Network:
-        """As of `ProgressiveNetworks`."""
-        from gastritis_gan.models.dcgan import DCGANGenerator
-
-        common.pop("transition")  # a single stage has none
-        return DCGANGenerator(resolution, **dataclasses.asdict(self), **common)
-
-    def discriminator(self, resolution: int, **common: Any) -> Network:
-        """As of `ProgressiveNetworks`."""
-        from gastritis_gan.models.dcgan import DCGANDiscriminator
-
-        common.pop("transition")
-        return DCGANDiscriminator(
-            resolution, fmap_base=self.fmap_base, fmap_max=self.fmap_max, **common
-        )
-
-
-Networks: TypeAlias = ProgressiveNetworks | DCGANNetworks
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class StageSpec:
     """All that decides how one stage trains.
 
     Attributes:
         stage: Resolution, phase, batch and length.
         seed: Of initial weights, latents, patches and whatever else is drawn.
-        networks: Generator and discriminator.
+        networks: Size of generator and discriminator; those of dcgan do not grow.
         precision: What the networks compute in while they train.
         objective: The losses.
+        r1_weight: Weight gamma of R1 (Mescheder et al. 2018); 0 leaves it out.
         is_conditional: Whether patches of the other class and from outside the organ
             are judged as fake (Eq. 5).
         g_adam: Optimizer of the generator.
@@ -180,7 +74,7 @@ class StageSpec:
         max_skipped_steps: More steps in a row that are not finite are too many.
         compiled: What XLA compiles: nothing, the computation of gradients, or the whole
             step where the machine is faster so.
-        most_steps_per_call: Steps that may be done before Python has its turn.
+        most_steps_per_call: Steps that may be done in one call of the graph.
         tick_steps: Metrics are logged every so many steps.
         checkpoint_steps: Checkpoints are written every so many steps.
     """
@@ -189,7 +83,8 @@ class StageSpec:
     seed: int
     networks: Networks
     precision: Precision
-    objective: ObjectiveSpec
+    objective: ObjectiveConfig
+    r1_weight: float = 0.0
     is_conditional: bool = False
     g_adam: AdamSpec
     d_adam: AdamSpec
@@ -209,28 +104,57 @@ class StageSpec:
         Samples are made in float32 whatever the precision of training, so that is the
         default.
         """
-        return self.networks.generator(
-            self.stage.resolution,
-            transition=self.stage.transition,
-            seed=self.seed,
-            dtype=precision,
-            name="generator",  # a fixed name: it is part of the names of Adam's slots
-        )
+        arguments = {
+            "latent_dim": self.networks.latent_dim,
+            # A fixed name: it is part of the names of Adam's slots.
+            **self._arguments("generator", precision),
+        }
+        if isinstance(self.networks, DCGANConfig):
+            from gastritis_gan.models.dcgan import DCGANGenerator
+
+            return DCGANGenerator(**arguments)
+        from gastritis_gan.models.pggan import ProgressiveGenerator
+
+        return ProgressiveGenerator(transition=self.stage.transition, **arguments)
 
     def discriminator(self) -> Network:
         """Returns a built discriminator with its seeded initial weights."""
-        return self.networks.discriminator(
-            self.stage.resolution,
+        arguments = self._arguments("discriminator", self.precision)
+        if isinstance(self.networks, DCGANConfig):
+            from gastritis_gan.models.dcgan import DCGANDiscriminator
+
+            return DCGANDiscriminator(**arguments)
+        from gastritis_gan.models.pggan import ProgressiveDiscriminator
+
+        return ProgressiveDiscriminator(
             transition=self.stage.transition,
-            seed=self.seed,
-            dtype=self.precision,
-            name="discriminator",
+            mbstd_group_size=self.networks.mbstd_group_size,
+            fused_scale=self.networks.fused_scale,
+            **arguments,
         )
 
-    def steps_per_call(self, first_step: int) -> int:
-        """Returns how many steps are done before Python has its turn.
+    def _arguments(self, name: str, dtype: Precision) -> dict[str, Any]:
+        return {
+            "resolution": self.stage.resolution,
+            "fmap_base": self.networks.fmap_base,
+            "fmap_max": self.networks.fmap_max,
+            "seed": self.seed,
+            "dtype": dtype,
+            "name": name,
+        }
 
-        Its turn takes some three milliseconds, much beside a step of small networks.
+    @property
+    def group_size(self) -> int:
+        """How many images the discriminator compares with each other."""
+        if isinstance(self.networks, DCGANConfig):
+            return 1
+        return self.networks.mbstd_group_size
+
+    def steps_per_call(self, first_step: int) -> int:
+        """Returns how many steps are done in one call of the graph.
+
+        Python takes some three milliseconds between two calls, much beside a step of
+        small networks.
         All that comes at fixed steps comes between two calls, so these divide the
         intervals. A signal waits for the end of a call, so large networks do one step.
 
@@ -266,9 +190,9 @@ class Recipe:
         return Schedule(tuple(spec.stage for spec in self.stages))
 
     @property
-    def networks(self) -> Networks:
-        """The networks of every stage."""
-        return self.stages[0].networks
+    def latent_dim(self) -> int:
+        """Numbers in a latent vector."""
+        return self.stages[0].networks.latent_dim
 
     @property
     def final_resolution(self) -> int:
@@ -297,7 +221,7 @@ def make_recipe(model: ModelName, sections: TrainingSections) -> Recipe:
     Raises:
         InputError: The objective cannot train this model.
     """
-    return {"pggan": _pggan, "lc_pggan": _lc_pggan, "dcgan": _dcgan}[model](sections)
+    return _dcgan(sections) if model == "dcgan" else _progressive(model, sections)
 
 
 def ema_decay(half_life_images: float, batch_size: int) -> float:
@@ -310,56 +234,53 @@ def ema_decay(half_life_images: float, batch_size: int) -> float:
     return 0.5 ** (batch_size / half_life_images) if half_life_images else 0.0
 
 
+def forward_operations(networks: Networks, resolution: int) -> int:
+    """Returns the operations of both networks for one image; for dcgan merely 1.
+
+    Steps of dcgan all cost the same.
+    """
+    if isinstance(networks, DCGANConfig):
+        return 1
+    width = {"fmap_base": networks.fmap_base, "fmap_max": networks.fmap_max}
+    return generator_flops(
+        resolution, latent_dim=networks.latent_dim, **width
+    ) + discriminator_flops(resolution, **width)
+
+
 def default_r1_weight(resolution: int, batch_size: int) -> float:
     """Returns gamma = 0.0002 * resolution^2 / batch_size."""
     return _R1_WEIGHT_PER_PIXEL * resolution**2 / batch_size
 
 
-def _pggan(sections: TrainingSections) -> Recipe:
-    settings = sections.schedule
-    schedule = Schedule.build(
-        settings.resolutions,
-        transition_images=settings.transition_images,
-        stable_images=settings.stable_images,
-        batch_size=settings.batch_size,
-    )
-    return Recipe(
-        model="pggan",
-        stages=tuple(_progressive_stage(sections, stage) for stage in schedule.stages),
-        branch_step=sum(
-            stage.num_steps
-            for stage in schedule.stages
-            if stage.resolution < sections.objective.lc_resolution
-        ),
-    )
-
-
-def _lc_pggan(sections: TrainingSections) -> Recipe:
-    settings = sections.objective
-    if settings.adversarial_loss != "logistic":
+def _progressive(model: ModelName, sections: TrainingSections) -> Recipe:
+    settings, objective = sections.schedule, sections.objective
+    is_lc = model == "lc_pggan"
+    if is_lc and objective.adversarial_loss != "logistic":
         raise InputError(
             "`objective.adversarial_loss` must be logistic for lc_pggan: Eq. 5-7 are "
             "logarithms of probabilities. Set it, or train --model pggan."
         )
-    if settings.lc_resolution > sections.schedule.final_resolution:
+    if is_lc and objective.lc_resolution > settings.final_resolution:
         raise InputError(
-            f"`objective.lc_resolution` ({settings.lc_resolution}) must not exceed "
-            f"`schedule.final_resolution` ({sections.schedule.final_resolution}): "
+            f"`objective.lc_resolution` ({objective.lc_resolution}) must not exceed "
+            f"`schedule.final_resolution` ({settings.final_resolution}): "
             "lc_pggan would never become conditional. Lower it, or train --model pggan."
         )
-
-    def conditional(spec: StageSpec) -> StageSpec:
-        if spec.stage.resolution < settings.lc_resolution:
-            return spec
-        objective = dataclasses.replace(spec.objective, lc_weight=settings.lc_weight)
-        return dataclasses.replace(spec, objective=objective, is_conditional=True)
-
-    pggan = _pggan(sections)
-    return dataclasses.replace(
-        pggan,
-        model="lc_pggan",
-        stages=tuple(conditional(spec) for spec in pggan.stages),
-        branches_from="pggan",
+    stages = Schedule.build(
+        settings.resolutions,
+        transition_images=settings.transition_images,
+        stable_images=settings.stable_images,
+        batch_size=settings.batch_size,
+    ).stages
+    shared = [s for s in stages if s.resolution < objective.lc_resolution]
+    return Recipe(
+        model=model,
+        stages=tuple(
+            _progressive_stage(sections, s, is_conditional=is_lc and s not in shared)
+            for s in stages
+        ),
+        branches_from="pggan" if is_lc else None,
+        branch_step=sum(stage.num_steps for stage in shared),
     )
 
 
@@ -372,11 +293,15 @@ def _dcgan(sections: TrainingSections) -> Recipe:
         batch_size=settings.batch_size,
     )
     (stage,) = schedule.stages
-    epsilon = sections.optimizer.epsilon
-    adam = AdamSpec(**_same_fields(AdamSpec, settings), epsilon=epsilon)
+    adam = AdamSpec(
+        settings.learning_rate,
+        settings.beta_1,
+        settings.beta_2,
+        sections.optimizer.epsilon,
+    )
     spec = StageSpec(
-        networks=DCGANNetworks(**_same_fields(DCGANNetworks, settings)),
-        objective=ObjectiveSpec(),  # of Goodfellow et al. 2014, and nothing else
+        networks=settings,
+        objective=ObjectiveConfig(),  # of Goodfellow et al. 2014, and nothing else
         g_adam=adam,
         d_adam=adam,
         ema_decay=ema_decay(settings.ema_half_life_images, settings.batch_size),
@@ -386,25 +311,31 @@ def _dcgan(sections: TrainingSections) -> Recipe:
     return Recipe(model="dcgan", stages=(spec,))
 
 
-def _progressive_stage(sections: TrainingSections, stage: Stage) -> StageSpec:
-    networks = ProgressiveNetworks(
-        **_same_fields(ProgressiveNetworks, sections.networks)
-    )
+def _progressive_stage(
+    sections: TrainingSections, stage: Stage, *, is_conditional: bool
+) -> StageSpec:
     optimizer = sections.optimizer
     g_rate = d_rate = at_resolution(optimizer.learning_rate, stage.resolution)
     if optimizer.discriminator_learning_rate is not None:
         d_rate = at_resolution(optimizer.discriminator_learning_rate, stage.resolution)
-    adam = _same_fields(AdamSpec, optimizer)
-    operations = stage.batch_size * networks.forward_operations(stage.resolution)
+    adam = (optimizer.beta_1, optimizer.beta_2, optimizer.epsilon)
+    operations = stage.batch_size * forward_operations(
+        sections.networks, stage.resolution
+    )
     most_steps = min(_MOST_STEPS_PER_CALL, _MOST_OPERATIONS_PER_CALL // operations)
     num_micro_batches = at_resolution(
         sections.schedule.accumulation_steps, stage.resolution
     )
+    r1_weight = sections.objective.r1_weight
+    if r1_weight == "auto":
+        r1_weight = default_r1_weight(stage.resolution, stage.batch_size)
     return StageSpec(
-        networks=networks,
-        objective=_objective(sections, stage),
-        g_adam=AdamSpec(**{**adam, "learning_rate": g_rate}),
-        d_adam=AdamSpec(**{**adam, "learning_rate": d_rate}),
+        networks=sections.networks,
+        objective=sections.objective,
+        r1_weight=r1_weight,
+        is_conditional=is_conditional,
+        g_adam=AdamSpec(g_rate, *adam),
+        d_adam=AdamSpec(d_rate, *adam),
         keeps_slots=optimizer.at_growth == "keep",
         ema_decay=ema_decay(optimizer.ema_half_life_images, stage.batch_size),
         num_micro_batches=num_micro_batches,
@@ -412,21 +343,6 @@ def _progressive_stage(sections: TrainingSections, stage: Stage) -> StageSpec:
         most_steps_per_call=max(most_steps, 1),
         **_common(sections, stage),
     )
-
-
-def _objective(sections: TrainingSections, stage: Stage) -> ObjectiveSpec:
-    settings = sections.objective
-    r1_weight = settings.r1_weight
-    if r1_weight == "auto":
-        r1_weight = default_r1_weight(stage.resolution, stage.batch_size)
-    weights = {"lc_weight": 0.0, "r1_weight": r1_weight}
-    return ObjectiveSpec(**_same_fields(ObjectiveSpec, settings) | weights)
-
-
-def _same_fields(cls: type[Any], section: Any) -> dict[str, Any]:
-    """Returns the values that a section has for the fields of a specification."""
-    names = [field.name for field in dataclasses.fields(cls)]
-    return {name: getattr(section, name) for name in names if hasattr(section, name)}
 
 
 def _compiled(

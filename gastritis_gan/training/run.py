@@ -190,7 +190,7 @@ class Run:
         return {
             **self._record,
             "resolution": self.recipe.final_resolution,
-            "latent_dim": self.recipe.networks.latent_dim,
+            "latent_dim": self.recipe.latent_dim,
             "num_images": self.recipe.schedule.num_images,
             "seed": self.sections.training.seed,
             "config": self._document,
@@ -247,7 +247,7 @@ class Run:
         state = self._final_state()
         discriminator = self._final_spec.discriminator()
         _set_own_weights(discriminator, state.weights["discriminator"])
-        group = self.recipe.networks.group_size  # the layer takes whole groups
+        group = self._final_spec.group_size  # the layer takes whole groups
         size = group if group > 1 else _SCORED_AT_ONCE
 
         def score(patches: NDArray[np.float32]) -> NDArray[np.float32]:

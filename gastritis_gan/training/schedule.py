@@ -111,19 +111,6 @@ class Schedule:
         """Real images that the whole run shows."""
         return self.images_before(self.num_steps)
 
-    def stage_at(self, step: int) -> Stage:
-        """Returns the stage that performs step number `step`, counted from 0.
-
-        Raises:
-            ValueError: `step` is not in [0, num_steps).
-        """
-        for stage in self.stages:
-            if stage.first_step <= step < stage.end_step:
-                return stage
-        raise ValueError(
-            f"`step` must be from 0 to {self.num_steps - 1}. Received: step={step}"
-        )
-
     def images_before(self, step: int) -> int:
         """Returns how many real images the first `step` steps show."""
         return sum(

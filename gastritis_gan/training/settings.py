@@ -17,7 +17,6 @@ Transform: TypeAlias = Literal["translation", "brightness", "contrast", "cutout"
 MAX_RESOLUTION = 1024
 _MIN_RESOLUTION = 4
 _MIN_DCGAN_RESOLUTION = 8
-_HALF = 0.5
 
 
 def _is_power_of_two(number: int) -> bool:
@@ -154,13 +153,8 @@ class OptimizerConfig:
     )
 
     def __post_init__(self) -> None:
-        for key in ("learning_rate", "discriminator_learning_rate"):
-            rate = getattr(self, key)
-            for value in rate.values() if isinstance(rate, dict) else [rate]:
-                require(value is None or value > 0, key, "must be positive", value)
         require(self.epsilon > 0, "epsilon", "must be positive", self.epsilon)
-        _check_betas(self)
-        require_at_least(self, 0, "ema_half_life_images")
+        _check_optimizer(self)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -182,7 +176,7 @@ class AugmentationConfig:
 
     def __post_init__(self) -> None:
         require(
-            0 <= self.probability < _HALF,
+            0 <= self.probability < 0.5,
             "probability",
             "must be from 0 to below 0.5, where no transform can leak into samples",
             self.probability,
@@ -219,20 +213,18 @@ class DCGANConfig:
         require_at_least(
             self, 1, "num_images", "batch_size", "latent_dim", "fmap_base", "fmap_max"
         )
-        require(
-            self.learning_rate > 0,
-            "learning_rate",
-            "must be positive",
-            self.learning_rate,
-        )
-        _check_betas(self)
-        require_at_least(self, 0, "ema_half_life_images")
+        _check_optimizer(self)
 
 
-def _check_betas(section: OptimizerConfig | DCGANConfig) -> None:
+def _check_optimizer(section: OptimizerConfig | DCGANConfig) -> None:
+    for key in ("learning_rate", "discriminator_learning_rate"):
+        rate = getattr(section, key, None)  # dcgan has one rate
+        for value in rate.values() if isinstance(rate, dict) else [rate]:
+            require(value is None or value > 0, key, "must be positive", value)
     for key in ("beta_1", "beta_2"):
         value = getattr(section, key)
         require(0 <= value < 1, key, "must be from 0 to below 1", value)
+    require_at_least(section, 0, "ema_half_life_images")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

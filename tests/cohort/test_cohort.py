@@ -35,13 +35,12 @@ def test_rows_are_read_in_order_from_the_file_or_its_folder(write_csv, tmp_path)
     )
     cohort = _read(path)
     assert cohort == _read(tmp_path)
-    assert (cohort.positive, cohort.negative) == ("gastritis", "normal")
-    assert [(i.name, i.patient, i.label) for i in cohort.images] == [
+    assert [(i.name, i.patient, i.label) for i in cohort] == [
         ("b.png", "Ä1", "negative"),
         ("a.png", "2", "positive"),
     ]
-    assert cohort.images[0].image == tmp_path / "b.png"
-    assert cohort.images[0].outline == tmp_path / "mask.png"
+    assert cohort[0].image == tmp_path / "b.png"
+    assert cohort[0].outline == tmp_path / "mask.png"
 
 
 @pytest.mark.parametrize(
@@ -80,13 +79,13 @@ def test_a_wrong_file_is_refused_with_its_place(write_csv, text, message):
 
 
 def test_an_outline_may_be_missing(write_csv):
-    (image,) = _read(write_csv(HEADER + "a.png,1,normal,\n")).images
+    (image,) = _read(write_csv(HEADER + "a.png,1,normal,\n"))
     assert image.outline is None
 
 
 def test_a_file_may_be_followed_by_the_number_of_a_part(write_csv, tmp_path):
     rows = "a.png#1,1,normal,mask.png#7\na.png#2,1,normal,\na.png,1,normal,\n"
-    images = _read(write_csv(HEADER + rows)).images
+    images = _read(write_csv(HEADER + rows))
     assert [image.name for image in images] == ["a.png#1", "a.png#2", "a.png"]
     assert images[0].image == tmp_path / "a.png#1"
     assert images[0].outline == tmp_path / "mask.png#7"

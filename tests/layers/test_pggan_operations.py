@@ -18,7 +18,7 @@ from gastritis_gan.layers import (
 )
 from gastritis_gan.layers.backend import choose_backend
 from gastritis_gan.layers.resampling import downsample_mean, upsample_nearest
-from gastritis_gan.losses import fade_real_images
+from gastritis_gan.training.losses import fade_real_images
 from tests.helpers.pggan_case import read_golden, read_reference
 
 ATOL = 2e-5

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gastritis_gan import losses
 from gastritis_gan.layers.cpu import winograd
 from gastritis_gan.models.network import set_weights_by_name
 from gastritis_gan.models.pggan import ProgressiveDiscriminator, ProgressiveGenerator
+from gastritis_gan.training import losses
 from gastritis_gan.training.optimizer import update_ema
 from tests.helpers.pggan_case import (
     CASES,

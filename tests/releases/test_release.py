@@ -46,7 +46,7 @@ def rows(folder):
 
 
 def check_images(models, folder, read):
-    """Every image is the one that its row of the manifest says."""
+    """Every image is what the seed in its row of the manifest gives."""
     generators = {
         name: ExportedModel.open(models / name) for name in ("small", "other")
     }

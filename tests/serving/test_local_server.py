@@ -127,7 +127,7 @@ def request_bytes(rng):
 
 
 def exchange(port, content, *, timeout=30.0):
-    """Sends bytes, says that there are no more, and returns all that comes back."""
+    """Sends bytes, closes the sending side, and returns all that comes back."""
     with socket.create_connection(("127.0.0.1", port), timeout) as connection:
         received = bytearray()
         with contextlib.suppress(OSError):  # refused before all was sent

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gastritis_gan import losses
+from gastritis_gan.training import losses
 from gastritis_gan.training.augmentation import (
     NUM_FACTORS,
     Augmentation,

@@ -7,7 +7,13 @@ import tensorflow as tf
 
 from gastritis_gan.layers.cpu import winograd
 from gastritis_gan.models.network_size import discriminator_flops, generator_flops
-from gastritis_gan.training.forecast import _costs, _Timer, forecast, forward_cost
+from gastritis_gan.training.forecast import (
+    _Timer,
+    activation_bytes,
+    forecast,
+    forward_flops,
+    network_costs,
+)
 from gastritis_gan.training.gan_step import build_gan
 from tests.helpers.tiny_run import FakeStore, sections_of, stages_of
 
@@ -49,10 +55,10 @@ def test_steps_are_timed_one_by_one(monkeypatch):
 def test_operations_are_those_of_the_plain_sums(monkeypatch):
     """Training computes convolutions with fewer, and has other operations for them."""
     monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 1)
-    costs = _costs(build_gan(stages_of()[0]))
+    of_generator, of_discriminator = network_costs(build_gan(stages_of()[0]))
     width = {"fmap_base": 64, "fmap_max": 8}
-    assert costs["discriminator_flops"] == discriminator_flops(4, **width)
-    assert costs["generator_flops"] == generator_flops(4, latent_dim=8, **width)
+    assert of_discriminator.flops == discriminator_flops(4, **width)
+    assert of_generator.flops == generator_flops(4, latent_dim=8, **width)
 
 
 def test_layers_by_hand():
@@ -71,7 +77,7 @@ def test_layers_by_hand():
     multiply_adds = (
         2 * 8 * 8 * 5 * 3 * 3 * 4 + 2 * 8 * 8 * 5 * 2 * 2 * 3 + 2 * 7 * 16 * 16 * 3
     )
-    assert forward_cost(model, (2, 8, 8, 4)).flops == 2 * multiply_adds
+    assert forward_flops(model, (2, 8, 8, 4)) == 2 * multiply_adds
 
 
 def test_activations_are_counted_once_each():
@@ -79,7 +85,7 @@ def test_activations_are_counted_once_each():
         return tf.exp(images) + 1.0
 
     # The input, its exponential, and the sum; functions may add identities.
-    assert forward_cost(two_steps, (4, 10)).activation_bytes == pytest.approx(
+    assert activation_bytes(two_steps, (4, 10)) == pytest.approx(
         3 * 4 * 10 * 4, abs=4 * 10 * 4
     )
 
@@ -95,8 +101,8 @@ def test_the_progressive_networks_agree_with_their_formula(resolution):
     model = build_gan(spec)
     width = {"fmap_base": 64, "fmap_max": 8}
     size = spec.stage.resolution
-    discriminator = forward_cost(model.discriminator, (4, size, size, 1)).flops
-    generator = forward_cost(model.generator, (4, 8)).flops
+    discriminator = forward_flops(model.discriminator, (4, size, size, 1))
+    generator = forward_flops(model.generator, (4, 8))
     expected = np.array(
         [
             discriminator_flops(size, **width),

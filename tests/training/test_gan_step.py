@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from gastritis_gan import rng
 from gastritis_gan.models.network import get_weights_by_name
-from gastritis_gan.training.gan_step import build_gan
+from gastritis_gan.training.gan_step import build_gan, capture_state
 from tests.helpers.tiny_run import stages_of
 
 STABLE_4, TRANSITION_8, STABLE_8 = stages_of("pggan")
@@ -108,11 +108,10 @@ def test_the_seed_and_the_step_decide_everything():
 
 
 def test_conditional_negatives_change_the_discriminator_only_through_lambda():
-    with_terms, without = build_gan(CONDITIONAL_8), build_gan(STABLE_8)
     real, negative, outside = images(8, count=3)
-    plain = discriminator_gradients(without, real)
-    conditional = discriminator_gradients(with_terms, real, negative, outside)
-    discriminator = with_terms.discriminator
+    plain = discriminator_gradients(STABLE_8, real)
+    conditional = discriminator_gradients(CONDITIONAL_8, real, negative, outside)
+    discriminator = build_gan(CONDITIONAL_8).discriminator
     weights = [v.value for v in discriminator.trainable_variables]
     with tf.GradientTape() as tape:
         terms = tf.reduce_mean(softplus(discriminator(negative)))
@@ -126,11 +125,12 @@ def test_conditional_negatives_change_the_discriminator_only_through_lambda():
         np.testing.assert_allclose(difference, expected, atol=1e-5)
 
 
-def discriminator_gradients(model, *sets):
-    context = model._context(tf.constant(0, tf.int64), sets)
-    fake = model.generator(latents(0))
-    gradients, _ = model._discriminator_gradients(list(sets), fake, context)
-    return gradients
+def discriminator_gradients(spec, *sets):
+    """Adam's means after the first step: with beta_1 = 0 they are its gradients."""
+    model = build_gan(spec)
+    model.train_step(sets)
+    slots = capture_state(model, 1).slots["d_optimizer"]
+    return [slot for name, slot in slots.items() if name.endswith("_momentum")]
 
 
 def test_at_alpha_zero_the_new_block_gets_no_gradient():
@@ -268,20 +268,26 @@ def test_what_xla_compiles():
         assert compiled_of() == "nothing"
 
 
-def test_flips_and_augmentation_change_what_the_discriminator_sees_and_nothing_else():
-    gan = build_gan(stages_of(augmentation={"flips": True, "probability": 0.4})[0])
-    (real,) = images(4)
-    seen = []
-    for step in (0, 0, 1):
-        context = gan._context(tf.constant(step, tf.int64), images(4))
-        seen.append(gan._discriminator_sets((real,), context)[0].numpy())
-    np.testing.assert_array_equal(seen[0], seen[1])  # a function of seed and step
-    assert np.any(seen[0] != seen[2])
-    plain = build_gan(STABLE_4)
-    context = plain._context(tf.constant(0, tf.int64), images(4))
-    assert plain._discriminator_sets((real,), context)[0] is real
-    latents_only = gan.generator(latents(0)).numpy()
-    np.testing.assert_array_equal(plain.generator(latents(0)), latents_only)
+def real_score(spec, step):
+    """Mean score, before the update, of real patches as the discriminator sees them."""
+    gan = build_gan(spec)
+    gan.step.assign(step)
+    return float(gan.train_step(images(spec.stage.resolution))["real_scores"])
+
+
+def test_flips_and_augmentation_change_what_the_discriminator_sees():
+    (spec, *_) = stages_of(augmentation={"flips": True, "probability": 0.4})
+    first, again, next_step = (real_score(spec, step) for step in (0, 0, 1))
+    assert first == again != next_step  # a function of seed and step
+
+
+@pytest.mark.parametrize("spec", [STABLE_4, STABLE_8], ids=["4 px", "8 px"])
+def test_a_stable_stage_sees_the_patches_as_they_are(spec):
+    scores = build_gan(spec).discriminator(*images(spec.stage.resolution))
+    for step in (0, 1):
+        assert real_score(spec, spec.stage.first_step + step) == pytest.approx(
+            float(tf.reduce_mean(scores)), rel=1e-5, abs=1e-6
+        )
 
 
 def operations(r1_weight):
@@ -321,4 +327,3 @@ def test_a_stable_stage_has_no_old_path():
     for network in ("generator", "discriminator"):
         assert not hasattr(getattr(stable, network), "fade_in")
         assert hasattr(getattr(transition, network), "fade_in")
-    assert stable._context(tf.constant(0, tf.int64), images(8)).alpha is None

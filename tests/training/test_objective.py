@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gastritis_gan.training.objective import DiscriminatorBatch, Objective
-from gastritis_gan.training.recipe import ObjectiveSpec
+from gastritis_gan.training.losses import Objective
+from gastritis_gan.training.settings import ObjectiveConfig
 
-LOGISTIC = ObjectiveSpec(
+LOGISTIC = ObjectiveConfig(
     adversarial_loss="logistic",
     generator_loss="non_saturating",
-    lc_weight=0.0,
-    r1_weight=0.0,
     r1_interval_steps=4,
     gradient_penalty_weight=10.0,
     drift_penalty_weight=0.5,
@@ -37,16 +35,10 @@ def softplus(x):
 
 
 def loss_of(spec, *conditional_negatives):
-    batch = DiscriminatorBatch(
-        real=tf.constant(REAL),
-        fake=tf.constant(FAKE),
-        conditional_negatives=tuple(
-            tf.constant(images) for images in conditional_negatives
-        ),
-        mixing_factors=tf.constant(MIX),
+    sets = [tf.constant(images) for images in (REAL, FAKE, *conditional_negatives)]
+    loss, real_scores, fake_scores = Objective(spec).discriminator_loss(
+        discriminator, sets, tf.constant(MIX)
     )
-    objective = Objective(spec)
-    loss, real_scores, fake_scores = objective.discriminator_loss(discriminator, batch)
     np.testing.assert_allclose(real_scores, scores(REAL), rtol=1e-5)
     np.testing.assert_allclose(fake_scores, scores(FAKE), rtol=1e-5)
     return float(loss)
@@ -67,8 +59,9 @@ def test_lc_pggan_minimises_eq_5():
 
 
 def test_lazy_r1_is_half_gamma_times_the_interval_times_the_squared_norm():
-    objective = dataclasses.replace(LOGISTIC, r1_weight=0.2)
-    actual = Objective(objective).r1_loss(discriminator, tf.constant(REAL))
+    actual = Objective(LOGISTIC, r1_weight=0.2).r1_loss(
+        discriminator, tf.constant(REAL)
+    )
     assert float(actual) == pytest.approx(0.5 * 0.2 * 4 * np.sum(WEIGHT**2), rel=1e-5)
 
 
@@ -83,20 +76,15 @@ def test_wgan_gp_has_its_penalty_and_drift():
 def test_the_scale_of_scores_cancels_in_both_penalties():
     for adversarial_loss in ("logistic", "wgan_gp"):
         objective = Objective(
-            dataclasses.replace(
-                LOGISTIC, adversarial_loss=adversarial_loss, r1_weight=0.2
-            )
+            dataclasses.replace(LOGISTIC, adversarial_loss=adversarial_loss),
+            r1_weight=0.2,
         )
-        batch = DiscriminatorBatch(
-            real=tf.constant(REAL),
-            fake=tf.constant(FAKE),
-            conditional_negatives=(),
-            mixing_factors=tf.constant(MIX),
-        )
+        real, fake, mix = (tf.constant(array) for array in (REAL, FAKE, MIX))
+        sets = (real, fake)
         plain, scaled = (
             [
-                objective.discriminator_loss(discriminator, batch, scale)[0],
-                objective.r1_loss(discriminator, batch.real, scale),
+                objective.discriminator_loss(discriminator, sets, mix, scale)[0],
+                objective.r1_loss(discriminator, real, scale),
             ]
             for scale in (1.0, 1024.0)
         )
@@ -113,5 +101,5 @@ def test_the_scale_of_scores_cancels_in_both_penalties():
 )
 def test_generator_losses(changes, expected):
     objective = dataclasses.replace(LOGISTIC, **changes)
-    actual = Objective(objective).generator_loss_of(tf.constant(scores(FAKE)))
+    actual = Objective(objective).generator_loss(tf.constant(scores(FAKE)))
     assert float(actual) == pytest.approx(expected, rel=1e-5)

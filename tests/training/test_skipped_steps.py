@@ -76,7 +76,7 @@ def test_a_bad_generator_gradient_leaves_the_generator_and_its_average():
         def __getattr__(self, name):
             return getattr(objective, name)
 
-        def generator_loss_of(self, scores):
+        def generator_loss(self, scores):
             return tf.reduce_mean(scores) * np.inf
 
     objective, gan.objective = gan.objective, Broken()

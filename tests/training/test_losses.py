@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from scipy.special import expit
 
-from gastritis_gan import losses
+from gastritis_gan.training import losses
 from tests.helpers.pggan_case import read_golden
 
 REAL_SCORES = np.array([[0.5], [-2.0], [30.0]], np.float32)

@@ -1,18 +1,21 @@
-"""Adversarial losses and penalties: float32 means over the batch, functions of scores.
+"""Adversarial losses and penalties, and the objective of a stage that weights them.
 
-Scores are the discriminator's unbounded outputs, shape `(batch, 1)`; the paper's D(x)
-is `sigmoid(score)`, so `-log D(x)` is `softplus(-score)` and `-log(1 - D(x))` is
-`softplus(score)`. Nothing here is weighted: the caller multiplies penalties and terms.
+Losses are float32 means over the batch and functions of scores: the discriminator's
+unbounded outputs, shape `(batch, 1)`. The paper's D(x) is `sigmoid(score)`, so
+`-log D(x)` is `softplus(-score)` and `-log(1 - D(x))` is `softplus(score)`. `Objective`
+alone multiplies penalties and terms by their weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from gastritis_gan.layers.resampling import downsample_mean, upsample_nearest
+from gastritis_gan.training.settings import ObjectiveConfig
 
 _GRADIENT_NORM_TARGET = 1.0
 _EPSILON = 1e-12  # under the root: the norm of a zero gradient has a finite gradient
@@ -109,6 +112,79 @@ def fade_real_images(images: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
     """
     coarse_images = upsample_nearest(downsample_mean(images))
     return coarse_images + (images - coarse_images) * alpha
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """What the discriminator and the generator minimise in one stage.
+
+    Attributes:
+        config: Which losses, and their weights but that of R1.
+        r1_weight: Weight gamma of R1; 0 leaves it out.
+    """
+
+    config: ObjectiveConfig
+    r1_weight: float = 0.0
+
+    @property
+    def is_wgan_gp(self) -> bool:
+        """Whether there is a penalty at mixtures of real and fake images."""
+        return self.config.adversarial_loss == "wgan_gp"
+
+    @property
+    def uses_r1(self) -> bool:
+        """Whether any step adds R1."""
+        return not self.is_wgan_gp and self.r1_weight > 0
+
+    def discriminator_loss(
+        self,
+        discriminator: Callable[..., Any],
+        sets: Sequence[tf.Tensor],
+        mixing_factors: tf.Tensor | None = None,
+        score_scale: Any = 1.0,
+    ) -> tuple[Any, Any, Any]:
+        """Returns the loss without R1, then real and fake scores `(batch, 1)`.
+
+        Args:
+            discriminator: Maps images, and by the name `num_sets` the number of equal
+                sets that they are, to scores. It sees all sets in one call.
+            sets: Real patches, generated images, and nothing else or the patches of the
+                other class and from outside (Eq. 6, 7); each
+                `(batch, height, width, channels)`.
+            mixing_factors: See `gradient_penalty`; WGAN-GP only.
+            score_scale: See `gradient_penalty`.
+        """
+        scores = discriminator(tf.concat(sets, axis=0), num_sets=len(sets))
+        real_scores, fake_scores, *judged = tf.split(scores, len(sets))  # each [N, 1]
+        if self.is_wgan_gp:
+            loss = wasserstein_discriminator_loss(real_scores, fake_scores)
+            loss += self.config.gradient_penalty_weight * gradient_penalty(
+                discriminator, sets[0], sets[1], mixing_factors, score_scale
+            )
+            loss += self.config.drift_penalty_weight * drift_penalty(real_scores)
+            return loss, real_scores, fake_scores
+        loss = logistic_discriminator_loss(real_scores, fake_scores)
+        if judged:
+            loss += self.config.lc_weight * loss_conditional_term(*judged)
+        return loss, real_scores, fake_scores
+
+    def r1_loss(
+        self,
+        discriminator: Callable[[Any], Any],
+        real: tf.Tensor,
+        score_scale: Any = 1.0,
+    ) -> Any:
+        """Returns gamma / 2 * E[|dD/dx|^2], times the steps that it stands for."""
+        weight = 0.5 * self.r1_weight * self.config.r1_interval_steps
+        return weight * r1_penalty(discriminator, real, score_scale)
+
+    def generator_loss(self, fake_scores: Any) -> Any:
+        """Returns the scalar generator loss of scores `(batch, 1)`."""
+        if self.is_wgan_gp:
+            return wasserstein_generator_loss(fake_scores)
+        if self.config.generator_loss == "minimax":
+            return minimax_generator_loss(fake_scores)
+        return non_saturating_generator_loss(fake_scores)
 
 
 def _squared_gradient_norms(
