@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import SegmentationStorage
 
 from gastritis_gan.cohort.cohort import CohortError, quiet, split_number
+from gastritis_gan.cohort.dicom.header import is_greyscale, num_frames
 from gastritis_gan.cohort.image_file import is_dicom
 from gastritis_gan.errors import InputError
 from gastritis_gan.progress import progress_bar
@@ -210,7 +211,7 @@ def _read_header(path: Path) -> list[_Image] | str | None:
                     patient=str(header.get("PatientID") or "").strip(),
                     uid=str(header.get("SOPInstanceUID") or ""),
                 )
-                for frame in _frames(path, int(header.get("NumberOfFrames") or 1))
+                for frame in _frames(path, num_frames(header))
             ]
     except MemoryError:
         raise
@@ -231,15 +232,9 @@ def _reason(header: Dataset) -> str:
         return "DICOM without an image"
     if header.get("SOPClassUID") == SegmentationStorage:
         return "DICOM segmentation: enter it by hand if it is an outline"
-    if not 1 <= int(header.get("NumberOfFrames") or 1) <= _MOST_FRAMES:
+    if not 1 <= num_frames(header) <= _MOST_FRAMES:
         return f"DICOM with a number of frames that is not 1 to {_MOST_FRAMES}"
-    photometric = header.get("PhotometricInterpretation")
-    if header.get("SamplesPerPixel", 1) != 1 or photometric not in (
-        "MONOCHROME1",
-        "MONOCHROME2",
-    ):
-        return "DICOM in colour"
-    return ""
+    return "" if is_greyscale(header) else "DICOM in colour"
 
 
 def _match_outlines(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -194,11 +195,24 @@ def count(store: Store) -> dict[str, Any]:
 
 def count_sets(store: Store) -> list[dict[str, Any]]:
     """Counts the patients, images and patches of every patch set and split."""
-    return [
-        _count_set(store, patch_set, split)
-        for patch_set in PATCH_SETS
-        for split in store.splits
-    ]
+    rows = []
+    for patch_set, split in itertools.product(PATCH_SETS, store.splits):
+        images = [
+            image
+            for image in store.images
+            if image.split == split and patch_set in ("outside", image.label)
+        ]
+        rows.append(
+            {
+                "set": patch_set,
+                "class": class_name(store, patch_set),
+                "split": split,
+                "patients": len({image.patient for image in images}),
+                "images": len(images),
+                "patches": int(store.patch_set(patch_set, split).size),
+            }
+        )
+    return rows
 
 
 def count_beside_paper(store: Store) -> list[dict[str, Any]]:
@@ -214,22 +228,6 @@ def count_beside_paper(store: Store) -> list[dict[str, Any]]:
         }
         for name in PATCH_SETS
     ]
-
-
-def _count_set(store: Store, patch_set: str, split: str) -> dict[str, Any]:
-    images = [
-        image
-        for image in store.images
-        if image.split == split and patch_set in ("outside", image.label)
-    ]
-    return {
-        "set": patch_set,
-        "class": class_name(store, patch_set),
-        "split": split,
-        "patients": len({image.patient for image in images}),
-        "images": len(images),
-        "patches": int(store.patch_set(patch_set, split).size),
-    }
 
 
 def count_image(store: Store, index: int) -> dict[str, Any]:

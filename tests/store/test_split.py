@@ -67,7 +67,7 @@ def test_validation_patients_come_from_the_training_side():
 def test_too_few_patients_are_refused_with_the_numbers():
     with pytest.raises(
         InputError,
-        match=r"`split.train_negative_patients` is 12, .* has 12 negative patients",
+        match=r"`split.train_negative_patients` is 12, .* in the cohort is 12, and",
     ):
         _split(negative=12)
 

@@ -208,6 +208,13 @@ def num_frames(header: Dataset) -> int:
     return int(header.get("NumberOfFrames") or 1)
 
 
+def is_greyscale(header: Dataset) -> bool:
+    """Whether a pixel is one grey value: MONOCHROME1 or MONOCHROME2."""
+    photometric = header.get("PhotometricInterpretation")
+    is_grey = photometric in ("MONOCHROME1", "MONOCHROME2")
+    return is_grey and bool(header.get("SamplesPerPixel", 1) == 1)
+
+
 def values_of(dataset: Dataset, keyword: str) -> list[Any]:
     """Returns the values of an attribute, none when it is absent or empty."""
     element = dataset.get(keyword)

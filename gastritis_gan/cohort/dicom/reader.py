@@ -16,6 +16,7 @@ from gastritis_gan.cohort.dicom.frames import decode_frame
 from gastritis_gan.cohort.dicom.header import (
     FUNCTIONAL_GROUPS,
     apply_display_macros,
+    is_greyscale,
     num_frames,
     read_header,
     refusing_dicom,
@@ -106,15 +107,11 @@ def _indices(pixels: np.ndarray, smallest: int) -> Iterator[np.ndarray]:
 
 
 def _check_is_grey(header: Dataset) -> None:
-    photometric = header.get("PhotometricInterpretation")
-    if header.get("SamplesPerPixel", 1) != 1 or photometric not in (
-        "MONOCHROME1",
-        "MONOCHROME2",
-    ):
+    if not is_greyscale(header):
         raise quoting(
             "(0028,0004) PhotometricInterpretation is not greyscale; only MONOCHROME1 "
             "and MONOCHROME2 with one sample a pixel are read.",
-            photometric,
+            header.get("PhotometricInterpretation"),
         )
     allocated, stored = header.get("BitsAllocated"), header.get("BitsStored")
     if allocated not in (8, 16):
