@@ -49,7 +49,7 @@ import scipy.fft
 import threadpoolctl
 
 from gastritis_gan.config import load_config
-from gastritis_gan.evaluation.features.extractors import make_extractor
+from gastritis_gan.evaluation.extractors import make_extractor
 from gastritis_gan.images import area_resize
 from gastritis_gan.privacy.copies import plant_copies
 from gastritis_gan.privacy.decision import overall

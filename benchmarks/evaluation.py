@@ -65,10 +65,10 @@ C = 0.0001  # of the SVM
 def make_any_extractor(name: str, resolution: int) -> Any:
     """Returns an extractor; a network has random weights."""
     if name in NETWORKS:
-        from gastritis_gan.evaluation.features.pretrained import PretrainedNetwork
+        from gastritis_gan.evaluation.pretrained import PretrainedNetwork
 
         return PretrainedNetwork(name, resolution=resolution, random_seed=0)
-    from gastritis_gan.evaluation.features.extractors import make_extractor
+    from gastritis_gan.evaluation.extractors import make_extractor
 
     return make_extractor(name, resolution=resolution)
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from gastritis_gan import __version__
 from gastritis_gan.errors import InputError
 from gastritis_gan.tensorflow_setup import set_up_tensorflow
+from gastritis_gan.version import __version__
 
 _COMMANDS = (
     "phantom",

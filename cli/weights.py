@@ -36,7 +36,7 @@ def weights(names: tuple[str, ...], *, weights_dir: Path | None, fetch: bool) ->
       gastritis-gan weights
       gastritis-gan weights --fetch --weights-dir weights/ vgg16_fc2 resnet50_pool
     """
-    from gastritis_gan.evaluation.features.weights import (
+    from gastritis_gan.evaluation.weights import (
         IMAGENET_WEIGHTS,
         fetch_weights,
         keras_folder,

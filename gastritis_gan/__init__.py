@@ -17,7 +17,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from gastritis_gan.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from gastritis_gan.api import audit as audit

@@ -326,7 +326,7 @@ def audit(
         >>> result.verdict
         'undecided'
     """
-    from gastritis_gan.evaluation.features.weights import find_weights
+    from gastritis_gan.evaluation.weights import find_weights
     from gastritis_gan.privacy.audit import audit as run_audit
 
     config, store = _experiment(config, store)
@@ -356,7 +356,7 @@ def _evaluate(
     weights: Weights,
     cache: PathLike | None,
 ) -> _Result:
-    from gastritis_gan.evaluation.features.weights import find_weights
+    from gastritis_gan.evaluation.weights import find_weights
 
     config, store = _experiment(config, store)
     files = find_weights(weights, config.evaluation.extractors)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.evaluation.features.extractors import (
+from gastritis_gan.evaluation.extractors import (
     FeatureExtractor,
     make_extractor,
 )

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from gastritis_gan.errors import InputError
+from gastritis_gan.evaluation.class_metrics import ClassMetrics
+from gastritis_gan.evaluation.extractors import CONTROL
 from gastritis_gan.evaluation.feature_cache import FeatureCache, Features
-from gastritis_gan.evaluation.features.extractors import CONTROL
 from gastritis_gan.evaluation.gan_train import (
     compute_votes,
     gan_test,
 )
-from gastritis_gan.evaluation.image_metrics.class_metrics import ClassMetrics
 from gastritis_gan.evaluation.patches import (
     Generator,
     LabelledImage,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gastritis_gan.evaluation.image_metrics.class_metrics import REAL
+from gastritis_gan.evaluation.class_metrics import REAL
 
 _COLUMNS = (
     "Training data",

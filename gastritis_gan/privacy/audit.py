@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.evaluation.features.extractors import (
+from gastritis_gan.evaluation.extractors import (
     FeatureExtractor,
     make_extractor,
 )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances_argmin_min
 
-from gastritis_gan.evaluation.features.extractors import FeatureExtractor
+from gastritis_gan.evaluation.extractors import FeatureExtractor
 from gastritis_gan.images import average_windows
 from gastritis_gan.privacy.subjects import AuditCohort
 from gastritis_gan.privacy.windows import FLIPS, MIN_STD, flip_patches

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.evaluation.features.extractors import FeatureExtractor
+from gastritis_gan.evaluation.extractors import FeatureExtractor
 from gastritis_gan.privacy.audit_settings import AuditSettings
 from gastritis_gan.privacy.copies import plant_copies
 from gastritis_gan.privacy.decision import (

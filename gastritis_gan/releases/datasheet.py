@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from gastritis_gan import __version__
 from gastritis_gan.privacy.verdict import AuditResult
 from gastritis_gan.releases.mix import ReleasePart, origin
+from gastritis_gan.version import __version__
 
 _FORMATS = {
     "png": "`images/CLASS/NUMBER.png`, 8-bit greyscale PNG",

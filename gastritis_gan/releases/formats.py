@@ -19,8 +19,8 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from gastritis_gan import __version__
 from gastritis_gan.serving.exported_model import ExportedModel
+from gastritis_gan.version import __version__
 
 _IMAGES_PER_TFRECORD = 1000
 _MANUFACTURER = "gastritis-gan"

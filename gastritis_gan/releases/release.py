@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from gastritis_gan import __version__
 from gastritis_gan.errors import InputError
 from gastritis_gan.images import image_sheet
 from gastritis_gan.privacy.verdict import AuditResult, read_verdict
@@ -38,6 +37,7 @@ from gastritis_gan.storage import (
     write_bytes,
     write_json,
 )
+from gastritis_gan.version import __version__
 
 DEFAULT_TITLE = "Synthetic gastric radiographs"
 

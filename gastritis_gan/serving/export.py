@@ -11,7 +11,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from gastritis_gan import __version__
 from gastritis_gan.errors import InputError
 from gastritis_gan.serving.exported_model import ExportedModel
 from gastritis_gan.serving.graph_lint import (
@@ -29,6 +28,7 @@ from gastritis_gan.serving.tf_serving import PARAMETERS_FILE, model_parameters
 from gastritis_gan.serving.verify import RecordedSamples, TfSession
 from gastritis_gan.serving.warmup import write_warmup_requests
 from gastritis_gan.storage import new_folder
+from gastritis_gan.version import __version__
 
 
 def export_generator(

@@ -11,11 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from gastritis_gan import rng
-from gastritis_gan.evaluation.image_metrics.diversity import (
+from gastritis_gan.evaluation.pixel_metrics import (
     mean_pairwise_distance,
     ms_ssim_diversity,
+    sliced_wasserstein_distance,
 )
-from gastritis_gan.evaluation.image_metrics.swd import sliced_wasserstein_distance
 from gastritis_gan.images import float_to_uint8
 from gastritis_gan.training.losses import fade_real_images
 

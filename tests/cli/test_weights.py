@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from gastritis_gan.cli.main import main
-from gastritis_gan.evaluation.features import weights
-from gastritis_gan.evaluation.features.weights import IMAGENET_WEIGHTS
+from gastritis_gan.evaluation import weights
+from gastritis_gan.evaluation.weights import IMAGENET_WEIGHTS
 
 NAME = "resnet50_pool"
 FILE = IMAGENET_WEIGHTS[NAME].name

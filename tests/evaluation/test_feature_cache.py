@@ -56,7 +56,7 @@ def test_what_was_written_is_read(tmp_path):
     steps = []
     compute_features(Pixels(), blocks, cache, report_patches=steps.append)
     assert sum(steps) == 18
-    assert threading.get_ident() not in threads  # reading goes on beside computing
+    assert threading.get_ident() not in threads  # blocks are read beside computing
     again = FeatureCache(tmp_path, dict(reversed(DESCRIPTION.items())))
     assert missing_blocks(blocks, again) == []
     assert again.read(blocks[5]).tolist() == [[5, 5, 5]] * 2

@@ -273,7 +273,7 @@ def test_features_that_say_nothing_give_the_larger_class():
 def test_too_few_steps_are_not_called_converged(monkeypatch):
     monkeypatch.setattr(gan_train, "_MAX_STEPS", 1)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # the table says it, nothing else does
+        warnings.simplefilter("error")  # only the table reports it
         found = Classifier.fit(*draw(300, 12), c=1.0)
     assert not found.converged
 

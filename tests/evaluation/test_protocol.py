@@ -9,7 +9,7 @@ from PIL import Image
 
 from gastritis_gan.config import load_config
 from gastritis_gan.errors import InputError
-from gastritis_gan.evaluation.features.extractors import Texture
+from gastritis_gan.evaluation.extractors import Texture
 from gastritis_gan.evaluation.plan import find_test_images
 from gastritis_gan.evaluation.protocol import gan_train, image_metrics
 from gastritis_gan.evaluation.results import GanTrainResult

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gastritis_gan.evaluation.features.extractors import Texture
+from gastritis_gan.evaluation.extractors import Texture
 from gastritis_gan.images import area_resize
 from gastritis_gan.phantom.cohort import draw_patient
 from gastritis_gan.phantom.radiograph import MAX_VALUE, expose

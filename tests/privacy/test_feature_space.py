@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from gastritis_gan.evaluation.features.extractors import Texture
+from gastritis_gan.evaluation.extractors import Texture
 from gastritis_gan.images import area_resize
 from gastritis_gan.privacy.feature_space import (
     FeatureSpace,

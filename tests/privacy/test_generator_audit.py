@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from gastritis_gan.evaluation.features.extractors import Texture
+from gastritis_gan.evaluation.extractors import Texture
 from gastritis_gan.privacy.audit_settings import AuditSettings
 from gastritis_gan.privacy.decision import overall
 from gastritis_gan.privacy.generator_audit import audit_generator

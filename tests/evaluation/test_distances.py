@@ -7,7 +7,7 @@ from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.evaluation.image_metrics.distances import (
+from gastritis_gan.evaluation.distances import (
     frechet_distance,
     kernel_distance,
     precision_recall_density_coverage,
@@ -23,7 +23,7 @@ def exactly(mean, root, count=400):
 
 
 def test_one_dimensional_gaussians_have_the_closed_form():
-    # The squared difference of the means plus that of the deviations.
+    # The squared difference of the means plus that of the standard deviations.
     first, second = exactly([1.0], [[2.0]]), exactly([4.0], [[0.5]])
     assert frechet_distance(first, second) == pytest.approx(9 + 2.25)
 

@@ -5,7 +5,7 @@ import pytest
 from skimage.feature import graycomatrix, graycoprops, local_binary_pattern
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.evaluation.features.extractors import Texture, make_extractor
+from gastritis_gan.evaluation.extractors import Texture, make_extractor
 
 
 def test_mean_and_std_worked_by_hand():

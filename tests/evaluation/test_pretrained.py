@@ -12,7 +12,7 @@ import numpy as np
 from skimage.transform import resize
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.evaluation.features.pretrained import PretrainedNetwork
+from gastritis_gan.evaluation.pretrained import PretrainedNetwork
 
 SAVING_WEIGHTS_WARNS = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy keyword"

@@ -15,7 +15,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.evaluation.features.weights import download, is_keras_file
+from gastritis_gan.evaluation.weights import download, is_keras_file
 
 _BATCH_SIZE = 4  # images; bounds the memory, not the result
 _HASHED_ROWS = 1_024  # at once: 17 MB of VGG-16's largest array

@@ -10,23 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.evaluation.image_metrics.distances import (
+from gastritis_gan.evaluation.distances import (
     NUM_NEIGHBOURS,
     frechet_distance,
     kernel_distance,
     precision_recall_density_coverage,
 )
-from gastritis_gan.evaluation.image_metrics.diversity import (
-    mean_pairwise_distance,
-    ms_ssim_diversity,
-)
-from gastritis_gan.evaluation.image_metrics.swd import sliced_wasserstein_distance
 from gastritis_gan.evaluation.patches import (
     PatchBlock,
     PatchSample,
     ReadFeatures,
     blocks_of,
     sample_features,
+)
+from gastritis_gan.evaluation.pixel_metrics import (
+    mean_pairwise_distance,
+    ms_ssim_diversity,
+    sliced_wasserstein_distance,
 )
 from gastritis_gan.evaluation.rows import choose
 from gastritis_gan.images import float_to_uint8

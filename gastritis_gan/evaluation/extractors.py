@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from skimage.feature import graycomatrix, graycoprops, local_binary_pattern
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.evaluation.features.weights import IMAGENET_WEIGHTS
+from gastritis_gan.evaluation.weights import IMAGENET_WEIGHTS
 from gastritis_gan.images import float_to_uint8
 
 PRETRAINED_NETWORKS = tuple(IMAGENET_WEIGHTS)
@@ -138,7 +138,7 @@ def make_extractor(
         InputError: The weights cannot be had or are not this network's.
     """
     if name in PRETRAINED_NETWORKS:
-        from gastritis_gan.evaluation.features.pretrained import PretrainedNetwork
+        from gastritis_gan.evaluation.pretrained import PretrainedNetwork
 
         return PretrainedNetwork(name, resolution=resolution, weights_file=weights_file)
     return Texture() if name == Texture.name else MeanAndStd()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.evaluation.image_metrics.class_metrics import (
+from gastritis_gan.evaluation.class_metrics import (
     REAL,
     feature_metrics,
     halve_patients,
