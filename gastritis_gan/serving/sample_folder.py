@@ -91,6 +91,12 @@ def sample(
     Raises:
         InputError: `out` exists, `count` is below 1, a seed is beyond int64, or what
             was begun earlier is something else.
+
+    Example:
+        >>> model = gg.open_model("exported/phantom_lc_negative")
+        >>> folder = gg.sample(model, "samples/new", count=2)
+        >>> sorted(path.name for path in folder.iterdir())
+        ['000000.png', '000001.png', 'manifest.csv', 'sheet.png']
     """
     out = Path(out)
     if count < 1:
