@@ -10,7 +10,6 @@ import os
 from pathlib import Path
 from typing import Any, ClassVar
 
-import gastritis_gan
 from gastritis_gan.errors import InputError
 from gastritis_gan.evaluation.table_files import csv_table, latex_tables
 from gastritis_gan.evaluation.tables import (
@@ -138,7 +137,7 @@ def describe_code() -> dict[str, Any]:
     newline, content, in the order of the names.
     """
     digest = hashlib.sha256()
-    folder = Path(gastritis_gan.__file__).parent
+    folder = Path(__file__).parents[1]  # of the package
     for path in sorted(folder.rglob("*.py")):
         name = path.relative_to(folder).as_posix()
         if not name.startswith("cli/"):  # it is in the package when it is installed
