@@ -45,9 +45,9 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels import get_encoder
 from pydicom.uid import RLELossless, SecondaryCaptureImageStorage
 
+from gastritis_gan.cohort.cohort_settings import CohortConfig
 from gastritis_gan.cohort.dicom.reader import read_dicom
-from gastritis_gan.cohort.settings import CohortConfig
-from gastritis_gan.phantom.cohort import make_phantom
+from gastritis_gan.phantom.phantom_cohort import make_phantom
 from gastritis_gan.store.patches import PatchGeometry
 from gastritis_gan.store.prepare import prepare_cohort
 from gastritis_gan.store.split import SplitConfig

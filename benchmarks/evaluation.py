@@ -75,7 +75,7 @@ def make_any_extractor(name: str, resolution: int) -> Any:
 
 def make_blocks(num_patches: int, resolution: int, size: int = 128) -> list:
     """Returns blocks that cut windows out of one image, as a store's blocks do."""
-    from gastritis_gan.evaluation.patches import PatchBlock, content_key
+    from gastritis_gan.evaluation.patch_samples import PatchBlock, content_key
     from gastritis_gan.images import area_resize
 
     image = np.random.default_rng(0).integers(0, 256, (2048, 2048), np.uint8)
@@ -147,7 +147,7 @@ def measure_row(num_images: int, per_class: int) -> dict[str, Any]:
     import tensorflow  # noqa: F401  a real run has it loaded
 
     from gastritis_gan.evaluation.gan_train import compute_votes
-    from gastritis_gan.evaluation.patches import (
+    from gastritis_gan.evaluation.patch_samples import (
         LabelledImage,
         PatchBlock,
         PatchSample,
@@ -259,7 +259,7 @@ def write_cohort(folder: Path, num_test_images: int) -> None:
     Half of the training patients are positive, and as large a part of the others as in
     the paper's test, 140 of 615.
     """
-    from gastritis_gan.phantom.cohort import make_phantom
+    from gastritis_gan.phantom.phantom_cohort import make_phantom
 
     make_phantom(folder, patients=PHANTOMS, image_size=2048, seed=0)
     with (folder / "cohort.csv").open(newline="") as stream:
@@ -474,7 +474,7 @@ def report_svm(options: argparse.Namespace) -> None:
     """Writes a table per extractor, the best C first."""
     from gastritis_gan.config import load_config
     from gastritis_gan.evaluation.feature_cache import Features
-    from gastritis_gan.evaluation.patches import real_patches, sample_features
+    from gastritis_gan.evaluation.patch_samples import real_patches, sample_features
     from gastritis_gan.evaluation.plan import patients_of, training_pools
     from gastritis_gan.store.store import Store
 

@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from gastritis_gan.phantom.cohort import make_phantom
+from gastritis_gan.phantom.phantom_cohort import make_phantom
 
 PATCH_SIZE, STRIDE, RESOLUTION = 128, 32, 32
 NUM_PATIENTS, NUM_TRAINING_PATIENTS = 40, 20

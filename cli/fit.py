@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from gastritis_gan.training.settings import ModelName, Target
+from gastritis_gan.training.training_settings import ModelName, Target
 
 from .options import PATH, config_option, store_option
 

@@ -45,7 +45,7 @@ def phantom(out: pathlib.Path, patients: int, image_size: int, seed: int) -> Non
     Example:
       gastritis-gan phantom --out cohorts/phantom --patients 40 --seed 0
     """
-    from gastritis_gan.phantom.cohort import make_phantom
+    from gastritis_gan.phantom.phantom_cohort import make_phantom
 
     path = make_phantom(out, patients=patients, image_size=image_size, seed=seed)
     click.echo(f"Cohort of {patients} phantom patients: {path}")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gastritis_gan.config import load_config as load_config
     from gastritis_gan.errors import InputError as InputError
     from gastritis_gan.evaluation.compare import compare as compare
-    from gastritis_gan.phantom.cohort import make_phantom as make_phantom
+    from gastritis_gan.phantom.phantom_cohort import make_phantom as make_phantom
     from gastritis_gan.releases.release import release as release
     from gastritis_gan.serving.exported_model import open_model as open_model
     from gastritis_gan.serving.sample_folder import sample as sample
@@ -53,7 +53,7 @@ _MODULES = {
     "inspect_store": "store.inspect",
     "list_runs": "training.run",
     "load_config": "config",
-    "make_phantom": "phantom.cohort",
+    "make_phantom": "phantom.phantom_cohort",
     "open_model": "serving.exported_model",
     "open_run": "api",
     "open_store": "api",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 from gastritis_gan.config import ExperimentConfig, config_to_dict, load_config
 from gastritis_gan.storage import refuse_existing
 from gastritis_gan.store.store import Store, check_store_fits
-from gastritis_gan.training.settings import ModelName, Target
+from gastritis_gan.training.training_settings import ModelName, Target
 
 if TYPE_CHECKING:
     from gastritis_gan.evaluation.results import GanTrainResult, ImageMetricsResult

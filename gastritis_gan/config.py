@@ -14,13 +14,13 @@ from typing import Any
 
 import yaml
 
-from gastritis_gan.cohort.settings import CohortConfig
+from gastritis_gan.cohort.cohort_settings import CohortConfig
 from gastritis_gan.errors import InputError
-from gastritis_gan.evaluation.settings import EvaluationConfig
+from gastritis_gan.evaluation.evaluation_settings import EvaluationConfig
 from gastritis_gan.privacy.audit_settings import AuditSettings
 from gastritis_gan.store.patches import PatchGeometry
 from gastritis_gan.store.split import SplitConfig
-from gastritis_gan.training.settings import (
+from gastritis_gan.training.training_settings import (
     AugmentationConfig,
     DCGANConfig,
     NetworksConfig,

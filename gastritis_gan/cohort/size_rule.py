@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 from PIL import Image
 
-from gastritis_gan.cohort.settings import CohortConfig
+from gastritis_gan.cohort.cohort_settings import CohortConfig
 from gastritis_gan.errors import InputError
 
 

@@ -16,7 +16,7 @@ from gastritis_gan.evaluation.distances import (
     kernel_distance,
     precision_recall_density_coverage,
 )
-from gastritis_gan.evaluation.patches import (
+from gastritis_gan.evaluation.patch_samples import (
     PatchBlock,
     PatchSample,
     ReadFeatures,

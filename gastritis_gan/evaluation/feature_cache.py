@@ -20,7 +20,7 @@ from gastritis_gan.evaluation.extractors import (
     FeatureExtractor,
     make_extractor,
 )
-from gastritis_gan.evaluation.patches import PatchBlock
+from gastritis_gan.evaluation.patch_samples import PatchBlock
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.storage import ArrayFolder, write_json
 

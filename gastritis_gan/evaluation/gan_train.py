@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from gastritis_gan.evaluation.patches import (
+from gastritis_gan.evaluation.patch_samples import (
     LabelledImage,
     PatchSample,
     ReadFeatures,

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.evaluation.patches import (
+from gastritis_gan.evaluation.evaluation_settings import EvaluationConfig
+from gastritis_gan.evaluation.patch_samples import (
     Generator,
     LabelledImage,
     PatchBlock,
@@ -31,7 +32,6 @@ from gastritis_gan.evaluation.rows import (
     permuted_rows,
     sample_seeds,
 )
-from gastritis_gan.evaluation.settings import EvaluationConfig
 from gastritis_gan.storage import ArrayFolder
 from gastritis_gan.store.store import Store
 

@@ -11,13 +11,14 @@ from typing import Any
 
 from gastritis_gan.errors import InputError
 from gastritis_gan.evaluation.class_metrics import ClassMetrics
+from gastritis_gan.evaluation.evaluation_settings import EvaluationConfig
 from gastritis_gan.evaluation.extractors import CONTROL
 from gastritis_gan.evaluation.feature_cache import FeatureCache, Features
 from gastritis_gan.evaluation.gan_train import (
     compute_votes,
     gan_test,
 )
-from gastritis_gan.evaluation.patches import (
+from gastritis_gan.evaluation.patch_samples import (
     Generator,
     LabelledImage,
     blocks_of,
@@ -42,7 +43,6 @@ from gastritis_gan.evaluation.results import (
     describe_code,
 )
 from gastritis_gan.evaluation.rows import TARGETS, draw_real_patches
-from gastritis_gan.evaluation.settings import EvaluationConfig
 from gastritis_gan.evaluation.summary import Summarizer
 from gastritis_gan.storage import ArrayFolder, sha256_of_file
 from gastritis_gan.store.store import STORE_FILE, Store

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gastritis_gan.evaluation.patches import PatchSample, joined
+from gastritis_gan.evaluation.patch_samples import PatchSample, joined
 from gastritis_gan.rng import stream
 from gastritis_gan.stats import first_seen
 

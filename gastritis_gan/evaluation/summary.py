@@ -23,7 +23,7 @@ from gastritis_gan.evaluation.metrics import (
     metrics,
     retention,
 )
-from gastritis_gan.evaluation.patches import LabelledImage
+from gastritis_gan.evaluation.patch_samples import LabelledImage
 from gastritis_gan.evaluation.rows import REAL_DATA_ROW
 from gastritis_gan.stats import auc
 

@@ -41,7 +41,7 @@ def choose_backend(dtype: str, *, training: bool) -> Backend:
     """
     if not training or not trains_on_cpu(dtype):
         return convolution
-    from gastritis_gan.layers.cpu import convolution as cpu_convolution
+    from gastritis_gan.layers.cpu import cpu_convolution
 
     return cpu_convolution
 

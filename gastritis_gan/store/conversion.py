@@ -20,9 +20,9 @@ import numpy as np
 from PIL import Image
 
 from gastritis_gan.cohort.cohort import CohortImage, file_error, naming_row
+from gastritis_gan.cohort.cohort_settings import CohortConfig
 from gastritis_gan.cohort.image_file import read_image, read_metadata
 from gastritis_gan.cohort.outlines import read_outline
-from gastritis_gan.cohort.settings import CohortConfig
 from gastritis_gan.cohort.size_rule import size_change
 from gastritis_gan.errors import InputError
 from gastritis_gan.progress import progress_bar

@@ -21,7 +21,7 @@ from gastritis_gan.cohort.cohort import (
     naming_row,
     read_cohort,
 )
-from gastritis_gan.cohort.settings import CohortConfig
+from gastritis_gan.cohort.cohort_settings import CohortConfig
 from gastritis_gan.errors import InputError
 from gastritis_gan.storage import (
     PLAN_FILE,

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from gastritis_gan.cohort.settings import CohortConfig
+from gastritis_gan.cohort.cohort_settings import CohortConfig
 from gastritis_gan.errors import InputError
 from gastritis_gan.images import average_windows, float_to_uint8
 from gastritis_gan.storage import DocumentFormat

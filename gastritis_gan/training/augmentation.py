@@ -6,7 +6,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from gastritis_gan.training.settings import Transform
+from gastritis_gan.training.training_settings import Transform
 
 NUM_FACTORS = 10  # uniform numbers per image
 _TRANSLATION = 0.125  # these four are DiffAugment's

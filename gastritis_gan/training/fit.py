@@ -38,7 +38,7 @@ from gastritis_gan.training.monitor import HealthCheck, verdicts
 from gastritis_gan.training.recipe import Recipe, StageSpec, make_recipe
 from gastritis_gan.training.run import Run
 from gastritis_gan.training.schedule import Stage, alpha_at
-from gastritis_gan.training.settings import (
+from gastritis_gan.training.training_settings import (
     ModelName,
     Target,
     TrainingConfig,

@@ -20,7 +20,7 @@ from gastritis_gan.training.distribution import Distribution
 from gastritis_gan.training.fit import Task
 from gastritis_gan.training.gan_step import GAN, build_gan
 from gastritis_gan.training.recipe import StageSpec, make_recipe
-from gastritis_gan.training.settings import ModelName, Target, TrainingSections
+from gastritis_gan.training.training_settings import ModelName, Target, TrainingSections
 
 _FEWEST_STEPS = 3  # the first, which traces the graph, then one without R1 and one with
 _MOST_STEPS = 33

@@ -15,7 +15,7 @@ from typing import Any
 import tensorflow as tf
 
 from gastritis_gan.layers.resampling import downsample_mean, upsample_nearest
-from gastritis_gan.training.settings import ObjectiveConfig
+from gastritis_gan.training.training_settings import ObjectiveConfig
 
 _GRADIENT_NORM_TARGET = 1.0
 _EPSILON = 1e-12  # under the root: the norm of a zero gradient has a finite gradient

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from gastritis_gan.errors import InputError
 from gastritis_gan.models.network_size import discriminator_flops, generator_flops
 from gastritis_gan.training.schedule import Schedule, Stage, at_resolution
-from gastritis_gan.training.settings import (
+from gastritis_gan.training.training_settings import (
     AugmentationConfig,
     DCGANConfig,
     ModelName,

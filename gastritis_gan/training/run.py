@@ -39,7 +39,7 @@ from gastritis_gan.training.checkpoint import (
     save_checkpoint,
 )
 from gastritis_gan.training.recipe import Recipe, StageSpec, make_recipe
-from gastritis_gan.training.settings import TrainingSections
+from gastritis_gan.training.training_settings import TrainingSections
 from gastritis_gan.typed_config import from_plain
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gastritis_gan.cohort.settings import CohortConfig
+from gastritis_gan.cohort.cohort_settings import CohortConfig
 from gastritis_gan.cohort.size_rule import size_change
 from gastritis_gan.errors import InputError
 from tests.helpers.cohorts import MARKER, SIZE, grey_dataset, organ_mask, save_dicom

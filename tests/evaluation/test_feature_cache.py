@@ -10,7 +10,7 @@ from gastritis_gan.evaluation.feature_cache import (
     compute_features,
     missing_blocks,
 )
-from gastritis_gan.evaluation.patches import PatchBlock, content_key
+from gastritis_gan.evaluation.patch_samples import PatchBlock, content_key
 
 DESCRIPTION = {"name": "pixels", "dim": 3, "weights_sha256": "a"}
 

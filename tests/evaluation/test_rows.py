@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gastritis_gan.evaluation.gan_train import Classifier, train
-from gastritis_gan.evaluation.patches import generated_patches, sample_features
+from gastritis_gan.evaluation.patch_samples import generated_patches, sample_features
 from gastritis_gan.evaluation.rows import (
     draw_patients,
     draw_real_patches,

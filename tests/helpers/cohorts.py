@@ -14,7 +14,7 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
-from gastritis_gan.cohort.settings import CohortConfig
+from gastritis_gan.cohort.cohort_settings import CohortConfig
 from gastritis_gan.store.patches import PatchGeometry
 from gastritis_gan.store.prepare import prepare_cohort
 from gastritis_gan.store.split import SplitConfig

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gastritis_gan.evaluation.patches import LabelledImage, PatchBlock, whole
+from gastritis_gan.evaluation.patch_samples import LabelledImage, PatchBlock, whole
 from gastritis_gan.evaluation.rows import TrainingSet
 
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from gastritis_gan.layers import convolution
 from gastritis_gan.layers.backend import choose_backend, trains_on_cpu
-from gastritis_gan.layers.cpu import convolution as cpu_convolution
+from gastritis_gan.layers.cpu import cpu_convolution as cpu_convolution
 
 
 def test_training_on_a_cpu_has_functions_of_its_own():

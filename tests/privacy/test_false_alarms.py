@@ -5,7 +5,7 @@ import pytest
 
 from gastritis_gan.evaluation.extractors import Texture
 from gastritis_gan.images import area_resize
-from gastritis_gan.phantom.cohort import draw_patient
+from gastritis_gan.phantom.phantom_cohort import draw_patient
 from gastritis_gan.phantom.radiograph import MAX_VALUE, expose
 from gastritis_gan.phantom.stomach import draw_mucosa, draw_stomach
 from gastritis_gan.privacy.decision import (

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from skimage.io import imread
 
-from gastritis_gan.cohort.settings import CohortConfig
+from gastritis_gan.cohort.cohort_settings import CohortConfig
 from gastritis_gan.errors import InputError
 from gastritis_gan.store.pixels import read_pixels
 from gastritis_gan.store.split import SplitConfig

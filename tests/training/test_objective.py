@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from gastritis_gan.training.losses import Objective
-from gastritis_gan.training.settings import ObjectiveConfig
+from gastritis_gan.training.training_settings import ObjectiveConfig
 
 LOGISTIC = ObjectiveConfig(
     adversarial_loss="logistic",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gastritis_gan.layers.cpu import convolution, winograd
+from gastritis_gan.layers.cpu import cpu_convolution, winograd
 from tests.helpers.gradients import value_and_gradients
 
 
@@ -126,7 +126,7 @@ def test_training_on_a_cpu_uses_it_where_it_is_faster(
     used = spied(monkeypatch, "conv2d")
     inputs = normal(*images), normal(*kernel), normal(kernel[-1])
     inputs = [tf.constant(x) for x in inputs]
-    found = convolution.conv2d(*inputs, activation="leaky_relu")
+    found = cpu_convolution.conv2d(*inputs, activation="leaky_relu")
     assert_close(found, plain(*inputs, activation="leaky_relu"))
     assert bool(used) == expected
 
@@ -140,10 +140,12 @@ def test_training_on_a_cpu_halves_and_doubles_by_it(
     halved = spied(monkeypatch, "downsample_conv2d")
     doubled = spied(monkeypatch, "transposed_downsample_conv2d")
     images, kernel, bias = normal(1, *size, 64), normal(3, 3, 64, 65), normal(65)
-    found = convolution.downsample_conv2d(images, kernel, bias, activation="leaky_relu")
+    found = cpu_convolution.downsample_conv2d(
+        images, kernel, bias, activation="leaky_relu"
+    )
     assert_close(found, plain_halving(images, kernel, bias, activation="leaky_relu"))
     half = normal(1, *(count // 2 for count in size), 64)
-    found = convolution.upsample_conv2d(half, kernel, None)
+    found = cpu_convolution.upsample_conv2d(half, kernel, None)
     repeated = tf.repeat(tf.repeat(half, 2, axis=1), 2, axis=2)
     assert_close(found, tf.nn.conv2d(repeated, kernel, 1, "SAME"))
     assert bool(halved) == bool(doubled) == expected

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from gastritis_gan.evaluation.patches import (
+from gastritis_gan.evaluation.patch_samples import (
     PatchSample,
     generated_patches,
     joined,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gastritis_gan.layers.cpu import convolution
+from gastritis_gan.layers.cpu import cpu_convolution
 from tests.helpers.gradients import value_and_gradients
 
 
@@ -32,35 +32,37 @@ def activated(function):
 
 CASES = {
     "conv2d without bias": (
-        lambda x, k, b: convolution.conv2d(x, k, None),
+        lambda x, k, b: cpu_convolution.conv2d(x, k, None),
         lambda x, k, b: plain_conv2d(x, k, 0.0),
     ),
     "conv2d": (
-        activated(convolution.conv2d),
+        activated(cpu_convolution.conv2d),
         lambda x, k, b: leaky_relu(plain_conv2d(x, k, b)),
     ),
     "conv2d of one pixel": (
-        lambda x, k, b: convolution.conv2d(x, k[1:2, 1:2], b),
+        lambda x, k, b: cpu_convolution.conv2d(x, k[1:2, 1:2], b),
         lambda x, k, b: plain_conv2d(x, k[1:2, 1:2], b),
     ),
     "downsample_conv2d without bias": (
-        lambda x, k, b: convolution.downsample_conv2d(x, k, None),
+        lambda x, k, b: cpu_convolution.downsample_conv2d(x, k, None),
         lambda x, k, b: plain_downsample_conv2d(x, k, 0.0),
     ),
     "downsample_conv2d": (
-        activated(convolution.downsample_conv2d),
+        activated(cpu_convolution.downsample_conv2d),
         lambda x, k, b: leaky_relu(plain_downsample_conv2d(x, k, b)),
     ),
     "upsample_conv2d without bias": (
-        lambda x, k, b: convolution.upsample_conv2d(x, k, None),
+        lambda x, k, b: cpu_convolution.upsample_conv2d(x, k, None),
         lambda x, k, b: plain_upsample_conv2d(x, k, 0.0),
     ),
     "upsample_conv2d": (
-        activated(convolution.upsample_conv2d),
+        activated(cpu_convolution.upsample_conv2d),
         lambda x, k, b: leaky_relu(plain_upsample_conv2d(x, k, b)),
     ),
     "bias_act": (
-        lambda x, k, b: convolution.bias_act(x[..., :4], b, activation="leaky_relu"),
+        lambda x, k, b: cpu_convolution.bias_act(
+            x[..., :4], b, activation="leaky_relu"
+        ),
         lambda x, k, b: leaky_relu(x[..., :4] + b),
     ),
 }
@@ -90,7 +92,7 @@ def test_third_order(normal):
         return outer.gradient(norm, x)
 
     np.testing.assert_allclose(
-        gradient_of_gradient_norm(lambda x, k: convolution.conv2d(x, k, None)),
+        gradient_of_gradient_norm(lambda x, k: cpu_convolution.conv2d(x, k, None)),
         gradient_of_gradient_norm(lambda x, k: tf.nn.conv2d(x, k, 1, "SAME")),
         rtol=1e-4,
         atol=1e-3,

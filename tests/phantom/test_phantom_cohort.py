@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from gastritis_gan.cli.main import main
 from gastritis_gan.errors import InputError
-from gastritis_gan.phantom.cohort import make_phantom
+from gastritis_gan.phantom.phantom_cohort import make_phantom
 
 NUM_PATIENTS = 24
 IMAGE_SIZE = 256
