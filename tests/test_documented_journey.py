@@ -6,6 +6,7 @@ name of the demo's, and smaller numbers.
 
 from __future__ import annotations
 
+import concurrent.futures
 import csv
 import doctest
 import filecmp
@@ -71,40 +72,38 @@ def run(command: list[str], folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def workplace(repository, tmp_path_factory):
-    """Makes folders in which the demo's experiment file is the small one."""
-
-    def make(name: str) -> Path:
-        folder = tmp_path_factory.mktemp(name)
+def journeys(repository, tmp_path_factory) -> dict[str, Path]:
+    """Where each text was run, side by side; `printed.txt` holds what it printed."""
+    (in_shell,), (in_python,) = blocks(repository, "sh"), blocks(repository, "python")
+    notebook = (repository / "docs" / "tutorial.py").read_text(encoding="utf-8")
+    commands = {
+        "shell": ["bash", "-euc", smaller(in_shell)],
+        "python": [sys.executable, "-c", smaller(in_python)],
+        "notebook": [sys.executable, "-c", smaller(notebook)],
+    }
+    folders = {name: tmp_path_factory.mktemp(name) for name in commands}
+    for folder in folders.values():  # the small experiment, under the demo's name
         (folder / "configs").mkdir()
         shutil.copy(
             repository / "configs" / "smoke.yaml", folder / "configs" / "phantom.yaml"
         )
-        return folder
-
-    return make
-
-
-@pytest.fixture(scope="module")
-def shell(repository, workplace) -> Path:
-    """Where the README's commands were run."""
-    folder = workplace("shell")
-    (script,) = blocks(repository, "sh")
-    printed = run(["bash", "-euc", smaller(script)], folder)
-    (folder / "printed.txt").write_text(printed)
-    return folder
+    with concurrent.futures.ThreadPoolExecutor(len(commands)) as pool:
+        for folder, printed in zip(
+            folders.values(),
+            pool.map(run, commands.values(), folders.values()),
+            strict=True,
+        ):
+            (folder / "printed.txt").write_text(printed, encoding="utf-8")
+    return folders
 
 
 @pytest.fixture(scope="module")
-def python(repository, workplace) -> Path:
-    """Where the README's Python was run, in one process."""
-    folder = workplace("python")
-    (script,) = blocks(repository, "python")
-    run([sys.executable, "-c", smaller(script)], folder)
-    return folder
+def shell(journeys) -> Path:
+    return journeys["shell"]
 
 
-def test_both_doors_give_the_same_bits(shell, python):
+def test_both_doors_give_the_same_bits(journeys):
+    shell, python = journeys["shell"], journeys["python"]
     for pattern in (
         "stores/phantom/patches.npz",
         "runs/*/checkpoints/*",
@@ -120,10 +119,9 @@ def test_both_doors_give_the_same_bits(shell, python):
         assert not differing + missing, pattern
 
 
-def test_the_notebook_shows_patches_beside_samples(repository, workplace):
-    folder = workplace("notebook")
-    notebook = (repository / "docs" / "tutorial.py").read_text(encoding="utf-8")
-    printed = run([sys.executable, "-c", smaller(notebook)], folder)
+def test_the_notebook_shows_patches_beside_samples(journeys):
+    folder = journeys["notebook"]
+    printed = (folder / "printed.txt").read_text(encoding="utf-8")
 
     assert "| LC-PGGAN |" in printed
     picture = np.asarray(
