@@ -67,8 +67,9 @@ def run(command: list[str], folder: Path) -> str:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    printed = done.stdout + done.stderr
+    assert done.returncode == 0, printed
+    return printed
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +153,18 @@ def test_the_examples_of_the_api_are_true(shell, monkeypatch):
 
     assert not without
     assert runner.summarize(verbose=False).failed == 0
+
+
+def test_samples_have_the_size_of_the_last_stage_and_a_manifest(shell):
+    folder = shell / "samples" / "lc_positive"
+    with (folder / "manifest.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+
+    assert [int(row["seed"]) for row in rows] == list(range(64))
+    assert {row["class"] for row in rows} == {"gastritis"}
+    for row in rows:
+        image = np.asarray(Image.open(folder / row["file"]))
+        assert (image.shape, image.dtype) == ((16, 16), np.uint8)
 
 
 def test_run_keeps_its_settings_metrics_and_sheets(shell):
