@@ -27,7 +27,7 @@ from gastritis_gan.cohort.size_rule import size_change
 from gastritis_gan.errors import InputError
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.storage import read_json, write_bytes
-from gastritis_gan.store.border_text import touches_text
+from gastritis_gan.store.burned_in_text import find_text
 from gastritis_gan.store.patches import PatchGeometry
 from gastritis_gan.store.pixels import encode_png, hash_pixels, read_pixels
 from gastritis_gan.store.pseudonym import hash_inputs, refuse_changed_files
@@ -93,7 +93,7 @@ class ImageConversion:
             Image.fromarray(mask).save(buffer, "PNG")  # 1 bit per pixel
             write_bytes(store / OUTLINES_FOLDER / f"{key}.png", buffer.getvalue())
         write_bytes(image_file, encode_png(pixels))
-        text = touches_text(pixels, geometry, rows, columns, film=change.film())
+        text = find_text(pixels).tolist() if geometry.exclude_text else []
         record = {
             "inputs": inputs,
             "height": pixels.shape[0],
@@ -102,7 +102,7 @@ class ImageConversion:
             "size_change": change.kind,
             "burned_in": metadata.burned_in,
             "pixels_inside": counts.tolist(),
-            "border_text": text.astype(int).tolist(),
+            "text_boxes": text,
         }
         # Last: what has a record is finished. Indents would take long to write.
         write_bytes(record_file, json.dumps(record).encode())
@@ -120,8 +120,9 @@ def _is_whole(path: Path, record: dict[str, Any]) -> bool:
 
 def _with_arrays(record: dict[str, Any]) -> dict[str, Any]:
     """Returns a record whose columns take 4 bytes a patch; all images' are held."""
-    columns = ("pixels_inside", "border_text")
-    return record | {name: np.array(record[name], np.int32) for name in columns}
+    boxes = np.array(record["text_boxes"], np.int32).reshape(-1, 4)
+    counts = np.array(record["pixels_inside"], np.int32)
+    return record | {"pixels_inside": counts, "text_boxes": boxes}
 
 
 def run_on_images(

@@ -23,7 +23,7 @@ from gastritis_gan.store.pixels import is_cut_short, read_hashes, read_pixels
 from gastritis_gan.store.split import SplitConfig, hash_split
 
 STORE_FORMAT = DocumentFormat(
-    "gastritis-gan store", 5, "Prepare the cohort again, into another path."
+    "gastritis-gan store", 6, "Prepare the cohort again, into another path."
 )
 STORE_FILE = "store.json"
 PATCHES_FILE = "patches.npz"
@@ -33,7 +33,7 @@ OUTLINES_FOLDER = "outlines"
 PATCH_SETS = ("positive", "negative", "outside")
 SPLITS = ("train", "validation", "test")
 
-_PATCH_COLUMNS = ("image", "row", "column", "pixels_inside", "border_text")
+_PATCH_COLUMNS = ("image", "row", "column", "pixels_inside")
 _FEW_IMAGES = 4  # enough for whoever reads one image after the other
 _MOST_KEPT_BYTES = 4 << 30
 _TENSOR_ALIGNMENT = 64  # bytes
@@ -91,8 +91,8 @@ class Store:
             patch under the outline; NaN in an image without outline.
         patch_inside: ndarray of bool of shape (n_patches,), True inside the organ.
         patch_outside: ndarray of bool of shape (n_patches,), True outside the organ.
-        patch_excluded: ndarray of bool of shape (n_patches,), True outside the organ
-            where text-like structure in the border excludes the patch from all sets.
+        patch_excluded: ndarray of bool of shape (n_patches,), True where the patch
+            touches burned-in text, which excludes it from all sets.
     """
 
     def __init__(
@@ -121,15 +121,16 @@ class Store:
         area = self.geometry.patch_size**2
         is_known = counts >= 0
         self.patch_coverage = np.where(is_known, counts / area, np.nan).astype("f4")
-        self.patch_inside = is_known & self.geometry.is_inside(counts)
-        is_outside = is_known & self.geometry.is_outside(counts)
-        self.patch_excluded = is_outside & (patches["border_text"] != 0)
-        self.patch_outside = is_outside & ~self.patch_excluded
-        found = {image.split for image in self.images}
-        self.splits = tuple(split for split in SPLITS if split in found)
         self._first_patch = np.searchsorted(
             self.patch_image, np.arange(len(self.images) + 1)
         )
+        self._text_boxes = patches["text_boxes"]
+        self.patch_excluded = self._find_patches_over_text()
+        is_free = is_known & ~self.patch_excluded
+        self.patch_inside = is_free & self.geometry.is_inside(counts)
+        self.patch_outside = is_free & self.geometry.is_outside(counts)
+        found = {image.split for image in self.images}
+        self.splits = tuple(split for split in SPLITS if split in found)
         self._cached_image = functools.lru_cache(_FEW_IMAGES)(self._read_image)
 
     def __repr__(self) -> str:
