@@ -134,7 +134,7 @@ def _read_segmentation(
         frame = _frame_of(header, _chosen_segment(header, segment))
         if image is not None:
             _check_source(header, frame, image)
-    values = decode_frame(path, header, frame=frame)
+    values, _ = decode_frame(path, header, frame=frame)
     if header.get("SegmentationType") == "FRACTIONAL":
         # half of the maximum (PS3.3 C.8.20.2) or more is inside
         inside: np.ndarray = values >= int(header.MaximumFractionalValue) / 2

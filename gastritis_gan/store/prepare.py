@@ -39,6 +39,7 @@ from gastritis_gan.store.conversion import (
     run_on_images,
 )
 from gastritis_gan.store.duplicates import find_duplicates
+from gastritis_gan.store.inspect import images_of_notes
 from gastritis_gan.store.patches import PatchGeometry
 from gastritis_gan.store.pixels import write_hashes
 from gastritis_gan.store.pseudonym import (
@@ -65,7 +66,14 @@ from gastritis_gan.store.store import (
 
 _logger = logging.getLogger(__name__)
 
-_METADATA_OF_A_RECORD = ("height", "width", "sha256", "size_change", "burned_in")
+_METADATA_OF_A_RECORD = (
+    "height",
+    "width",
+    "sha256",
+    "size_change",
+    "burned_in",
+    "notes",
+)
 
 
 def prepare_cohort(  # noqa: PLR0913 - a section of the config each
@@ -376,6 +384,8 @@ def _warn(store: Store, rows: dict[str, CohortImage]) -> None:
             f"{why} ((0028,0301) BurnedInAnnotation): look at them (`gastritis-gan "
             "inspect`); `patches.exclude_border_px` leaves text-like borders out.",
         )
+    for note, images in images_of_notes(store).items():
+        warn_of([rows[image.key].row for image in images], note)
     for duplicate in find_duplicates(store):
         _logger.warning("Images %s.", duplicate)
 
