@@ -160,7 +160,8 @@ def _read_segmentation(
                 f"segment {segment} has {len(frames)} frames for this image; the "
                 "outline of a radiograph has one."
             )
-    inside: np.ndarray = decode_frame(path, header, frame=frames[0]) >= half
+    values, _ = decode_frame(path, header, frame=frames[0])
+    inside: np.ndarray = values >= half
     return inside
 
 

@@ -41,6 +41,7 @@ from gastritis_gan.store.conversion import (
     run_on_images,
 )
 from gastritis_gan.store.duplicates import find_duplicates
+from gastritis_gan.store.inspect import images_of_notes
 from gastritis_gan.store.patches import PatchGeometry
 from gastritis_gan.store.pixels import write_hashes
 from gastritis_gan.store.pseudonym import (
@@ -68,7 +69,14 @@ from gastritis_gan.store.store import (
 _logger = logging.getLogger(__name__)
 
 _NAMED_DUPLICATES = 20
-_METADATA_OF_A_RECORD = ("height", "width", "sha256", "size_change", "burned_in")
+_METADATA_OF_A_RECORD = (
+    "height",
+    "width",
+    "sha256",
+    "size_change",
+    "burned_in",
+    "notes",
+)
 
 
 def prepare_cohort(  # noqa: PLR0913 - a section of the config each
@@ -400,6 +408,8 @@ def _warn(store: Store, rows: dict[str, CohortImage]) -> None:
             f"{why} ((0028,0301) BurnedInAnnotation): look at them (`gastritis-gan "
             "inspect`); `patches.exclude_border_px` leaves text-like borders out.",
         )
+    for note, images in images_of_notes(store).items():
+        warn_of([rows[image.key].row for image in images], note)
     duplicates = find_duplicates(store)
     for duplicate in duplicates[:_NAMED_DUPLICATES]:
         _logger.warning(

@@ -46,7 +46,7 @@ def test_pixels_are_stored_without_loss(make_cohort, make_store):
         store = make_store(f"store{bits}", cohort=cohort, bits=bits)
         stored = {store.image(i).tobytes() for i in range(len(store.images))}
         read = {
-            read_image(path, bits=bits).tobytes()
+            read_image(path, bits=bits).pixels.tobytes()
             for path in (cohort / MARKER).glob(f"{MARKER}[0-9]*")
         }
         assert stored == read
