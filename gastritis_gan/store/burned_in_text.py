@@ -23,7 +23,7 @@ _SETTINGS = {
     "Global.log_level": "critical",
     # Larger images are reduced, as its authors have it, which bounds time and memory.
     "Global.max_side_len": 2000,
-    "Det.limit_side_len": 32,  # pixels; smaller images only are enlarged
+    "Det.limit_side_len": 128,  # pixels; smaller images are enlarged
     "EngineConfig.onnxruntime.intra_op_num_threads": 1,  # `prepare` has its processes
     "EngineConfig.onnxruntime.inter_op_num_threads": 1,
 }

@@ -7,6 +7,7 @@ import functools
 import math
 import os
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ class StoredImage:
             `images/pixels.sha256`, not in `store.json`.
         size_change: "none", "padded" or "rescaled", by `cohort.other_sizes`.
         burned_in: "yes", "no" or "not stated", from BurnedInAnnotation.
+        notes: What a person should check in the image, each to be read after "2 of 9
+            images".
     """
 
     key: str
@@ -65,6 +68,7 @@ class StoredImage:
     sha256: str
     size_change: str = "none"
     burned_in: str = "not stated"
+    notes: Sequence[str] = ()
 
 
 class Store:
@@ -111,6 +115,8 @@ class Store:
         image_of = {image["key"]: image for image in metadata["images"]}
         if sorted(image_of) != sorted(key for _, key in hashes):
             raise ValueError(f"{HASHES_FILE} does not list the images of {STORE_FILE}")
+        if not np.isin(patches["text_boxes"][:, 0], np.arange(len(hashes))).all():
+            raise ValueError(f"{PATCHES_FILE} has text in an image that is not there")
         self.images = tuple(
             StoredImage(**image_of[key], sha256=sha256) for sha256, key in hashes
         )
@@ -224,6 +230,18 @@ class Store:
             raise InputError(f"{path} is damaged: its size is not its image's.")
         return mask
 
+    def text_boxes(self, index: int) -> np.ndarray:
+        """Returns where burned-in text was found in an image.
+
+        Args:
+            index: Position in `images`.
+
+        Returns:
+            ndarray of int32 of shape (n_boxes, 4): top, left, bottom, right, the last
+            two exclusive. Empty too where `patches.exclude_text` did not ask for it.
+        """
+        return self._text_boxes[self._text_boxes[:, 0] == index, 1:]
+
     def window(self, index: int) -> np.ndarray:
         """Returns a patch as a read-only view of its image.
 
@@ -295,6 +313,21 @@ class Store:
             InputError: The file of an image is damaged.
         """
         return float_to_uint8(read_patches(self, np.asarray(patches), resolution))
+
+    def _find_patches_over_text(self) -> np.ndarray:
+        """Returns which patches share a pixel with a box."""
+        is_over = np.zeros(self.patch_image.size, bool)
+        size = self.geometry.patch_size
+        for image, top, left, bottom, right in self._text_boxes:
+            of_image = slice(self._first_patch[image], self._first_patch[image + 1])
+            row, column = self.patch_row[of_image], self.patch_column[of_image]
+            is_over[of_image] |= (
+                (row < bottom)
+                & (row + size > top)
+                & (column < right)
+                & (column + size > left)
+            )
+        return is_over
 
     def _read_image(self, index: int) -> np.ndarray:
         image = self.images[index]
@@ -424,8 +457,11 @@ def _count_patients(store: Store) -> dict[str, int]:
 def _read_patch_table(path: Path) -> dict[str, np.ndarray]:
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
         patches = {name: archive[name] for name in _PATCH_COLUMNS}
+        boxes = archive["text_boxes"]
     if any(p.dtype != np.int32 or p.ndim != 1 for p in patches.values()):
         raise ValueError(f"{path.name} does not hold int32 columns")
     if len({p.size for p in patches.values()}) != 1:
         raise ValueError(f"the columns of {path.name} differ in length")
-    return patches
+    if boxes.dtype != np.int32 or boxes.ndim != 2 or boxes.shape[1] != 5:
+        raise ValueError(f"the boxes of {path.name} are not int32 rows of five")
+    return {**patches, "text_boxes": boxes}

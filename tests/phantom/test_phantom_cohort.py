@@ -1,5 +1,6 @@
 import csv
 import re
+import subprocess
 
 import numpy as np
 import pydicom
@@ -11,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from gastritis_gan.cli.main import main
 from gastritis_gan.errors import InputError
 from gastritis_gan.phantom.phantom_cohort import make_phantom
+from tests.helpers.outside_programs import find_or_skip
 
 NUM_PATIENTS = 24
 IMAGE_SIZE = 256
@@ -92,6 +94,24 @@ def test_every_dicom_file_is_a_valid_12_bit_radiograph(cohort):
         assert dataset.PatientBirthDate < dataset.StudyDate
         for keyword in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
             assert dataset[keyword].value.is_valid
+
+
+def test_dciodvfy_finds_nothing_wrong(cohort):
+    program = find_or_skip("dciodvfy")
+    kinds = set()
+    for row in rows_of(cohort):
+        path = cohort / row["image"]
+        done = subprocess.run(
+            [program, path], capture_output=True, text=True, check=False
+        )
+        kind, *problems = (done.stdout + done.stderr).splitlines()
+        assert problems == []
+        kinds.add((kind, pydicom.dcmread(path).PhotometricInterpretation))
+    assert kinds == {
+        ("DXImageForPresentation", "MONOCHROME1"),
+        ("DXImageForPresentation", "MONOCHROME2"),
+        ("XRFImage", "MONOCHROME2"),
+    }
 
 
 def test_both_photometric_interpretations_occur_equally_in_both_classes(cohort):

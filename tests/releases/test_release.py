@@ -3,8 +3,6 @@ import hashlib
 import json
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -17,6 +15,7 @@ from gastritis_gan.privacy.verdict import write_audit
 from gastritis_gan.releases.release import release
 from gastritis_gan.serving.exported_model import ExportedModel
 from gastritis_gan.serving.model_folder import add_audit, model_hash
+from tests.helpers.outside_programs import find_or_skip
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
@@ -163,10 +162,7 @@ def test_dicom(models, tmp_path):
 
 def test_dicom_by_another_validator(models, tmp_path):
     """dciodvfy, of David Clunie's dicom3tools."""
-    beside = Path(sys.executable).with_name("dciodvfy")
-    program = beside if beside.exists() else shutil.which("dciodvfy")
-    if program is None:
-        pytest.skip("needs dicom3tools")
+    program = find_or_skip("dciodvfy")
     make(models, tmp_path / "r", **RISK, image_format="dicom")
     for path in sorted((tmp_path / "r").rglob("*.dcm"))[::5]:
         done = subprocess.run(

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 
@@ -12,13 +13,14 @@ import numpy as np
 import pydicom
 import pytest
 from click.testing import CliRunner
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from gastritis_gan.cli.main import main
 from gastritis_gan.cohort.cohort import CohortError
 from gastritis_gan.cohort.image_file import read_image
 from gastritis_gan.errors import InputError
-from gastritis_gan.store.inspect import count
+from gastritis_gan.store.burned_in_text import load_detector, verdict_on
+from gastritis_gan.store.inspect import count, summarize
 from gastritis_gan.store.patches import PatchGeometry
 from gastritis_gan.store.split import SplitConfig, split_patients
 from gastritis_gan.store.store import PATCH_SETS
@@ -46,7 +48,7 @@ def test_pixels_are_stored_without_loss(make_cohort, make_store):
         store = make_store(f"store{bits}", cohort=cohort, bits=bits)
         stored = {store.image(i).tobytes() for i in range(len(store.images))}
         read = {
-            read_image(path, bits=bits).tobytes()
+            read_image(path, bits=bits).pixels.tobytes()
             for path in (cohort / MARKER).glob(f"{MARKER}[0-9]*")
         }
         assert stored == read
@@ -128,11 +130,12 @@ def test_copies_of_an_image_leave_the_patches_independent_of_the_key(
     """Two patients share an image; one more has an outline of her own for it."""
     cohort = make_cohort()
     folder = cohort / MARKER
-    for number in (3, 6):
-        shutil.copy(folder / f"{MARKER}00.png", folder / f"{MARKER}{number:02}.png")
+    for name in (f"{MARKER}03.png", f"{MARKER}04.tif"):  # both of patient 1
+        shutil.copy(folder / f"{MARKER}00.png", folder / name)
     Image.fromarray(organ_mask()[::-1].astype(np.uint8)).save(folder / "other.png")
     lines = (cohort / "cohort.csv").read_text().splitlines()
-    lines[7] = lines[7].rpartition("/")[0] + "/other.png"
+    lines[5] = lines[5].rpartition("/")[0] + "/other.png"
+    lines[5] = lines[5].replace(f"{MARKER}2,", f"{MARKER}1,")
     (cohort / "cohort.csv").write_text("\n".join(lines))
     stores = [make_store(f"store{i}", cohort=cohort) for i in range(5)]
     numbered = []
@@ -217,7 +220,7 @@ def test_the_patch_table_is_that_of_a_loop_over_the_outline(make_store):
 
 def test_images_without_an_inside_patch_are_named_by_their_row(make_store, caplog):
     make_store(geometry=PatchGeometry(patch_size=60, stride=4))
-    message = caplog.messages[0]
+    _, message = caplog.messages[:2]
     assert message.startswith("12 of 12 images have no patch inside the organ")
     assert message.endswith("Rows of the cohort file: 2-13")
 
@@ -241,32 +244,75 @@ def test_images_with_burned_in_text_are_named_by_their_row(
     assert sorted(i["burned_in"] for i in count(store)["images"]) == stated
 
 
-def test_outside_patches_over_text_in_the_border_belong_to_no_set(
-    make_cohort, make_store
-):
+def test_test_images_without_an_outline_are_counted(make_cohort, make_store, caplog):
     cohort = make_cohort()
-    for path in (cohort / MARKER).glob("*.png"):
-        if path.name != f"{MARKER}.png":
-            pixels = np.full((64, 64), 40, np.uint8)
-            pixels[2:12:4, 2:30:4] = 255  # a grid of dots, as dense as letters
-            pixels[4:12:4, 4:30:4] = 255
-            Image.fromarray(pixels).save(path)
-    geometry = PatchGeometry(patch_size=16, stride=8, exclude_border_px=12)
+    splits = split_patients(
+        [
+            (p, "positive" if k == "dense" else "negative")
+            for p, k in _patients_of(cohort)
+        ],
+        SplitConfig(train_positive_patients=2, train_negative_patients=2, seed=5),
+    )
+    patient = min(p for p, split in splits.items() if split == "test")
+    _drop_outlines(cohort, {patient})
+    make_store(cohort=cohort)
+    first = 2 + 2 * int(patient.removeprefix(MARKER))
+    assert "2 of 12 images have no outline" in caplog.text
+    assert f"Rows of the cohort file: {first}-{first + 1}\n" in caplog.text
+
+
+def test_patches_over_text_belong_to_no_set(make_cohort, make_store, caplog):
+    cohort = make_cohort()
+    _write_on_the_first_image(cohort, "DOE JANE", (4, 20), size=12)
+    geometry = PatchGeometry(patch_size=16, stride=8, exclude_text=True)
     store = make_store(cohort=cohort, geometry=geometry)
+    # Row 2: image 0 is a PNG file. Nothing is seen in the other images' noise.
+    assert "1 of 12 images have text in the pixels" in caplog.text
+    assert "left out. Rows of the cohort file: 2\n" in caplog.text
     plain = make_store("plain", cohort=cohort)
-    excluded = store.patch_excluded
-    assert excluded.any()
-    np.testing.assert_array_equal(store.patch_outside | excluded, plain.patch_outside)
     assert not plain.patch_excluded.any()
-    dotted = [i for i, image in enumerate(store.images) if store.image(i)[0, 0] == 40]
-    assert set(store.patch_image[excluded]) == set(dotted)
-    assert (store.patch_row[excluded] < 12).all()
-    for split in store.splits:
-        assert not set(store.patch_set("outside", split)) & set(
-            np.flatnonzero(excluded)
-        )
+    excluded = store.patch_excluded
+    (image,) = set(store.patch_image[excluded])
+    assert verdict_on(store.text_boxes(image)) == "text"
+    assert {index for index in range(12) if len(store.text_boxes(index))} == {image}
+    for patch in np.flatnonzero(store.patch_image == image):
+        row, column = store.patch_row[patch], store.patch_column[patch]
+        # The letters lie in 4..59 x 22..31; the box has a margin of some pixels.
+        covers = row < 32 and row + 16 > 22 and column < 58 and column + 16 > 5
+        apart = row >= 40 or row + 16 <= 14
+        assert excluded[patch] or not covers
+        assert not (excluded[patch] and apart)
+    for name, inside in (("positive", True), ("negative", True), ("outside", False)):
+        for split in store.splits:
+            whole = plain.patch_set(name, split)
+            np.testing.assert_array_equal(
+                store.patch_set(name, split), whole[~excluded[whole]]
+            )
+            assert inside or whole.size
+    assert (plain.patch_inside & excluded).any()
     counted = sum(image["excluded"] for image in count(store)["images"])
-    assert counted == excluded.sum()
+    assert counted == excluded.sum() > 0
+    assert f"{excluded.sum():,} of 588" in summarize(store)
+    assert "text: 1 of 12 images; 0 have" in summarize(store)
+
+
+def test_text_is_looked_for_only_with_the_extra(
+    make_cohort, make_store, monkeypatch, tmp_path
+):
+    monkeypatch.setitem(sys.modules, "rapidocr", None)
+    load_detector.cache_clear()
+    geometry = PatchGeometry(patch_size=16, stride=8, exclude_text=True)
+    with pytest.raises(InputError, match=r"pip install 'gastritis-gan\[text\]'"):
+        make_store("refused", cohort=make_cohort(), geometry=geometry)
+    assert not list(tmp_path.glob("refused*"))
+
+
+def _write_on_the_first_image(cohort, text, place, *, size):
+    path = cohort / MARKER / f"{MARKER}00.png"
+    picture = Image.new("L", (64, 64), 40)
+    font = ImageFont.load_default(size)
+    ImageDraw.Draw(picture).text(place, text, 255, font=font)
+    picture.save(path)
 
 
 def test_the_key_is_thrown_away_on_request(make_cohort, make_store, tmp_path):
