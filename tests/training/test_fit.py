@@ -214,7 +214,7 @@ def test_an_empty_patch_set_is_named_before_a_folder_is_made(tmp_path):
         ("lc_pggan", "objective", {"adversarial_loss": "wgan_gp"}, "must be logistic"),
         ("dcgan", "dcgan", {"fmap_base": 1}, "`dcgan.fmap_base` must be at least 2"),
         ("dcgan", "dcgan", {"batch_size": 64}, "`training.health_patches` must be 0"),
-        ("dcgan", "dcgan", {"resolution": 32}, "more than the store's `patches.patch",
+        ("dcgan", "dcgan", {"resolution": 32}, "more than the store's `patches.patch"),
     ],
 )
 def test_what_is_wrong_for_one_model_is_refused_before_a_folder_is_made(
