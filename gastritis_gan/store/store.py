@@ -7,6 +7,7 @@ import functools
 import math
 import os
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ class StoredImage:
             `images/pixels.sha256`, not in `store.json`.
         size_change: "none", "padded" or "rescaled", by `cohort.other_sizes`.
         burned_in: "yes", "no" or "not stated", from BurnedInAnnotation.
+        notes: What a person should check in the image, each to be read after "2 of 9
+            images".
     """
 
     key: str
@@ -65,6 +68,7 @@ class StoredImage:
     sha256: str
     size_change: str = "none"
     burned_in: str = "not stated"
+    notes: Sequence[str] = ()
 
 
 class Store:
