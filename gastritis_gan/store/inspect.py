@@ -54,7 +54,7 @@ def inspect_store(store: Store, folder: str | os.PathLike[str]) -> list[Duplicat
             `sheet_<split>_<label>_<number>.png`.
 
     Returns:
-        The images that two patients share, as in the tables.
+        The images that are there twice, as in the tables.
 
     Raises:
         InputError: The folder exists, or an image of the store is damaged.
@@ -144,7 +144,7 @@ def _tables(
         _markdown(counts["patch_sets"]),
         "## Training patches beside the paper's",
         table_beside_paper(store),
-        "## Images that two patients share",
+        "## Images that are there twice",
         pairs or "None, exact or near.",
         "## Images to look at",
         notes or "None.",
