@@ -222,13 +222,17 @@ def test_what_a_person_should_look_at_is_named_by_row_and_by_key(tmp_path, caplo
         main, ["inspect", str(tmp_path / "store"), "--out", str(out)]
     )
     assert result.exit_code == 0, result.output
-    inspection = (out / "inspection.md").read_text().splitlines()
+    printed, inspection = (
+        result.stderr,
+        (out / "inspection.md").read_text().splitlines(),
+    )
     expected = {text: [] for _, text in NAMED.values()}
     for row, name in enumerate(names, start=2):
         expected[NAMED[name.removesuffix(".dcm")][1]].append((row, name))
     for text, films in expected.items():
         (warning,) = [m for m in caplog.messages if re.search(text, m)]
         (line,) = [line for line in inspection if re.search(text, line)]
+        assert re.search(f"Warning: {len(films)} of {len(names)} .*{text}", printed)
         stated = warning.rpartition("cohort file: ")[2]
         rows = [
             row
