@@ -64,6 +64,9 @@ def display_values(
     Raises:
         InputError: An attribute of the chain has an impossible value.
     """
+    if dataset.PhotometricInterpretation == "RGB":  # the chain is of monochrome images
+        full_range: np.ndarray = stored_values / ((1 << dataset.BitsStored) - 1)
+        return full_range
     padding = is_padding(stored_values, dataset)
     counts = np.where(padding, 0, counts)
     if not counts.any():
@@ -103,7 +106,9 @@ def display_values(
 
 def notes_of_attributes(dataset: Dataset) -> list[str]:
     """Says which attributes contradict the others; they do not change the display."""
-    notes = []
+    notes: list[str] = []
+    if dataset.PhotometricInterpretation == "RGB":
+        return notes
     padding = _padding_range(dataset)
     lowest, highest = _stored_range(dataset)
     if padding and not (lowest <= padding[0] and padding[1] <= highest):
@@ -111,9 +116,8 @@ def notes_of_attributes(dataset: Dataset) -> list[str]:
             "state a (0028,0120) PixelPaddingValue, or a limit of it, that no pixel of "
             "their (0028,0101) BitsStored has."
         )
-    photometric = dataset.PhotometricInterpretation
     shape = values_of(dataset, "PresentationLUTShape")
-    if shape and shape[0] != _SHAPES[photometric]:
+    if shape and shape[0] != _SHAPES[dataset.PhotometricInterpretation]:
         notes.append(
             "state a (2050,0020) PresentationLUTShape that contradicts their (0028,"
             "0004) PhotometricInterpretation, by which alone they are shown."
@@ -383,7 +387,7 @@ def _padding_range(dataset: Dataset) -> tuple[int, int] | None:
     value that no pixel has would be one that pixels have.
     """
     value = values_of(dataset, "PixelPaddingValue")
-    if not value:
+    if not value or dataset.PhotometricInterpretation == "RGB":
         return None
     ends = [*value, *values_of(dataset, "PixelPaddingRangeLimit")]
     if len(value) > 1 or len(ends) > 2 or not all(isinstance(end, int) for end in ends):
