@@ -77,6 +77,11 @@ def test_another_seed_gives_other_images_and_other_identities(cohort, tmp_path):
         assert ours[keyword].value != theirs[keyword].value
 
 
+def test_every_film_states_that_it_is_synthetic(cohort):
+    for row in rows_of(cohort):
+        assert pydicom.dcmread(cohort / row["image"])[0x0008, 0x001C].value == "YES"
+
+
 def test_every_dicom_file_is_a_valid_12_bit_radiograph(cohort):
     for row in rows_of(cohort):
         dataset = pydicom.dcmread(cohort / row["image"])

@@ -116,6 +116,20 @@ def test_checksums_cover_everything_and_the_release_can_be_made_again(models, tm
         assert hashlib.sha256(content).hexdigest() == digests[name]
 
 
+def test_the_datasheet_says_what_the_cohort_was(models, tmp_path):
+    copy = tmp_path / "models"
+    shutil.copytree(models, copy)
+    phrases = ("was given with the cohort, not drawn", "cohort itself is synthetic")
+    plain = make(copy, tmp_path / "plain", **RISK)
+    for path in copy.glob("*/1/assets.extra/model_card.json"):
+        card = json.loads(path.read_text())
+        path.write_text(json.dumps(card | {"split_given": True, "is_synthetic": True}))
+    stated = make(copy, tmp_path / "stated", **RISK)
+    for folder, is_said in ((plain, False), (stated, True)):
+        text = " ".join((folder / "DATASHEET.md").read_text().split())
+        assert [phrase in text for phrase in phrases] == [is_said, is_said]
+
+
 def test_tfrecord(models, tmp_path):
     make(models, tmp_path / "r", **RISK, image_format="tfrecord")
     path = tmp_path / "r" / "images" / "00000.tfrecord"
