@@ -171,7 +171,9 @@ def draft_cohort(
         raise InputError(f"{csv_path.parent} does not exist; make the folder first.")
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder.")
-    images, others, left_out = _sort_files(folder, not_in=labels and Path(labels))
+    images, others, left_out = _sort_files(
+        folder, not_in=None if labels is None else Path(labels)
+    )
     if not images:
         raise InputError(
             f"{folder} holds no DICOM file, PNG or TIFF with a greyscale image (files "

@@ -122,9 +122,10 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
             else; or the images, outlines, cohort or config are not those that the
             store, or an unfinished one, was begun with.
     """
-    images = read_cohort(
+    found = read_cohort(
         Path(cohort), positive=settings.positive, negative=settings.negative
     )
+    images = found.images
     splits = assign_splits(images, split)
     store_path = Path(out)
     key_path = key_path_of(store_path)
@@ -169,6 +170,8 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
                 key_path.unlink(missing_ok=True)
             raise
         store = Store.open(store_path)
+    for note in found.notes:
+        _logger.warning(note)
     _warn(store, rows)
     if discard_key:
         key_path.unlink(missing_ok=True)

@@ -143,7 +143,7 @@ def test_a_draft_that_is_filled_in_is_a_cohort(export):
         writer.writeheader()
         writer.writerows(rows)
     cohort = read_cohort(path, positive="sick", negative="healthy")
-    assert sorted(image.patient for image in cohort) == ["P1", "P2", "P2", "P3"]
+    assert sorted(image.patient for image in cohort.images) == ["P1", "P2", "P2", "P3"]
 
 
 def test_nothing_is_overwritten(export):
