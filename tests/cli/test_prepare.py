@@ -53,7 +53,7 @@ def prepare(tmp_path, images, *, config=CONFIG):
         rows = csv.writer(stream)
         rows.writerow(["image", "patient", "label", "outline"])
         for number, (image, shape) in enumerate(images.items()):
-            outline = f"{shape[0]}x{shape[1]}.png"
+            outline = f"outline{number}.png"
             Image.new("L", shape[::-1], 255).save(tmp_path / outline)
             label = ("gastritis", "non_gastritis")[number % 2]
             rows.writerow([image, f"P{number}", label, outline])
