@@ -20,6 +20,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     RLELossless,
+    XRayRadiofluoroscopicImageStorage,
 )
 
 from gastritis_gan.cli.main import main
@@ -53,7 +54,7 @@ def prepare(tmp_path, images, *, config=CONFIG):
         rows = csv.writer(stream)
         rows.writerow(["image", "patient", "label", "outline"])
         for number, (image, shape) in enumerate(images.items()):
-            outline = f"outline{number}.png"
+            outline = f"outline_{number}.png"
             Image.new("L", shape[::-1], 255).save(tmp_path / outline)
             label = ("gastritis", "non_gastritis")[number % 2]
             rows.writerow([image, f"P{number}", label, outline])
@@ -145,6 +146,9 @@ READ = {
                           "RescaleSlope": 5, "RescaleIntercept": 40000},
     "modality table": {
         "ModalityLUTSequence": [table(gamma(4096) // 16)], "WindowCenter": 2047.5},
+    "modality table of XRF": {
+        "ModalityLUTSequence": [table(gamma(4096) // 16)],
+        "SOPClassUID": XRayRadiofluoroscopicImageStorage},
     "modality table, then a table from 50,000": {
         "ModalityLUTSequence": [table(50000 + np.arange(4096, dtype="<u2"))],
         "VOILUTSequence": [table(gamma(4096), first=50000)]},

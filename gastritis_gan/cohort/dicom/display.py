@@ -6,6 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.uid import (
+    XRayAngiographicImageStorage,
+    XRayRadiofluoroscopicImageStorage,
+)
 
 from gastritis_gan.cohort.cohort import quoting
 from gastritis_gan.cohort.dicom.header import name_of, values_of
@@ -24,6 +28,14 @@ DISPLAY_KEYWORDS = (
     "PixelPaddingValue",
     "PixelPaddingRangeLimit",
     "PresentationLUTShape",
+    "SOPClassUID",
+)
+# Their Modality LUT leads back to the beam's intensity, and is not for display
+# (PS3.3 C.8.7.1.1.2).
+_WITHOUT_MODALITY_LUT = (
+    XRayAngiographicImageStorage,
+    XRayRadiofluoroscopicImageStorage,
+    "1.2.840.10008.5.1.4.1.1.12.3",  # biplane, retired
 )
 # PS3.3 C.8.11.3: what a display does last, by what the lowest value is meant to be.
 _SHAPES = {"MONOCHROME1": "INVERSE", "MONOCHROME2": "IDENTITY"}
@@ -125,6 +137,12 @@ def _items(dataset: Dataset, keyword: str) -> list[Dataset]:
     return [item for sequence in values_of(dataset, keyword) for item in sequence]
 
 
+def _modality_tables(dataset: Dataset) -> list[Dataset]:
+    if dataset.get("SOPClassUID") in _WITHOUT_MODALITY_LUT:
+        return []
+    return _items(dataset, "ModalityLUTSequence")
+
+
 def _number(keyword: str, value: object) -> float:
     try:
         number = float(str(value))
@@ -151,7 +169,7 @@ def apply_modality_lut(stored_values: np.ndarray, dataset: Dataset) -> np.ndarra
     Raises:
         InputError: The table is malformed, or the rescale is impossible.
     """
-    for item in _items(dataset, "ModalityLUTSequence"):
+    for item in _modality_tables(dataset):
         return _look_up(stored_values, item, _stored_range(dataset))[0]
     rescale = {}
     for keyword in ("RescaleSlope", "RescaleIntercept"):
@@ -192,7 +210,7 @@ def apply_lut(values: np.ndarray, item: Dataset, dataset: Dataset) -> np.ndarray
         InputError: The table is malformed.
     """
     ends = np.array(_stored_range(dataset))
-    for modality in _items(dataset, "ModalityLUTSequence"):
+    for modality in _modality_tables(dataset):
         possible = (0, (1 << _look_up(ends, modality, (0, 0))[1]) - 1)
         break
     else:
