@@ -20,8 +20,8 @@ import click
     "--labels",
     "labels_path",
     type=click.Path(path_type=Path),
-    help="A table (CSV) whose column `label` is joined to the images; its columns "
-    "`patient` and `split` are used too.",
+    help="A table (CSV) whose column `label` or `class` is joined to the images; its "
+    "columns `patient` and `split` are used too.",
 )
 @click.option(
     "--key",

@@ -35,7 +35,7 @@ _RASTER_SUFFIXES = (".png", ".tif", ".tiff")
 _IMAGE_SUFFIXES = (".dcm", ".ima", *_RASTER_SUFFIXES)
 _OUTLINE_SUFFIXES = (*_RASTER_SUFFIXES, ".json", ".nii", ".nii.gz", ".nrrd")
 _OUTLINE_WORD = re.compile(
-    r"[-_. ](masks?|outlines?|seg|segmentations?|labels?|annotations?|rois?)$",
+    r"[-_. ](masks?|outlines?|seg|segmentations?|labels?|annotations?|maps?|rois?)$",
     re.IGNORECASE,
 )
 _LEVELS_OF_A_MASK = 2
@@ -116,10 +116,10 @@ class _Image:
     patient: str = ""
     uid: str = ""
 
-    def identifiers(self, base: Path) -> dict[str, str]:
+    def identifiers(self) -> dict[str, str]:
         """Returns what a table may call it by."""
         file, _ = split_number(self.path)
-        names = (_relative(self.path, base), self.uid, file.name, _stem(file))
+        names = (self.path.absolute().as_posix(), self.uid, file.name, _stem(file))
         return dict(zip(IDENTIFIERS, (*names, self.patient), strict=True))
 
 
@@ -144,8 +144,8 @@ def draft_cohort(
         folder: Where to look; links to folders are not followed.
         out: The cohort file to write; its paths are relative to it. Files that are not
             in the draft are listed in NAME_left_out.csv beside it, with the reasons.
-        labels: A table (CSV) with a column `label`; its columns `patient` and `split`
-            are used too, and go before what the images state.
+        labels: A table (CSV) with a column `label` or `class`; its columns `patient`
+            and `split` are used too, and go before what the images state.
         key: The column of the table that names images: by path, SOPInstanceUID, file
             name with or without suffix, or PatientID.
 
@@ -199,7 +199,7 @@ def draft_cohort(
     ]
     table = ""
     if labels is not None and key is not None:
-        names = [image.identifiers(base) for image in images]
+        names = [image.identifiers() for image in images]
         joined = join_labels(Path(labels), key, names)
         for row, cells in zip(rows, joined.cells, strict=True):
             row |= dict.fromkeys(joined.columns, "") | row
@@ -334,7 +334,7 @@ def _is_called_outline(path: Path, folder: Path) -> bool:
     folders = path.relative_to(folder).parts[:-1]
     return bool(
         _OUTLINE_WORD.search(_stem(path))
-        or any(_OUTLINE_WORD.fullmatch(f"_{name}") for name in folders)
+        or any(_OUTLINE_WORD.search(f"_{name}") for name in folders)
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +21,8 @@ IDENTIFIERS = (
     "PatientID",
 )
 _OF_SEVERAL = "PatientID"
+_LABEL_COLUMNS = ("label", "class")
+_UPWARDS = re.compile(r"^(\.{1,2}/)+")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,10 +51,11 @@ def join_labels(
     images are found. A file name that several folders have names no image.
 
     Args:
-        path: The table, with the columns `key` and label; patient and split are used
-            if they are there, all others are not.
+        path: The table, with the columns `key` and label (or class); patient and split
+            are used if they are there, all others are not.
         key: Name of the column that names the images.
-        images: For each image its identifiers; those of `IDENTIFIERS` that it has.
+        images: For each image its identifiers, those of `IDENTIFIERS` that it has. Its
+            path is absolute; a table has as many of its last parts as it likes.
 
     Raises:
         InputError: The table cannot be read, two of its rows contradict each other, or
@@ -60,19 +64,28 @@ def join_labels(
     key = key.strip().lower()
     try:
         table = read_table(
-            path, required=(key, "label"), optional=("patient", SPLIT_COLUMN)
+            path, required=(key,), optional=(*_LABEL_COLUMNS, "patient", SPLIT_COLUMN)
         )
     except RowError as error:
         raise InputError(f"{path}, row {error.line}: {error}") from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    columns = tuple(c for c in ("label", "patient", SPLIT_COLUMN) if c in table.columns)
+    found_labels = [column for column in _LABEL_COLUMNS if column in table.columns]
+    if not found_labels:
+        raise InputError(
+            f"{path}: has no column `label`; rename the one that holds it."
+        )
+    columns = {"label": found_labels[0]} | {
+        column: column
+        for column in ("patient", SPLIT_COLUMN)
+        if column in table.columns
+    }
     rows: dict[str, dict[str, str]] = {}
     first_line: dict[str, int] = {}
     for line, cells in table.rows:
         name = _form(cells[key])
         first_line.setdefault(name, line)
-        said = {column: cells[column] for column in columns}
+        said = {column: cells[source] for column, source in columns.items()}
         if "patient" in said:
             said["patient"] = patient_form(said["patient"])
         if rows.setdefault(name, said) != said:
@@ -90,7 +103,7 @@ def join_labels(
             "that does with --key."
         )
     return JoinedLabels(
-        columns=columns,
+        columns=tuple(columns),
         cells=tuple(rows[name] if name else {} for name in found[best]),
         identifier=best,
         unused=len(rows.keys() - set(found[best])),
@@ -102,6 +115,8 @@ def _find(
 ) -> list[str]:
     """Returns the key of each image's row by one kind of identifier, or nothing."""
     names = [_form(image.get(kind, "")) for image in images]
+    if kind == "path":
+        names = [_longest_end(name, rows) for name in names]
     if kind != _OF_SEVERAL:
         files = collections.defaultdict(set)
         for name, image in zip(names, images, strict=True):
@@ -110,5 +125,13 @@ def _find(
     return [name if name in rows else "" for name in names]
 
 
+def _longest_end(path: str, rows: Mapping[str, object]) -> str:
+    """Returns the longest end of a path that a row has, or nothing."""
+    parts = path.split("/")
+    ends = ("/".join(parts[start:]) for start in range(len(parts)))
+    return next((end for end in ends if end in rows), "")
+
+
 def _form(name: str) -> str:
-    return patient_form(name.replace("\\", "/")).removeprefix("./")
+    """Returns a name in one form; of a relative path what follows its dots."""
+    return _UPWARDS.sub("", patient_form(name.replace("\\", "/")))

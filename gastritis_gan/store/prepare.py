@@ -367,16 +367,22 @@ def _refuse_two_labels(
     images: Iterable[StoredImage], rows: dict[str, CohortImage]
 ) -> None:
     """Refuses an image that would teach, or test, both classes."""
-    first_of: dict[str, StoredImage] = {}
+    copies: dict[str, list[StoredImage]] = {}
     for image in images:
-        first = first_of.setdefault(image.sha256, image)
-        if first.label != image.label:
-            numbers = row_ranges(rows[key].row for key in (first.key, image.key))
-            problem = (
-                f"rows {numbers} of the cohort file are the same image, pixel by "
-                "pixel, under two labels; keep the row whose label is right."
-            )
-            raise CohortError(f"{rows[image.key].image}: {problem}", problem)
+        copies.setdefault(image.sha256, []).append(image)
+    groups = sorted(
+        sorted(rows[image.key].row for image in found)
+        for found in copies.values()
+        if len({image.label for image in found}) > 1
+    )
+    if groups:
+        problem = (
+            f"rows {'; '.join(map(row_ranges, groups))} of the cohort file are the "
+            "same image, pixel by pixel, under two labels; keep the row whose label is "
+            "right."
+        )
+        first = next(row for row in rows.values() if row.row == groups[0][0])
+        raise CohortError(f"{first.image}: {problem}", problem)
 
 
 def _refuse_partly_synthetic(
