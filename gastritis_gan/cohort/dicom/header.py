@@ -401,11 +401,14 @@ class ImageMetadata:
         pixel_aspect: Height of a pixel divided by its width, 1 where nothing is stated.
         burned_in: "yes", "no" or "not stated": whether the pixels hold text that
             identifies the patient (BurnedInAnnotation, PS3.3 C.7.6.1).
+        is_synthetic: Whether the file states that nobody was examined: SyntheticData
+            (PS3.3 C.12.1), or trainedAlgorithmicMedia in the XMP of PNG and TIFF.
     """
 
     pixel_spacing_mm: tuple[float, float] | None = None
     pixel_aspect: float = 1.0
     burned_in: str = "not stated"
+    is_synthetic: bool = False
 
 
 def read_dicom_metadata(path: Path, *, frame: int | None = None) -> ImageMetadata:
@@ -418,7 +421,7 @@ def read_dicom_metadata(path: Path, *, frame: int | None = None) -> ImageMetadat
     Raises:
         InputError: The file is damaged.
     """
-    keywords = ("BurnedInAnnotation", *FUNCTIONAL_GROUPS)
+    keywords = ("BurnedInAnnotation", "SyntheticData", *FUNCTIONAL_GROUPS)
     header = read_header(path, keywords, unchecked=_LENGTHS)
     with refusing_dicom(path, "cannot be read as DICOM"):
         if 1 <= (frame or 1) <= num_frames(header):
@@ -431,6 +434,7 @@ def read_dicom_metadata(path: Path, *, frame: int | None = None) -> ImageMetadat
             burned_in=_BURNED_IN.get(
                 str(header.get("BurnedInAnnotation")), "not stated"
             ),
+            is_synthetic=str(header.get("SyntheticData")).strip().upper() == "YES",
         )
 
 
