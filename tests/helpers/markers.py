@@ -108,9 +108,7 @@ def write_planted_cohort(root: Path, *, patients: int = 6) -> Path:
             elif suffix == "png":
                 exif = Image.Exif()
                 exif[0x010E] = MARKER  # ImageDescription
-                Image.fromarray(pixels).save(
-                    folder / name, pnginfo=chunks, exif=exif
-                )
+                Image.fromarray(pixels).save(folder / name, pnginfo=chunks, exif=exif)
                 append(folder / name)
             else:
                 Image.fromarray(pixels).save(folder / name, description=MARKER)
