@@ -99,10 +99,10 @@ def main() -> None:
     total: collections.Counter[tuple[int, str, bool]] = collections.Counter()
     verdicts: collections.Counter[str] = collections.Counter()
     seconds = []
-    rows = read_cohort(
+    cohort = read_cohort(
         arguments.cohort, positive=arguments.positive, negative=arguments.negative
     )
-    rows = [row for row in rows if row.outline]
+    rows = [row for row in cohort.images if row.outline]
     for row in rows[:: -(-len(rows) // arguments.films)]:
         image = read_image(row.image, bits=CohortConfig().bits).pixels
         mask = read_outline(row.outline, shape=image.shape, image=row.image)
