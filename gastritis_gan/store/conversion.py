@@ -187,11 +187,17 @@ def _processes(workers: int) -> Iterator[Callable[..., Callable[[], dict[str, An
         yield functools.partial
         return
     # Spawned: a fork would copy the threads of whatever the caller has imported.
-    executor = concurrent.futures.ProcessPoolExecutor(
-        workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_end_with_the_parent,
-    )
+    try:
+        executor = concurrent.futures.ProcessPoolExecutor(
+            workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_end_with_the_parent,
+        )
+    except (ImportError, NotImplementedError, OSError) as error:
+        raise InputError(
+            f"several processes cannot work together here ({error}): shared memory is "
+            "missing or full, on Linux /dev/shm. `--workers 1` needs none."
+        ) from error
     try:
         yield lambda *call: executor.submit(*call).result
     except BrokenProcessPool:

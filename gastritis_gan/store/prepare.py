@@ -27,8 +27,10 @@ from gastritis_gan.cohort.cohort_settings import CohortConfig
 from gastritis_gan.errors import InputError
 from gastritis_gan.storage import (
     PLAN_FILE,
+    make_folder,
     read_json,
     refuse_existing,
+    remove_empty,
     work_folder,
     work_folder_of,
     write_bytes,
@@ -157,7 +159,7 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
         _refuse_training_without_outline(images, splits)
         if geometry.exclude_text:
             load_detector()
-        store_path.parent.mkdir(parents=True, exist_ok=True)
+        made = make_folder(store_path.parent)
         try:
             keep_key(key_path, secret)
             convert = ImageConversion(
@@ -171,6 +173,7 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
         except Exception:
             if not had_key and not store_path.exists():
                 key_path.unlink(missing_ok=True)
+            remove_empty(made)
             raise
         store = Store.open(store_path)
     for note in found.notes:
