@@ -281,7 +281,7 @@ def test_damage_is_noticed(make_store):
     np.savez(table, **{**columns, "row": np.zeros(2, np.int32)})
     refused("differ in length")
     np.savez(table, **{**columns, "row": np.array([None] * 3, object)})
-    refused("allow_pickle")
+    refused("not an array of its size")
     table.write_bytes(whole_table)
     assert Store.open(store.path).images == store.images
 
