@@ -20,7 +20,7 @@ def inspect(store_path: Path, folder: Path) -> None:
     """Count what STORE holds and draw contact sheets of its images.
 
     Writes inspection.md (patches per set, class, split and patient, beside the paper's;
-    images that two patients share), counts.json (the same, and per image) and
+    images that are there twice), counts.json (the same, and per image) and
     sheet_SPLIT_CLASS_NUMBER.png: every image with its outline, and with a square at the
     centre of each patch, coloured by what the patch is.
 

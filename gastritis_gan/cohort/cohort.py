@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
-import csv
 import dataclasses
-import difflib
+import errno
 import logging
 import os
 import re
+import unicodedata
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from gastritis_gan.cohort.table import RowError, Table, read_table
 from gastritis_gan.errors import InputError
 
 COHORT_FILE = "cohort.csv"
-_REQUIRED = ("image", "patient", "label")
-_COLUMNS = (*_REQUIRED, "outline")
+COLUMNS = ("image", "patient", "label", "outline")
+SPLIT_COLUMN = "split"
+_SPLITS = ("train", "test", "validation")
+
+_logger = logging.getLogger(__name__)
 
 
 class CohortError(InputError):
@@ -151,9 +156,19 @@ def split_number(path: Path) -> tuple[Path, int | None]:
         of that whole name exists.
     """
     match = re.fullmatch(r"(.+)#(\d{1,9})", path.name)
-    if match is None or path.exists():
+    if match is None or _is_file(path):
         return path, None
     return path.with_name(match[1]), int(match[2])
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is a file; a text that is too long to be a path names none."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return False
+        raise
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -167,8 +182,10 @@ class CohortImage:
             (`split_number` separates them).
         outline: The file with the organ's outline, with `#` and a number where it names
             a part; None where the cell is empty.
-        patient: The patient as the cohort file writes it.
+        patient: The patient, as `patient_form` writes it.
         label: "positive" or "negative".
+        split: "train", "test" or "validation"; None where the cohort file has no
+            column `split`.
     """
 
     row: int
@@ -177,6 +194,7 @@ class CohortImage:
     outline: Path | None
     patient: str
     label: str
+    split: str | None = None
 
 
 def read_cohort(
@@ -190,13 +208,13 @@ def read_cohort(
         negative: Label of the negative class in the file.
 
     Returns:
-        The rows in the file's order.
+        The rows in the file's order. What a person should look at is logged, by row.
 
     Raises:
-        InputError: The file cannot be read, has other columns than image, patient,
-            label and outline, has no rows, or a row has no image, patient or label, an
-            unknown label, a file that does not exist or an image that another row has
-            already.
+        InputError: The file cannot be read, lacks a column, has no rows, or a row has
+            no image, patient or label, an unknown label or split, a file that does not
+            exist, an image that another row has already, or a patient that another row
+            assigns to another split.
     """
     csv_path = Path(path)
     if csv_path.is_dir():
@@ -204,7 +222,10 @@ def read_cohort(
     labels = {positive: "positive", negative: "negative"}
     images: list[CohortImage] = []
     row_of_image: dict[Path, int] = {}
-    for line, row in _read_rows(csv_path):
+    first_of_patient: dict[str, CohortImage] = {}
+    forms: dict[str, dict[str, list[int]]] = collections.defaultdict(dict)
+    table = _read_table(csv_path)
+    for line, row in table.rows:
         with _naming_line(csv_path, line):
             image = _check_row(line, row, csv_path.parent, labels)
             first = row_of_image.setdefault(image.image.resolve(), line)
@@ -213,58 +234,56 @@ def read_cohort(
                     f"the image is in row {first} already; an image may be named once.",
                     image.name,
                 )
+            before = first_of_patient.setdefault(image.patient, image)
+            if before.split != image.split:
+                raise InputError(
+                    f"`split` is {image.split}, but {before.split} for the same "
+                    f"patient in row {before.row}; a patient is on one side."
+                )
         images.append(image)
+        forms[image.patient].setdefault(row["patient"], []).append(line)
+    _warn(table, images, forms)
     return tuple(images)
 
 
-def _read_rows(path: Path) -> list[tuple[int, dict[str | None, str | None]]]:
-    """Returns (line number, row) for every row; the columns are checked."""
-    with _naming_line(path):
-        try:
-            with path.open(encoding="utf-8-sig", newline="") as stream:
-                reader = csv.DictReader(stream, strict=True)
-                _check_columns(reader.fieldnames or ())
-                rows = [(reader.line_num, row) for row in reader]
-        except OSError as error:
-            raise InputError(f"cannot be read ({error.strerror}).") from None
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise InputError(f"is not a UTF-8 CSV file ({error}).") from None
-        if not rows:
+def patient_form(text: str) -> str:
+    """Returns the one form in which a patient's name or number is compared.
+
+    Unicode NFKC (so a name from a Mac, or digits of full width, are those of others),
+    without invisible characters, with single spaces.
+    """
+    visible = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    return " ".join(unicodedata.normalize("NFKC", visible).split())
+
+
+def row_ranges(rows: Iterable[int]) -> str:
+    """Returns numbers in ascending order as in "2, 5-9"."""
+    groups: list[list[int]] = []
+    for number in sorted(rows):
+        if groups and groups[-1][-1] == number - 1:
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+    return ", ".join(str(g[0]) if len(g) == 1 else f"{g[0]}-{g[-1]}" for g in groups)
+
+
+def _read_table(path: Path) -> Table:
+    try:
+        table = read_table(path, required=COLUMNS, optional=(SPLIT_COLUMN,))
+        if not table.rows:
             raise InputError("the cohort has no images; add a row per image.")
-    return rows
-
-
-def _check_columns(found: Sequence[str]) -> None:
-    missing = [column for column in _COLUMNS if column not in found]
-    extra = [column for column in found if column not in _COLUMNS]
-    if not missing and not extra and len(found) == len(_COLUMNS):
-        return
-    problems = [f"missing: {', '.join(missing)}"] if missing else []
-    if extra:
-        close = difflib.get_close_matches(extra[0], missing, n=1)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
-        problems.append(f"not known: {len(extra)}{hint}")
-    raise quoting(
-        f"the first row must name the columns {', '.join(_COLUMNS)}; "
-        f"{'; '.join(problems) or 'a column is named twice'}.",
-        ", ".join(found),
-    )
+    except InputError as error:
+        with _naming_line(path, error.line if isinstance(error, RowError) else None):
+            raise
+    return table
 
 
 def _check_row(
-    line: int,
-    cells: dict[str | None, str | None],
-    folder: Path,
-    labels: dict[str, str],
+    line: int, row: dict[str, str], folder: Path, labels: dict[str, str]
 ) -> CohortImage:
-    if None in cells or None in cells.values():
-        raise InputError(
-            f"must have {len(_COLUMNS)} fields, separated by commas: "
-            f"{', '.join(_COLUMNS)}."
-        )
-    row = {str(column): str(cell).strip() for column, cell in cells.items()}
-    for column in _REQUIRED:
-        if not row[column]:
+    patient = patient_form(row["patient"])
+    for column, cell in {**row, "patient": patient}.items():
+        if not cell and column != "outline":
             raise InputError(f"the column `{column}` is empty.")
     if row["label"] not in labels:
         positive, negative = labels
@@ -273,18 +292,91 @@ def _check_row(
             f"{negative!r} (`cohort.negative`).",
             row["label"],
         )
+    split = row.get(SPLIT_COLUMN)
+    if split is not None and split.lower() not in _SPLITS:
+        raise quoting(f"`split` must be one of {', '.join(_SPLITS)}.", split)
     files = {
         column: folder / row[column] for column in ("image", "outline") if row[column]
     }
     for column, path_and_number in files.items():
-        file, _ = split_number(path_and_number)
-        if not file.is_file():
+        try:
+            file, _ = split_number(path_and_number)
+            is_there = _is_file(file)
+        except OSError as error:
+            problem = f"the {column} file cannot be reached ({error.strerror})."
+            raise quoting(problem, str(path_and_number)) from None
+        if not is_there:
             raise quoting(f"the {column} file does not exist.", str(file))
     return CohortImage(
         row=line,
         name=row["image"],
         image=files["image"],
         outline=files.get("outline"),
-        patient=row["patient"],
+        patient=patient,
         label=labels[row["label"]],
+        split=split and split.lower(),
     )
+
+
+def _warn(
+    table: Table, images: list[CohortImage], forms: dict[str, dict[str, list[int]]]
+) -> None:
+    """Names what a person should look at, by the rows and columns of the file.
+
+    Args:
+        table: The cohort file.
+        images: Its rows.
+        forms: By patient, the rows of each text that means this patient.
+    """
+    if table.ignored:
+        hint = f" Did you mean `{table.hints[0]}`?" if table.hints else ""
+        _logger.warning(
+            "Columns of the cohort file that are not used: %s.%s",
+            row_ranges(table.ignored),
+            hint,
+        )
+    alike: dict[str, list[str]] = collections.defaultdict(list)
+    for patient in forms:
+        alike[_without_details(patient)].append(patient)
+    rows_of_outline: dict[Path, list[int]] = collections.defaultdict(list)
+    for image in images:
+        if image.outline is not None:
+            rows_of_outline[image.outline.resolve()].append(image.row)
+    for problem, groups in (
+        (
+            "write their patient in several ways (forms of Unicode, or spaces); all "
+            "count as one patient",
+            [
+                [row for rows in texts.values() for row in rows]
+                for texts in forms.values()
+                if len(texts) > 1
+            ],
+        ),
+        (
+            "name patients that differ only in capitals, separators or leading zeros; "
+            "they count as different ones",
+            [
+                [row for p in patients for rows in forms[p].values() for row in rows]
+                for patients in alike.values()
+                if len(patients) > 1
+            ],
+        ),
+        (
+            "share their outline file; look whether it is that of each",
+            [rows for rows in rows_of_outline.values() if len(rows) > 1],
+        ),
+    ):
+        if groups:
+            _logger.warning(
+                "%d of %d images %s. Rows of the cohort file: %s",
+                sum(map(len, groups)),
+                len(images),
+                problem,
+                "; ".join(map(row_ranges, groups)),
+            )
+
+
+def _without_details(patient: str) -> str:
+    """Returns what stays of a patient's number when a spreadsheet has had it."""
+    text = re.sub(r"\.0+$", "", patient.casefold())
+    return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"[\W_]+", "-", text))

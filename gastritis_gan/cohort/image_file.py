@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +12,22 @@ from PIL import Image, UnidentifiedImageError
 from gastritis_gan.cohort.cohort import file_error, refusing, split_number
 from gastritis_gan.cohort.dicom.header import ImageMetadata, read_dicom_metadata
 from gastritis_gan.cohort.dicom.reader import read_dicom
+from gastritis_gan.cohort.grey_image import GreyImage, notes_of_levels
 from gastritis_gan.errors import InputError
 
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")  # PNG; TIFF, both byte orders
 _DICOM_PREAMBLE_BYTES = 128
 _DTYPE_OF_MODE = {"1": "bool", "L": "uint8", "I;16": "uint16", "I;16B": "uint16"}
+_COLOUR_MODES = ("RGB", "RGBA", "LA", "P", "PA")
+_DEPTHS = (1, 8, 12, 16)  # bits per pixel
 _EXIF_ORIENTATION = 274
-_TIFF_PHOTOMETRIC = 262
+_PNG_DEPTH_AT = 24  # PNG 11.2.1: IHDR is the first chunk
+_TIFF_DEPTH, _TIFF_PHOTOMETRIC, _TIFF_SAMPLE_FORMAT = 258, 262, 339
 _WHITE_IS_ZERO = 0
+_UNSIGNED = (1, 4)  # SampleFormat: unsigned integers, undefined
 
 
-def read_image(path: Path, *, bits: int, window: int | str | None = None) -> np.ndarray:
+def read_image(path: Path, *, bits: int, window: int | str | None = None) -> GreyImage:
     """Reads a DICOM, PNG or TIFF file; the content decides, not the name.
 
     Args:
@@ -29,7 +36,7 @@ def read_image(path: Path, *, bits: int, window: int | str | None = None) -> np.
         window: Number or explanation of a DICOM file's window; None: the first.
 
     Returns:
-        ndarray of uint8 or uint16 of shape (height, width); 0 is black.
+        The image, and what a person should know about it.
 
     Raises:
         InputError: The file cannot be read, is damaged or of another kind, or is not
@@ -42,12 +49,14 @@ def read_image(path: Path, *, bits: int, window: int | str | None = None) -> np.
         raise file_error(path, f"is a PNG or TIFF file and has no frame {frame}.")
     pixels = read_grey_file(path)
     if pixels.dtype == bool:
-        raise file_error(path, "has 1 bit per pixel; an image must have 8 or 16 bits.")
-    return convert_bits(pixels, bits)
+        raise file_error(path, "has 1 bit per pixel; an image must have 8 to 16 bits.")
+    return GreyImage(pixels=convert_bits(pixels, bits), notes=tuple(_notes(pixels)))
 
 
 def read_metadata(path: Path) -> ImageMetadata:
-    """Reads what a file states of its image beside the pixels; PNG and TIFF: nothing.
+    """Reads what a file states of its image beside the pixels.
+
+    PNG and TIFF files state no more than the shape of their pixels.
 
     Args:
         path: As for `read_image`.
@@ -56,9 +65,13 @@ def read_metadata(path: Path) -> ImageMetadata:
         InputError: The file cannot be read.
     """
     path, frame = split_number(path)
-    if is_png_or_tiff(path):
-        return ImageMetadata()
-    return read_dicom_metadata(path, frame=frame)
+    if not is_png_or_tiff(path):
+        return read_dicom_metadata(path, frame=frame)
+    with _opening(path) as file:
+        # both are written as width and height
+        per_length = file.info.get("dpi") or (1, 1)
+        x, y = file.info.get("aspect") or per_length
+        return ImageMetadata(pixel_aspect=float(x / y) if x > 0 and y > 0 else 1.0)
 
 
 def is_png_or_tiff(path: Path) -> bool:
@@ -82,28 +95,67 @@ def is_dicom(path: Path) -> bool:
 
 
 def read_grey_file(path: Path) -> np.ndarray:
-    """Reads the pixels of a greyscale PNG or TIFF file as they are.
+    """Reads the pixels of a greyscale PNG or TIFF file.
 
     Returns:
-        ndarray of bool, uint8 or uint16 of shape (height, width).
+        ndarray of bool, uint8 or uint16 of shape (height, width); 12 bits become 16.
 
     Raises:
         InputError: The file is damaged, coloured, or holds several pages or another
             depth.
     """
-    with refusing(path, "is damaged or truncated"):
-        try:
-            with Image.open(path, formats=("PNG", "TIFF")) as file:
-                _check_is_grey(file)
-                pixels = np.array(file, dtype=_DTYPE_OF_MODE[file.mode])
-                tags = getattr(file, "tag_v2", {})
-        except UnidentifiedImageError:
-            raise InputError("is not a PNG or TIFF file that can be read.") from None
-        except Image.DecompressionBombError:
-            raise InputError("declares more pixels than any radiograph has.") from None
+    with _opening(path) as file:
+        depth = _check_is_grey(path, file)
+        tags = getattr(file, "tag_v2", {})
+        if file.mode in _COLOUR_MODES:
+            return _equal_channels(file)
+        pixels = np.array(file, dtype=_DTYPE_OF_MODE[file.mode])
+    if depth == 12:
+        pixels = ((pixels.astype(np.uint32) * 0xFFFF + 0x7FF) // 0xFFF).astype("u2")
     if pixels.dtype == np.uint16 and tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
         pixels = np.iinfo(np.uint16).max - pixels  # Pillow inverts 8 bits only
     return pixels
+
+
+@contextlib.contextmanager
+def _opening(path: Path) -> Iterator[Image.Image]:
+    with refusing(path, "is damaged or truncated"):
+        try:
+            with Image.open(path, formats=("PNG", "TIFF")) as file:
+                yield file
+        except UnidentifiedImageError:
+            raise InputError(
+                "is not a PNG or TIFF file of 8, 12 or 16 bits that can be read."
+            ) from None
+        except Image.DecompressionBombError:
+            raise InputError("declares more pixels than any radiograph has.") from None
+
+
+def _equal_channels(file: Image.Image) -> np.ndarray:
+    """Returns the one channel of a grey image that is saved as colour."""
+    channels = np.array(file.convert("RGBA"))  # [H, W, 4]
+    grey = channels[:, :, 0]
+    if (channels[:, :, 1:3] != grey[:, :, np.newaxis]).any():
+        raise InputError("is in colour; convert it to greyscale first.")
+    if (channels[:, :, 3] != 0xFF).any():
+        raise InputError("has transparent pixels; save it without transparency.")
+    return np.ascontiguousarray(grey)
+
+
+def _notes(pixels: np.ndarray) -> list[str]:
+    """Says whether pixels use the range that their depth promises."""
+    is_seen = np.zeros(np.iinfo(pixels.dtype).max + 1, bool)
+    for row in pixels:
+        is_seen[row] = True
+    values = np.flatnonzero(is_seen).astype(pixels.dtype)
+    notes = notes_of_levels(convert_bits(values, 8))
+    depth, used = 8 * pixels.itemsize, int(values[-1]).bit_length()
+    if values.size > 1 and used < depth:
+        return [
+            f"have values of {used} bits in files of {depth} bits, and so are dark; "
+            f"multiply them by {1 << (depth - used)} if that is not meant."
+        ]
+    return notes
 
 
 def convert_bits(pixels: np.ndarray, bits: int) -> np.ndarray:
@@ -123,19 +175,35 @@ def convert_bits(pixels: np.ndarray, bits: int) -> np.ndarray:
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def _check_is_grey(file: Image.Image) -> None:
+def _check_is_grey(path: Path, file: Image.Image) -> int:
+    """Refuses what is not one grey image; returns its bits per sample.
+
+    Pillow's mode alone does not tell: it reads signed bytes as unsigned ones, and 12
+    bits as 16.
+    """
     if getattr(file, "n_frames", 1) != 1:
         raise InputError("holds several pages; give a file with one.")
-    if file.mode not in _DTYPE_OF_MODE:
+    tags = getattr(file, "tag_v2", {})
+    depths = tags.get(_TIFF_DEPTH, (1,))
+    if file.format == "PNG":
+        depths = tuple(_read_head(path)[_PNG_DEPTH_AT:][:1])
+        # Pillow turns a TIFF by its tag when it loads it, but not a PNG.
+        if file.getexif().get(_EXIF_ORIENTATION, 1) != 1:
+            raise InputError(
+                "states an orientation in EXIF; save it the right way up without."
+            )
+    if not set(tags.get(_TIFF_SAMPLE_FORMAT, _UNSIGNED)) <= set(_UNSIGNED):
         raise InputError(
-            f"is not 8- or 16-bit greyscale (Pillow's mode {file.mode!r}); convert "
-            "colour and palette images to greyscale first."
+            "has signed or floating-point pixels; save it as unsigned integers."
         )
-    # Pillow turns a TIFF by its tag when it loads it, but not a PNG.
-    if file.format == "PNG" and file.getexif().get(_EXIF_ORIENTATION, 1) != 1:
+    is_grey = file.mode in _DTYPE_OF_MODE and set(depths) <= set(_DEPTHS)
+    is_colour = file.mode in _COLOUR_MODES and max(depths) <= 8
+    if not (is_grey or is_colour):
         raise InputError(
-            "states an orientation in EXIF; save it the right way up without."
+            f"is not 8-, 12- or 16-bit greyscale (Pillow's mode {file.mode!r}, "
+            f"{max(depths)} bits); convert it first."
         )
+    return int(depths[0])
 
 
 def _read_head(path: Path) -> bytes:

@@ -13,6 +13,8 @@ from gastritis_gan.cohort.cohort import file_error, quoting
 from gastritis_gan.errors import InputError
 
 _FAR_AWAY = 1e9  # pixels
+_MOST_PARTS = 256
+_SAME_PART = 0.9  # of the pixels of two parts that are in both
 
 
 def read_json_outline(
@@ -77,13 +79,16 @@ def _read_labelme(document: dict[str, Any], shape: tuple[int, ...]) -> np.ndarra
         kind = item.get("shape_type") or "polygon"
         if kind != "polygon":
             raise quoting("a `shape_type` must be polygon.", kind)
-    return combine_parts([_fill(item["points"], shape) for item in shapes], shape)
+    parts = [part for item in shapes for part in _fill(item["points"], shape)]
+    return combine_parts(parts, shape)
 
 
 def _read_coco(
     document: dict[str, Any], number: int | None, shape: tuple[int, ...]
 ) -> np.ndarray:
     images = {item["id"]: item for item in document["images"]}
+    if len(images) < len(document["images"]):
+        raise InputError("two images have the same `id`.")
     if number is None and len(images) != 1:
         raise InputError(
             f"holds {len(images)} images; name one by its `id`, as in "
@@ -102,7 +107,8 @@ def _read_coco(
         if isinstance(segmentation, dict):
             parts.append(_read_runs(segmentation, shape))
         else:
-            parts += [_fill(np.reshape(p, (-1, 2)), shape) for p in segmentation]
+            for points in segmentation:
+                parts += _fill(np.reshape(points, (-1, 2)), shape)
     return combine_parts(parts, shape)
 
 
@@ -110,16 +116,47 @@ def _read_runs(segmentation: dict[str, Any], shape: tuple[int, ...]) -> np.ndarr
     check_size(tuple(segmentation["size"]), shape)
     counts = segmentation["counts"]
     runs = decode_counts(counts) if isinstance(counts, str) else np.asarray(counts)
+    if runs.dtype.kind not in "iu":
+        raise InputError("run lengths must be whole numbers.")
     return fill_runs(runs.astype(np.int64), shape)
 
 
-def _fill(points: Any, shape: tuple[int, ...]) -> np.ndarray:
+def _fill(points: Any, shape: tuple[int, ...]) -> list[np.ndarray]:
+    """Returns the rings of a polygon, filled."""
     corners = np.asarray(points, np.float64)
     if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3:
         raise InputError("a polygon has fewer than three corners.")
     if not (np.abs(corners) < _FAR_AWAY).all():
         raise InputError("a polygon has a corner far outside any image.")
-    return fill_polygon(corners, shape)
+    return [fill_polygon(ring, shape) for ring in split_rings(corners)]
+
+
+def split_rings(points: np.ndarray) -> list[np.ndarray]:
+    """Cuts a polygon where it comes back to a corner, so that no ring touches itself.
+
+    One that goes around twice becomes two equal rings, and one with a bridge to a hole
+    becomes its edge and the hole.
+
+    Args:
+        points: ndarray of float of shape (n, 2): x (column) and y (row) of the corners.
+
+    Returns:
+        Rings of at least three corners; none where the polygon has no area.
+    """
+    rings: list[list[tuple[float, float]]] = []
+    path: list[tuple[float, float]] = []
+    place: dict[tuple[float, float], int] = {}
+    for x, y in [*points.tolist(), points[0].tolist()]:
+        start = place.get((x, y))
+        if start is not None:
+            rings.append(path[start:])
+            for corner in path[start + 1 :]:
+                del place[corner]
+            del path[start + 1 :]
+        else:
+            place[(x, y)] = len(path)
+            path.append((x, y))
+    return [np.array(ring) for ring in rings if len(ring) > 2]
 
 
 def _check_is_one_thing(what: str, names: set[str]) -> None:
@@ -217,6 +254,8 @@ def combine_parts(parts: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.nda
 
     From the largest part to the smallest: one that lies wholly inside what there is so
     far is cut out of it, any other is added, so that an island in a hole is inside.
+    Parts that have nine tenths of their pixels in common are one that was drawn twice:
+    the smaller is left out.
 
     Args:
         parts: ndarrays of bool of shape `shape`.
@@ -224,14 +263,33 @@ def combine_parts(parts: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.nda
 
     Returns:
         ndarray of bool of shape `shape`.
+
+    Raises:
+        InputError: There are more parts than an organ can have.
     """
+    if len(parts) > _MOST_PARTS:
+        raise InputError(
+            f"has {len(parts)} parts; an outline of at most {_MOST_PARTS} is read."
+        )
     mask = np.zeros(shape, bool)
+    drawn: list[np.ndarray] = []
     for part in sorted(parts, key=np.count_nonzero, reverse=True):
+        if any(_is_drawn_twice(part, other) for other in drawn):
+            continue
+        drawn.append(part)
         if (part & ~mask).any():
             mask |= part
         else:
             mask &= ~part
     return mask
+
+
+def _is_drawn_twice(part: np.ndarray, larger: np.ndarray) -> bool:
+    size = np.count_nonzero(part)
+    if size < _SAME_PART * np.count_nonzero(larger):
+        return False
+    common = np.count_nonzero(part & larger)
+    return bool(common >= _SAME_PART * np.count_nonzero(part | larger))
 
 
 def _first_centre(y: float, height: int) -> int:

@@ -111,9 +111,9 @@ def _scaled(
 ) -> tuple[int, int]:
     if spacing_mm is None or wanted_mm is None:
         raise InputError(
-            "has neither (0028,0030) PixelSpacing nor (0018,1164) ImagerPixelSpacing, "
-            "which `cohort.other_sizes: rescale` needs; leave the image out, or choose "
-            "`pad` or `refuse`."
+            "has neither a (0028,0030) PixelSpacing nor a (0018,1164) "
+            "ImagerPixelSpacing of two positive numbers, which `cohort.other_sizes: "
+            "rescale` needs; leave the image out, or choose `pad` or `refuse`."
         )
     height, width = (
         max(1, round(length * spacing / wanted_mm))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import (
     DigitalXRayImageStorageForPresentation,
     ExplicitVRLittleEndian,
@@ -41,6 +41,7 @@ _FAMILY_NAMES = ("Phantom", "Barium", "Rugae", "Antrum", "Fundus", "Pylorus", "C
 _GIVEN_NAMES = ("Aiko", "Ben", "Chloe", "Daichi", "Emma", "Farid", "Grace", "Haruto")
 _FIRST_STUDY = datetime.date(2010, 1, 4)
 _STUDY_DAYS = 3000
+_FIELD_MM = 400.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ class Patient:
         birth_date: Day of birth.
         study_date: Day of the examination.
         modality: "DX" or "RF".
-        monochrome1: Whether low stored values are bright.
+        monochrome1: Whether low stored values are bright; DX only (PS3.3 C.8.7.1).
     """
 
     label: str
@@ -75,6 +76,7 @@ def draw_patient(rng: np.random.Generator, index: int) -> Patient:
     label = LABELS[index % 2]
     study_date = _FIRST_STUDY + datetime.timedelta(days=int(rng.integers(_STUDY_DAYS)))
     age_days = int(rng.integers(30 * 365, 85 * 365))
+    monochrome1 = index // 2 % 2 == 1  # half of each class
     return Patient(
         label=label,
         relief=_draw_relief(rng, ill=label == LABELS[0]),
@@ -83,8 +85,8 @@ def draw_patient(rng: np.random.Generator, index: int) -> Patient:
         sex=str(rng.choice(["F", "M"])),
         birth_date=study_date - datetime.timedelta(days=age_days),
         study_date=study_date,
-        modality=str(rng.choice(["DX", "RF"])),
-        monochrome1=index // 2 % 2 == 1,  # half of each class
+        modality="DX" if monochrome1 else str(rng.choice(["DX", "RF"])),
+        monochrome1=monochrome1,
     )
 
 
@@ -246,8 +248,13 @@ def write_dicom(
     dataset.Manufacturer = "gastritis-gan phantom"
     dataset.Modality = patient.modality
     dataset.BodyPartExamined = "STOMACH"
-    dataset.ImageType = ["DERIVED", "PRIMARY"]
+    dataset.PatientOrientation = ["L", "F"]
     dataset.BurnedInAnnotation = "YES"
+    dataset.LossyImageCompression = "00"
+    dataset.KVP = None
+    dataset.ExposureTime = None
+    dataset.XRayTubeCurrent = None
+    dataset.Exposure = None
 
     centre, width = window
     dataset.PhotometricInterpretation = "MONOCHROME2"
@@ -260,10 +267,26 @@ def write_dicom(
     dataset.WindowCenter = centre
     dataset.WindowWidth = width
     dataset.PresentationLUTShape = "INVERSE" if patient.monochrome1 else "IDENTITY"
-    if patient.modality == "DX":  # PS3.3 C.8.11.3: required there, absent in RF
+    if patient.modality == "DX":  # PS3.3 A.26
+        dataset.ImageType = ["DERIVED", "PRIMARY"]
+        dataset.PresentationIntentType = "FOR PRESENTATION"
+        dataset.AnatomicRegionSequence = [_stomach_code()]
+        dataset.ImageLaterality = "U"
+        dataset.AcquisitionContextSequence = []
+        dataset.DetectorType = None
+        dataset.ImagerPixelSpacing = [
+            round(_FIELD_MM / length, 4) for length in image.shape
+        ]
+        dataset.PixelIntensityRelationship = "LOG"
+        # C.8.11.3.1.2: barium lets little through
+        dataset.PixelIntensityRelationshipSign = 1 if patient.monochrome1 else -1
         dataset.RescaleIntercept = 0
         dataset.RescaleSlope = 1
         dataset.RescaleType = "US"
+    else:  # A.16
+        dataset.ImageType = ["DERIVED", "PRIMARY", "SINGLE PLANE"]
+        dataset.PixelIntensityRelationship = "DISP"
+        dataset.RadiationSetting = "GR"
     dataset.SamplesPerPixel = 1
     dataset.Rows, dataset.Columns = image.shape
     dataset.BitsAllocated = 16
@@ -272,3 +295,11 @@ def write_dicom(
     dataset.PixelRepresentation = 0
     dataset.PixelData = image.astype("<u2").tobytes()
     dataset.save_as(path, enforce_file_format=True)
+
+
+def _stomach_code() -> Dataset:
+    """Returns the stomach of CID 4031, Common Anatomic Region."""
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator = "69695003", "SCT"
+    code.CodeMeaning = "Stomach"
+    return code

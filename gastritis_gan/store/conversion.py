@@ -37,6 +37,11 @@ FINISHED_FOLDER = "finished"  # of the work folder: a record per finished image
 STORE_FOLDER = "store"  # of the work folder: what is renamed in the end
 
 _NO_OUTLINE = -1
+_LARGEST_STRETCH = 0.01
+_NOT_SQUARE = (
+    "have pixels that are not square, and so look stretched; `cohort.other_sizes: "
+    "rescale` mends DICOM images that state a spacing."
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,12 +77,12 @@ class ImageConversion:
         geometry = self.geometry
         with naming_row(row.row, "image"):
             metadata = read_metadata(row.image)
-            pixels = read_image(row.image, bits=self.settings.bits, window=self.window)
+            image = read_image(row.image, bits=self.settings.bits, window=self.window)
             try:
                 change = size_change(
-                    pixels.shape, metadata.pixel_spacing_mm, self.settings
+                    image.pixels.shape, metadata.pixel_spacing_mm, self.settings
                 )
-                pixels = change.apply(pixels)
+                pixels = change.apply(image.pixels)
                 rows, columns = geometry.grid(*pixels.shape)
             except InputError as error:
                 raise file_error(row.image, error) from None
@@ -93,6 +98,12 @@ class ImageConversion:
             Image.fromarray(mask).save(buffer, "PNG")  # 1 bit per pixel
             write_bytes(store / OUTLINES_FOLDER / f"{key}.png", buffer.getvalue())
         write_bytes(image_file, encode_png(pixels))
+        notes = list(image.notes)
+        if (
+            self.settings.other_sizes != "rescale"
+            and abs(metadata.pixel_aspect - 1) > _LARGEST_STRETCH
+        ):
+            notes.append(_NOT_SQUARE)
         text = touches_text(pixels, geometry, rows, columns, film=change.film())
         record = {
             "inputs": inputs,
@@ -101,6 +112,7 @@ class ImageConversion:
             "sha256": hash_pixels(pixels),
             "size_change": change.kind,
             "burned_in": metadata.burned_in,
+            "notes": notes,
             "pixels_inside": counts.tolist(),
             "border_text": text.astype(int).tolist(),
         }

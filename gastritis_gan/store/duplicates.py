@@ -1,6 +1,7 @@
-"""Images of different patients that are the same image, or nearly so.
+"""Images of a store that are the same image, or nearly so.
 
-A copy under a second patient's name can put one image into training and test at once.
+A copy under a second patient's name can put one image into training and test at once; a
+copy under a second label teaches both classes the same.
 """
 
 from __future__ import annotations
@@ -24,31 +25,49 @@ _ROWS_AT_ONCE = 1024
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Duplicate:
-    """Two images of different patients that look the same.
+    """Two images that look the same.
 
     Attributes:
         first: Key of an image.
         second: Key of the other.
         is_exact: True when every pixel is equal.
+        two_patients: True when they are of different patients.
+        two_labels: True when they have different labels.
         straddles_split: True when they lie on different sides of the split.
     """
 
     first: str
     second: str
     is_exact: bool
+    two_patients: bool
+    two_labels: bool
     straddles_split: bool
 
-    def __str__(self) -> str:
+    @property
+    def problem(self) -> str:
+        """What is wrong with the two, as the end of a sentence about them."""
+        under = [
+            what
+            for what, differ in (
+                ("two patients", self.two_patients),
+                ("two labels", self.two_labels),
+            )
+            if differ
+        ]
         kind = "are the same image" if self.is_exact else "look the same"
-        text = f"{self.first} and {self.second} {kind} under two patients"
+        text = f"{kind} under {' and '.join(under) or 'two names'}"
         return text + ", on different sides of the split" * self.straddles_split
+
+    def __str__(self) -> str:
+        return f"{self.first} and {self.second} {self.problem}"
 
 
 def find_duplicates(store: Store) -> list[Duplicate]:
-    """Finds exact and near duplicates across patients; reads every image once.
+    """Finds images that are there twice; reads every image once.
 
-    Exact duplicates have equal pixels (SHA-256); near duplicates differ in at most 38
-    of the 255 bits of `perceptual_hash`.
+    Exact duplicates have equal pixels (SHA-256). Near duplicates differ in at most 38
+    of the 255 bits of `perceptual_hash`; those of one patient under one label are left
+    out, for examinations hold films that look alike.
 
     Returns:
         The pairs in the order of the store's images.
@@ -58,19 +77,19 @@ def find_duplicates(store: Store) -> list[Duplicate]:
     hashes = np.stack(
         [perceptual_hash(store.image(index)) for index in range(len(store.images))]
     )
-    content = [image.sha256 for image in store.images]
     duplicates = []
     for i, j in _near_pairs(hashes):
         first, second = store.images[i], store.images[j]
-        if first.patient != second.patient:
-            duplicates.append(
-                Duplicate(
-                    first=first.key,
-                    second=second.key,
-                    is_exact=content[i] == content[j],
-                    straddles_split=first.split != second.split,
-                )
-            )
+        duplicate = Duplicate(
+            first=first.key,
+            second=second.key,
+            is_exact=first.sha256 == second.sha256,
+            two_patients=first.patient != second.patient,
+            two_labels=first.label != second.label,
+            straddles_split=first.split != second.split,
+        )
+        if duplicate.is_exact or duplicate.two_patients or duplicate.two_labels:
+            duplicates.append(duplicate)
     return duplicates
 
 

@@ -54,7 +54,7 @@ def inspect_store(store: Store, folder: str | os.PathLike[str]) -> list[Duplicat
             `sheet_<split>_<label>_<number>.png`.
 
     Returns:
-        The images that two patients share, as in the tables.
+        The images that are there twice, as in the tables.
 
     Raises:
         InputError: The folder exists, or an image of the store is damaged.
@@ -129,6 +129,11 @@ def _tables(
     sizes = ", ".join(f"{height} x {width}" for height, width in sides)
     geometry = store.geometry
     pairs = "\n".join(f"- {duplicate}" for duplicate in duplicates)
+    notes = "\n".join(
+        f"- {len(images)} of {len(store.images)} images {note} "
+        + ", ".join(image.key for image in images)
+        for note, images in images_of_notes(store).items()
+    )
     parts = [
         "# Inspection of a store",
         f"Split {store.split_hash}. {len(store.images):,} images ({sizes} pixels, "
@@ -139,14 +144,25 @@ def _tables(
         _markdown(counts["patch_sets"]),
         "## Training patches beside the paper's",
         table_beside_paper(store),
-        "## Images that two patients share",
+        "## Images that are there twice",
         pairs or "None, exact or near.",
+        "## Images to look at",
+        notes or "None.",
         "## Patients",
         _markdown(counts["patients"]),
         "## Contact sheets",
         "\n\n".join(f"![{name}]({name})" for name in sheets),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def images_of_notes(store: Store) -> dict[str, list[StoredImage]]:
+    """Returns by note, in alphabetical order, the images that have it."""
+    images: dict[str, list[StoredImage]] = {}
+    for image in store.images:
+        for note in image.notes:
+            images.setdefault(note, []).append(image)
+    return dict(sorted(images.items()))
 
 
 def _markdown(rows: list[dict[str, Any]]) -> str:
@@ -242,6 +258,7 @@ def count_image(store: Store, index: int) -> dict[str, Any]:
         "split": image.split,
         "size_change": image.size_change,
         "burned_in": image.burned_in,
+        "notes": list(image.notes),
         **{kind: kinds.count(kind) for kind in KINDS},
     }
 
@@ -349,7 +366,8 @@ def _caption(image: StoredImage, counts: dict[str, Any]) -> str:
     kinds = [
         f"{counts[kind]:,} {kind}" for kind in KINDS if counts[kind] or kind == "inside"
     ]
-    return f"{image.key}\n{', '.join(kinds)}"
+    mark = " (to look at)" if image.notes else ""
+    return f"{image.key}{mark}\n{', '.join(kinds)}"
 
 
 def _thumbnails(store: Store, index: int) -> tuple[Image.Image, Image.Image]:

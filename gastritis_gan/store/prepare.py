@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 
 from gastritis_gan.cohort.cohort import (
+    CohortError,
     CohortImage,
     file_error,
     naming_row,
     read_cohort,
+    row_ranges,
 )
 from gastritis_gan.cohort.cohort_settings import CohortConfig
 from gastritis_gan.errors import InputError
@@ -39,6 +41,7 @@ from gastritis_gan.store.conversion import (
     run_on_images,
 )
 from gastritis_gan.store.duplicates import find_duplicates
+from gastritis_gan.store.inspect import images_of_notes
 from gastritis_gan.store.patches import PatchGeometry
 from gastritis_gan.store.pixels import write_hashes
 from gastritis_gan.store.pseudonym import (
@@ -65,7 +68,15 @@ from gastritis_gan.store.store import (
 
 _logger = logging.getLogger(__name__)
 
-_METADATA_OF_A_RECORD = ("height", "width", "sha256", "size_change", "burned_in")
+_NAMED_DUPLICATES = 20
+_METADATA_OF_A_RECORD = (
+    "height",
+    "width",
+    "sha256",
+    "size_change",
+    "burned_in",
+    "notes",
+)
 
 
 def prepare_cohort(  # noqa: PLR0913 - a section of the config each
@@ -187,6 +198,7 @@ def _make_store(
             )
             for key, row in rows.items()
         ]
+        _refuse_two_labels(images, rows)
         unpublished = folder / STORE_FOLDER
         _write_tables(unpublished, plan, images, records)
         refuse_existing(store_path)
@@ -342,6 +354,22 @@ def _refuse_training_without_outline(
                 )
 
 
+def _refuse_two_labels(
+    images: Iterable[StoredImage], rows: dict[str, CohortImage]
+) -> None:
+    """Refuses an image that would teach, or test, both classes."""
+    first_of: dict[str, StoredImage] = {}
+    for image in images:
+        first = first_of.setdefault(image.sha256, image)
+        if first.label != image.label:
+            numbers = row_ranges(rows[key].row for key in (first.key, image.key))
+            problem = (
+                f"rows {numbers} of the cohort file are the same image, pixel by "
+                "pixel, under two labels; keep the row whose label is right."
+            )
+            raise CohortError(f"{rows[image.key].image}: {problem}", problem)
+
+
 def _warn(store: Store, rows: dict[str, CohortImage]) -> None:
     """Names what a person should look at, by the rows of the cohort file."""
 
@@ -352,7 +380,7 @@ def _warn(store: Store, rows: dict[str, CohortImage]) -> None:
                 len(found),
                 len(rows),
                 problem,
-                _ranges(sorted(found)),
+                row_ranges(found),
             )
 
     warn_of(
@@ -367,6 +395,10 @@ def _warn(store: Store, rows: dict[str, CohortImage]) -> None:
         "have no patch inside the organ; a smaller `patches.patch_size` or "
         "`patches.inside_coverage` would give them some.",
     )
+    warn_of(
+        [row.row for row in rows.values() if row.outline is None],
+        "have no outline: none of their patches belongs to a patch set.",
+    )
     for stated, why in (
         ("yes", "state that text is burned into the pixels"),
         ("not stated", "do not state whether text is burned into the pixels"),
@@ -376,16 +408,17 @@ def _warn(store: Store, rows: dict[str, CohortImage]) -> None:
             f"{why} ((0028,0301) BurnedInAnnotation): look at them (`gastritis-gan "
             "inspect`); `patches.exclude_border_px` leaves text-like borders out.",
         )
-    for duplicate in find_duplicates(store):
-        _logger.warning("Images %s.", duplicate)
-
-
-def _ranges(numbers: list[int]) -> str:
-    """Returns ascending numbers as in "2, 5-9"."""
-    groups: list[list[int]] = []
-    for number in numbers:
-        if groups and groups[-1][-1] == number - 1:
-            groups[-1].append(number)
-        else:
-            groups.append([number])
-    return ", ".join(str(g[0]) if len(g) == 1 else f"{g[0]}-{g[-1]}" for g in groups)
+    for note, images in images_of_notes(store).items():
+        warn_of([rows[image.key].row for image in images], note)
+    duplicates = find_duplicates(store)
+    for duplicate in duplicates[:_NAMED_DUPLICATES]:
+        _logger.warning(
+            "The images of rows %s of the cohort file %s.",
+            row_ranges(rows[key].row for key in (duplicate.first, duplicate.second)),
+            duplicate.problem,
+        )
+    if len(duplicates) > _NAMED_DUPLICATES:
+        _logger.warning(
+            "There are %d more pairs; `gastritis-gan inspect` lists them.",
+            len(duplicates) - _NAMED_DUPLICATES,
+        )

@@ -8,6 +8,7 @@ import math
 import os
 import re
 import reprlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,8 @@ class StoredImage:
             `images/pixels.sha256`, not in `store.json`.
         size_change: "none", "padded" or "rescaled", by `cohort.other_sizes`.
         burned_in: "yes", "no" or "not stated", from BurnedInAnnotation.
+        notes: What a person should check in the image, each to be read after "2 of 9
+            images".
     """
 
     key: str
@@ -68,13 +71,14 @@ class StoredImage:
     sha256: str
     size_change: str = "none"
     burned_in: str = "not stated"
+    notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         texts = (self.patient, self.sha256, self.size_change, self.burned_in)
         sides = (self.height, self.width)
         if (
             not _KEY.fullmatch(self.key)
-            or not all(isinstance(text, str) for text in texts)
+            or not all(isinstance(text, str) for text in (*texts, *self.notes))
             or self.label not in ("positive", "negative")
             or self.split not in SPLITS
             or not all(type(side) is int and side > 0 for side in sides)

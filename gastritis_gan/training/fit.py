@@ -35,6 +35,7 @@ from gastritis_gan.training.gan_step import (
     restore_metrics,
 )
 from gastritis_gan.training.monitor import HealthCheck, verdicts
+from gastritis_gan.training.quality import QualityPatches
 from gastritis_gan.training.recipe import Recipe, StageSpec, make_recipe
 from gastritis_gan.training.run import Run
 from gastritis_gan.training.schedule import Stage, alpha_at
@@ -225,6 +226,10 @@ class Task:
             else None
         )
 
+    def quality_patches(self, stage: Stage) -> QualityPatches | None:
+        """Returns what samples of a stage are compared with, if there are patches."""
+        return QualityPatches.read(self._store, self.record["target"], stage.resolution)
+
     def _pool(self, name: str) -> np.ndarray:
         pool = self._store.patch_set(name, "train")
         if not len(pool):
@@ -333,7 +338,12 @@ class _Recorder:
         settings = self._task.settings
         if settings.health_patches:
             training, validation = self._task.health_patches(stage)
-            self._health = HealthCheck(training, validation, seed=settings.seed)
+            self._health = HealthCheck(
+                training,
+                validation,
+                self._task.quality_patches(stage),
+                seed=settings.seed,
+            )
 
     def tick(self, gan: GAN, step: int, metrics: dict[str, float]) -> None:
         """Writes the means since the last tick, and how the model is doing."""

@@ -150,7 +150,10 @@ class GAN(keras.Model):
         d_norm = gradient_norm(d_gradients)
         d_finite = _finite(d_norm, *d_results)
         self.d_optimizer.apply_if(
-            d_finite, d_gradients, self.discriminator.trainable_variables
+            d_finite,
+            d_gradients,
+            self.discriminator.trainable_variables,
+            context.rate_share,
         )
 
         g_gradients, g_results = self._generator_gradients(generated, tape, context)
@@ -158,7 +161,10 @@ class GAN(keras.Model):
         g_norm = gradient_norm(g_gradients)
         finite = d_finite & _finite(g_norm, *g_results)
         self.g_optimizer.apply_if(
-            finite, g_gradients, self.generator.trainable_variables
+            finite,
+            g_gradients,
+            self.generator.trainable_variables,
+            context.rate_share,
         )
         update_ema(
             self.generator_ema.weights,
@@ -198,6 +204,7 @@ class GAN(keras.Model):
         return _Context(
             step=step,
             alpha=alpha,
+            rate_share=self.spec.rates.share_at(step),
             draws=self._draws(step, data),
             loss_scale=1.0 if self.loss_scale is None else self.loss_scale.value,
         )
@@ -422,6 +429,7 @@ class _Context(NamedTuple):
 
     step: tf.Tensor
     alpha: tf.Tensor | None
+    rate_share: tf.Tensor | float
     draws: _Draws
     loss_scale: Any
 

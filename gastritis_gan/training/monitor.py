@@ -16,8 +16,9 @@ from gastritis_gan.evaluation.pixel_metrics import (
     ms_ssim_diversity,
     sliced_wasserstein_distance,
 )
-from gastritis_gan.images import float_to_uint8
+from gastritis_gan.images import float_to_uint8, uint_to_float
 from gastritis_gan.training.losses import fade_real_images
+from gastritis_gan.training.quality import QualityPatches
 
 MEANS = (
     "d_loss",
@@ -95,14 +96,21 @@ class HealthCheck:
         training: Patches of training patients that the generator imitates, float32
             `(n, r, r, 1)` in [-1, 1]; n is a multiple of the stage's batch size.
         validation: As many patches of patients that no gradient has seen, or None.
+        quality: Patches that samples are compared with, or None.
         seed: Seed of the run, for the latents.
     """
 
     def __init__(
-        self, training: np.ndarray, validation: np.ndarray | None, *, seed: int
+        self,
+        training: np.ndarray,
+        validation: np.ndarray | None,
+        quality: QualityPatches | None,
+        *,
+        seed: int,
     ) -> None:
         self._training = training
         self._validation = validation
+        self._quality = quality
         self._seed = seed
 
     def measure(self, model: Any, alpha: float) -> dict[str, float]:
@@ -117,6 +125,8 @@ class HealthCheck:
             `score_spread`: standard deviation of the scores of training patches;
             `diversity`, `real_diversity`: mean distance of two images, in grey levels;
             `ms_ssim`, `real_ms_ssim`: mean MS-SSIM of two images;
+            `quality`, `quality_floor`, `quality_other_class`: as of
+            `QualityPatches.measure`, where there are patches;
             `swd`: of samples against validation patches (training patches without
             them), mean over levels;
             with validation patches also `validation_scores` and `swd_floor`, the `swd`
@@ -144,6 +154,16 @@ class HealthCheck:
             metrics["validation_scores"] = _scores(model, validation, blend).mean()
             metrics["swd"] = _swd(grey_samples, grey_validation)
             metrics["swd_floor"] = _swd(grey_training, grey_validation)
+        if self._quality is not None:
+
+            def fade(patches: np.ndarray) -> np.ndarray:
+                if blend is None:
+                    return patches
+                return float_to_uint8(_faded(uint_to_float(patches), blend).numpy())
+
+            num_samples = len(self._quality.reference)
+            samples = self._samples(model, num_samples, blend)
+            metrics |= self._quality.measure(float_to_uint8(samples.numpy()), fade)
         return {name: float(value) for name, value in metrics.items()}
 
     def _samples(self, model: Any, num_images: int, alpha: Any) -> tf.Tensor:

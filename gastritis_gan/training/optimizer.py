@@ -30,6 +30,7 @@ class ReplicatedAdam(keras.optimizers.Adam):
         condition: tf.Tensor,
         gradients: Sequence[tf.Tensor],
         variables: Sequence[keras.Variable],
+        rate_share: tf.Tensor | float = 1.0,
     ) -> None:
         """Does a step where `condition` holds, and changes no value where it does not.
 
@@ -40,12 +41,13 @@ class ReplicatedAdam(keras.optimizers.Adam):
             condition: Boolean scalar, the same on every replica.
             gradients: As many as variables; may be NaN where `condition` does not hold.
             variables: That the optimizer was built for.
+            rate_share: Share of the learning rate that the step takes, in [0, 1].
         """
         step = tf.cast(self.iterations + 1, tf.float32)
         decays = (self.beta_1, self.beta_2)
         beta_1, beta_2 = (tf.where(condition, decay, 1.0) for decay in decays)
         beta_1_power, beta_2_power = (tf.pow(decay, step) for decay in decays)
-        learning_rate = tf.where(condition, self.learning_rate, 0.0)
+        learning_rate = tf.where(condition, self.learning_rate * rate_share, 0.0)
         for gradient, variable in zip(gradients, variables, strict=True):
             index = self._get_variable_index(variable)
             tf.raw_ops.ResourceApplyAdam(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from gastritis_gan.errors import InputError
@@ -52,6 +53,35 @@ class AdamSpec:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class RateSchedule:
+    """Shares of the learning rates that the steps of a stage take.
+
+    Attributes:
+        first_step: Step at which the stage's resolution begins.
+        warmup_steps: The share rises linearly to 1 over so many steps from there.
+        end_step: Number of steps of the whole run.
+        decay_steps: It falls linearly to 0 over so many steps until there.
+    """
+
+    first_step: int = 0
+    warmup_steps: int = 0
+    end_step: int = 0
+    decay_steps: int = 0
+
+    def share_at(self, step: Any) -> Any:
+        """Returns the share at a step of the run: a number or a tensor, in (0, 1]."""
+        from tensorflow import cast, float32, minimum
+
+        share = 1.0
+        if self.warmup_steps:
+            share = cast(step - self.first_step + 1, float32) / self.warmup_steps
+        if self.decay_steps:
+            left = cast(self.end_step - step, float32) / self.decay_steps
+            share = minimum(share, left)
+        return minimum(share, 1.0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class StageSpec:
     """All that decides how one stage trains.
 
@@ -66,6 +96,7 @@ class StageSpec:
             are judged as fake (Eq. 5).
         g_adam: Optimizer of the generator.
         d_adam: Optimizer of the discriminator.
+        rates: Warm-up and decay of both learning rates.
         keeps_slots: Whether the optimizers keep their state at a new resolution.
         ema_decay: Share of the generator's moving average that a step keeps.
         num_micro_batches: Parts that a replica's batch is computed in, one after the
@@ -88,6 +119,7 @@ class StageSpec:
     is_conditional: bool = False
     g_adam: AdamSpec
     d_adam: AdamSpec
+    rates: RateSchedule = RateSchedule()
     keeps_slots: bool = False
     ema_decay: float
     num_micro_batches: int = 1
@@ -276,7 +308,9 @@ def _progressive(model: ModelName, sections: TrainingSections) -> Recipe:
     return Recipe(
         model=model,
         stages=tuple(
-            _progressive_stage(sections, s, is_conditional=is_lc and s not in shared)
+            _progressive_stage(
+                sections, s, stages, is_conditional=is_lc and s not in shared
+            )
             for s in stages
         ),
         branches_from="pggan" if is_lc else None,
@@ -312,7 +346,11 @@ def _dcgan(sections: TrainingSections) -> Recipe:
 
 
 def _progressive_stage(
-    sections: TrainingSections, stage: Stage, *, is_conditional: bool
+    sections: TrainingSections,
+    stage: Stage,
+    stages: Sequence[Stage],
+    *,
+    is_conditional: bool,
 ) -> StageSpec:
     optimizer = sections.optimizer
     g_rate = d_rate = at_resolution(optimizer.learning_rate, stage.resolution)
@@ -336,6 +374,14 @@ def _progressive_stage(
         is_conditional=is_conditional,
         g_adam=AdamSpec(g_rate, *adam),
         d_adam=AdamSpec(d_rate, *adam),
+        rates=RateSchedule(
+            first_step=min(
+                s.first_step for s in stages if s.resolution == stage.resolution
+            ),
+            warmup_steps=round(optimizer.warmup_images / stage.batch_size),
+            end_step=stages[-1].end_step,
+            decay_steps=round(optimizer.decay_images / stages[-1].batch_size),
+        ),
         keeps_slots=optimizer.at_growth == "keep",
         ema_decay=ema_decay(optimizer.ema_half_life_images, stage.batch_size),
         num_micro_batches=num_micro_batches,

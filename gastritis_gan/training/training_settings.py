@@ -148,12 +148,15 @@ class OptimizerConfig:
     beta_2: float = 0.99
     epsilon: float = 1e-8
     at_growth: Literal["reset", "keep"] = "reset"  # Adam's state at a new resolution
+    warmup_images: int = 0  # at a new resolution rates rise from 0 over these
+    decay_images: int = 0  # at the end of a run rates fall to 0 over these
     ema_half_life_images: int = (
         11_000  # at batches of 16: 0.999 per step; 0: no average
     )
 
     def __post_init__(self) -> None:
         require(self.epsilon > 0, "epsilon", "must be positive", self.epsilon)
+        require_at_least(self, 0, "warmup_images", "decay_images")
         _check_optimizer(self)
 
 

@@ -94,7 +94,7 @@ def test_a_mask_is_whatever_is_not_zero(tmp_path, value):
 
 def test_a_mask_of_another_size_or_without_organ_is_refused(tmp_path):
     path = tmp_path / "mask.png"
-    pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    pixels = np.eye(3, 4, dtype=np.uint8)
     Image.fromarray(pixels).save(path)
     with pytest.raises(InputError, match=r"mask.png: .*is 4 x 3 pixels.* image 3 x 4"):
         read_outline(path, shape=(4, 3))
@@ -108,6 +108,85 @@ def test_a_mask_of_another_size_or_without_organ_is_refused(tmp_path):
         read_outline(path, shape=(3, 4))
     with pytest.raises(InputError, match="cannot be read"):
         read_outline(tmp_path / "nothing.json", shape=(3, 4))
+
+
+UPRIGHT = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def _save_mask(path: Path, mask: np.ndarray) -> Path:
+    if path.name.endswith((".nii", ".nii.gz")):
+        nibabel = pytest.importorskip("nibabel")
+        nibabel.save(nibabel.Nifti1Image(mask.T[:, :, None], UPRIGHT), path)
+    elif path.suffix == ".nrrd":
+        pytest.importorskip("nrrd").write(str(path), mask.T)
+    else:
+        Image.fromarray(mask).save(path)
+    return path
+
+
+BACKGROUND = "holds negative numbers, NaN or infinity"
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "outside", "message"),
+    [
+        ("a.nii.gz", "f4", np.nan, BACKGROUND),
+        ("a.nii", "f8", -np.inf, BACKGROUND),
+        ("a.nii", "i2", -1, BACKGROUND),
+        ("a.nrrd", "f4", np.nan, BACKGROUND),
+        ("a.nrrd", "i2", -1000, BACKGROUND),
+        ("a.nii.gz", "u1", 2, "has 2 different values above 0"),
+        ("a.nrrd", "f4", 0.5, "has 2 different values above 0"),
+        ("a.png", "u1", 2, "has 2 different values above 0"),
+        ("a.tif", "u2", 300, "has 2 different values above 0"),
+    ],
+)
+def test_a_mask_with_another_background_is_refused(
+    tmp_path, name, dtype, outside, message
+):
+    mask = np.full(SHAPE, outside, dtype)
+    mask[4:20, 5:30] = 1
+    with pytest.raises(InputError, match=message):
+        read_outline(_save_mask(tmp_path / name, mask), shape=SHAPE)
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nrrd", "a.png", "a.tif"])
+@pytest.mark.parametrize("label", [1, 7])
+def test_a_mask_has_any_one_label(tmp_path, name, label):
+    mask = _drawn()
+    path = _save_mask(tmp_path / name, mask.astype(np.uint8) * np.uint8(label))
+    np.testing.assert_array_equal(read_outline(path, shape=SHAPE), mask)
+
+
+@pytest.mark.parametrize(
+    "polygons",
+    [
+        [OUTER, OUTER, HOLE, APART, HOLE],  # every annotation twice
+        [OUTER + OUTER, HOLE, APART],  # a ring twice around
+        [[*OUTER, OUTER[0]], [*HOLE, HOLE[0], HOLE[0]], APART],  # closed rings
+        # the hole through a bridge, in either direction
+        [[*OUTER, OUTER[0], *HOLE, HOLE[0]], APART],
+        [[*OUTER, OUTER[0], *HOLE[::-1], HOLE[-1]], APART],
+        [OUTER, [[5.3, 4.4], [34.6, 4.4], [34.6, 25.6], [5.3, 25.6]], HOLE, APART],
+    ],
+)
+@pytest.mark.parametrize("kind", ["labelme", "coco"])
+def test_what_is_drawn_twice_is_one_part(tmp_path, polygons, kind):
+    if kind == "labelme":
+        path = _save(tmp_path / "a.json", _labelme(*polygons))
+    else:
+        document = _coco(*[[_flat(polygon)] for polygon in polygons])
+        del document["images"][1]
+        path = _save(tmp_path / "a.json", document)
+    np.testing.assert_array_equal(read_outline(path, shape=SHAPE), _drawn())
+
+
+def test_runs_that_are_there_twice_are_one_part(tmp_path):
+    runs = {"size": list(SHAPE), "counts": _runs(_drawn())}
+    document = _coco(runs, runs)
+    del document["images"][1]
+    path = _save(tmp_path / "a.json", document)
+    np.testing.assert_array_equal(read_outline(path, shape=SHAPE), _drawn())
 
 
 def test_labelme_polygons_with_a_hole_and_a_second_part(tmp_path):
@@ -162,6 +241,18 @@ def test_coco_runs(tmp_path):
         ({"annotations": []}, "a key is missing: 'images'"),
         ({"version": 1}, "neither a LabelMe file"),
         ([1], "neither a LabelMe file"),
+        (_labelme(*[APART] * 257), "has 257 parts; an outline of at most 256 is read"),
+        (
+            {**_coco([_flat(OUTER)]), "images": 2 * _coco()["images"][:1]},
+            "two images have the same `id`",
+        ),
+        (
+            {
+                **_coco({"size": list(SHAPE), "counts": [600.5, 599.5]}),
+                "images": _coco()["images"][:1],
+            },
+            "run lengths must be whole numbers",
+        ),
         (7, "cannot be read as JSON outline"),
     ],
 )
@@ -237,10 +328,34 @@ def test_a_fractional_segment_is_inside_from_half_of_its_maximum(tmp_path):
     assert inside == [[0, 0, 0, 1], [1, 1, 0, 1]]
 
 
+def _source(uid: str, frames: object = None) -> Dataset:
+    source = Dataset()
+    source.ReferencedSOPInstanceUID = uid
+    if frames is not None:
+        source.ReferencedFrameNumber = frames
+    return source
+
+
+def _refer(dataset: Dataset, *sources: Dataset) -> Dataset:
+    """States in a segmentation's only frame what it was drawn on."""
+    derivation = Dataset()
+    derivation.SourceImageSequence = list(sources)
+    groups = dataset.PerFrameFunctionalGroupsSequence[0]
+    groups.DerivationImageSequence = [derivation]
+    return dataset
+
+
+def _film(path: Path, frames: int = 1, **attributes: Any) -> Path:
+    """Writes an image whose SOPInstanceUID is 1.2.3."""
+    dataset = grey_dataset(np.zeros(SHAPE, np.uint8), **attributes)
+    if frames > 1:
+        dataset.NumberOfFrames = frames
+        dataset.PixelData *= frames
+    return save_dicom(path, dataset)
+
+
 def test_a_segmentation_of_another_image_is_refused(tmp_path):
-    image = save_dicom(
-        tmp_path / "image.dcm", grey_dataset(np.zeros(SHAPE, np.uint8))
-    )  # its SOPInstanceUID is 1.2.3
+    image = _film(tmp_path / "image.dcm")
     for source in ("1.2.3", "1.2.4"):
         save_dicom(tmp_path / f"{source}.dcm", _segmentation([_drawn()], [source]))
     mask = read_outline(tmp_path / "1.2.3.dcm", shape=SHAPE, image=image)
@@ -249,6 +364,119 @@ def test_a_segmentation_of_another_image_is_refused(tmp_path):
         read_outline(tmp_path / "1.2.4.dcm", shape=SHAPE, image=image)
     with pytest.raises(InputError, match="is a DICOM file but not a Segmentation"):
         read_outline(image, shape=SHAPE)
+    save_dicom(tmp_path / "seg.dcm", _segmentation([_drawn()]))  # of no image
+    with pytest.raises(InputError, match="was drawn on another image"):
+        read_outline(tmp_path / "seg.dcm", shape=SHAPE, image=image)
+
+
+@pytest.mark.parametrize(
+    ("sources", "frame", "is_right"),
+    [
+        ([_source("1.2.3", 3)], 3, True),
+        ([_source("1.2.3", 2)], 3, False),
+        ([_source("1.2.3", [1, 3])], 3, True),
+        ([_source("1.2.3", [1, 2])], 3, False),
+        ([_source("1.2.3")], 3, True),  # all frames
+        ([_source("1.2.4", 3)], 3, False),
+        ([_source("1.2.4", 3), _source("1.2.3", 3)], 3, True),
+    ],
+)
+def test_a_segmentation_belongs_to_a_frame(tmp_path, sources, frame, is_right):
+    image = _film(tmp_path / "image.dcm", frames=3)
+    dataset = _refer(_segmentation([_drawn()]), *sources)
+    path = save_dicom(tmp_path / "seg.dcm", dataset)
+    row = image.with_name(f"image.dcm#{frame}")
+    if is_right:
+        mask = read_outline(path, shape=SHAPE, image=row)
+        np.testing.assert_array_equal(mask, _drawn())
+    else:
+        with pytest.raises(InputError, match="was drawn on another image"):
+            read_outline(path, shape=SHAPE, image=row)
+
+
+def test_of_a_segment_of_several_frames_that_of_the_row_is_taken(tmp_path):
+    image = _film(tmp_path / "image.dcm", frames=2)
+    masks = [_drawn(), ~_drawn()]
+    dataset = _segmentation(masks)
+    groups = dataset.PerFrameFunctionalGroupsSequence
+    del dataset.SegmentSequence[1]
+    for frame, group in enumerate(groups, start=1):
+        group.SegmentIdentificationSequence[0].ReferencedSegmentNumber = 1
+        derivation = Dataset()
+        derivation.SourceImageSequence = [_source("1.2.3", frame)]
+        group.DerivationImageSequence = [derivation]
+    path = save_dicom(tmp_path / "seg.dcm", dataset)
+    for frame, mask in enumerate(masks, start=1):
+        row = image.with_name(f"image.dcm#{frame}")
+        np.testing.assert_array_equal(read_outline(path, shape=SHAPE, image=row), mask)
+    with pytest.raises(InputError, match="segment 1 has 2 frames"):
+        read_outline(path, shape=SHAPE)
+
+
+@pytest.mark.parametrize(("uid", "is_right"), [("1.2.3", True), ("1.2.4", False)])
+def test_a_segmentation_may_name_its_image_for_the_whole_file(tmp_path, uid, is_right):
+    image = _film(tmp_path / "image.dcm")
+    dataset, series = _segmentation([_drawn()]), Dataset()
+    series.ReferencedInstanceSequence = [_source(uid)]
+    dataset.ReferencedSeriesSequence = [series]
+    path = save_dicom(tmp_path / "seg.dcm", dataset)
+    if is_right:
+        assert read_outline(path, shape=SHAPE, image=image).any()
+    else:
+        with pytest.raises(InputError, match="was drawn on another image"):
+            read_outline(path, shape=SHAPE, image=image)
+
+
+ORIENTATION, POSITION = [1, 0, 0, 0, 1, 0], [10, -20.5, 300]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "here", "there", "is_right"),
+    [
+        ("ImageOrientationPatient", ORIENTATION, ORIENTATION, True),
+        ("ImageOrientationPatient", ORIENTATION, [-1, 0, 0, 0, 1, 0], False),
+        ("ImagePositionPatient", POSITION, POSITION, True),
+        ("ImagePositionPatient", POSITION, [10, -22.5, 300], False),
+        ("PixelSpacing", [0.14, 0.14], ["0.1400", "0.1400"], True),
+        ("PixelSpacing", [0.14, 0.14], [0.28, 0.28], False),
+        ("PixelSpacing", None, [0.28, 0.28], True),  # the image has none
+    ],
+)
+def test_a_segmentation_has_its_images_geometry(
+    tmp_path, keyword, here, there, is_right
+):
+    macro = {
+        "ImageOrientationPatient": "PlaneOrientationSequence",
+        "ImagePositionPatient": "PlanePositionSequence",
+        "PixelSpacing": "PixelMeasuresSequence",
+    }[keyword]
+    image = _film(tmp_path / "image.dcm", **({keyword: here} if here else {}))
+    dataset, groups, item = _segmentation([_drawn()], ["1.2.3"]), Dataset(), Dataset()
+    setattr(item, keyword, there)
+    setattr(groups, macro, [item])
+    dataset.SharedFunctionalGroupsSequence = [groups]
+    path = save_dicom(tmp_path / "seg.dcm", dataset)
+    if is_right:
+        assert read_outline(path, shape=SHAPE, image=image).any()
+    else:
+        with pytest.raises(InputError, match=f"its {keyword} is not the image's"):
+            read_outline(path, shape=SHAPE, image=image)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"SegmentationType": "LABELMAP"}, r"\(0062,0001\) must be BINARY or FRAC"),
+        ({"SegmentationType": "FRACTIONAL"}, r"\(0062,000E\) Maximum.* positive"),
+    ],
+)
+def test_a_segmentation_of_another_type_is_refused(tmp_path, changes, message):
+    dataset = _segmentation([_drawn()])
+    for keyword, value in changes.items():
+        setattr(dataset, keyword, value)
+    path = save_dicom(tmp_path / "seg.dcm", dataset)
+    with pytest.raises(InputError, match=message):
+        read_outline(path, shape=SHAPE)
 
 
 def test_real_segmentations(shared_dir):

@@ -67,7 +67,7 @@ def test_rescaling_goes_by_the_spacing_of_rows_and_columns(dtype):
             None,
             r"7 x 4 pixels .* nothing is cut off to get 6 x 6",
         ),
-        (RESCALE, (64, 64), None, r"neither \(0028,0030\) PixelSpacing nor"),
+        (RESCALE, (64, 64), None, r"neither a \(0028,0030\) PixelSpacing nor"),
         (RESCALE, (64, 64), (0.2, 0.3), r"64 x 96 at 0.2 mm, and nothing is cut off"),
     ],
 )
@@ -116,5 +116,7 @@ def test_the_store_says_which_images_were_changed(dicom_cohort, make_store):
 
 
 def test_an_image_without_spacing_cannot_be_rescaled(make_cohort, make_store):
-    with pytest.raises(InputError, match=rf"{MARKER}\d\d.*: has neither \(0028,0030\)"):
+    with pytest.raises(
+        InputError, match=rf"{MARKER}\d\d.*: has neither a \(0028,0030\)"
+    ):
         make_store(cohort=make_cohort(), **RESCALE)

@@ -2,11 +2,14 @@
 
 import copy
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
 from gastritis_gan.config import config_from_dict
+from gastritis_gan.images import float_to_uint8
 from gastritis_gan.store.patches import PatchGeometry
+from gastritis_gan.store.store import read_patches
 from gastritis_gan.training.recipe import make_recipe
 
 DOCUMENT = {
@@ -72,6 +75,7 @@ class FakeStore:
     def __init__(self, num_patches=12):
         levels = np.random.default_rng(0).integers(0, 256, (num_patches, 4, 4))
         self.patch_image = np.arange(num_patches)  # one patch an image
+        self.images = [SimpleNamespace(patient=f"p{n}") for n in range(num_patches)]
         self._windows = np.kron(levels, np.ones((4, 4), int)).astype(np.uint8)
 
     def keep_images(self):
@@ -79,6 +83,9 @@ class FakeStore:
 
     def window(self, index):
         return self._windows[index]
+
+    def read(self, patches, resolution):
+        return float_to_uint8(read_patches(self, patches, resolution))
 
     def patch_set(self, name, split):
         if split == "validation":

@@ -1,5 +1,7 @@
 import csv
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import pydicom
@@ -92,6 +94,27 @@ def test_every_dicom_file_is_a_valid_12_bit_radiograph(cohort):
         assert dataset.PatientBirthDate < dataset.StudyDate
         for keyword in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
             assert dataset[keyword].value.is_valid
+
+
+@pytest.mark.skipif(
+    shutil.which("dciodvfy") is None,
+    reason="dciodvfy of the Debian package dicom3tools is not installed",
+)
+def test_dciodvfy_finds_nothing_wrong(cohort):
+    kinds = set()
+    for row in rows_of(cohort):
+        path = cohort / row["image"]
+        done = subprocess.run(
+            ["dciodvfy", path], capture_output=True, text=True, check=False
+        )
+        kind, *problems = (done.stdout + done.stderr).splitlines()
+        assert problems == []
+        kinds.add((kind, pydicom.dcmread(path).PhotometricInterpretation))
+    assert kinds == {
+        ("DXImageForPresentation", "MONOCHROME1"),
+        ("DXImageForPresentation", "MONOCHROME2"),
+        ("XRFImage", "MONOCHROME2"),
+    }
 
 
 def test_both_photometric_interpretations_occur_equally_in_both_classes(cohort):

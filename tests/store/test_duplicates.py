@@ -8,6 +8,7 @@ import pytest
 import scipy.fft
 from PIL import Image
 
+from gastritis_gan.cohort.cohort import CohortError
 from gastritis_gan.store.duplicates import find_duplicates, perceptual_hash
 from tests.helpers.cohorts import MARKER
 
@@ -88,6 +89,7 @@ def test_an_equal_image_under_another_patient_is_found(cohort, make_store):
     assert {found.first, found.second} == keys_of(store, smooth_image(0))
     assert found.is_exact
     assert "are the same image under two patients" in str(found)
+    assert (found.two_patients, found.two_labels) == (True, False)
     splits = {i.split for i in store.images if i.key in (found.first, found.second)}
     assert found.straddles_split == (len(splits) == 2)
     assert ("different sides of the split" in str(found)) == found.straddles_split
@@ -99,7 +101,6 @@ def test_a_changed_copy_under_another_patient_is_found(
     cohort, make_store, change, bits
 ):
     copy_image(cohort, 3, 10, change)
-    copy_image(cohort, 0, 1)  # of the same patient: nobody's business
     store = make_store(cohort=cohort, bits=bits)
     (found,) = find_duplicates(store)
     scale = 257 if bits == 16 else 1
@@ -107,7 +108,30 @@ def test_a_changed_copy_under_another_patient_is_found(
         store, smooth_image(3) * np.uint16(scale)
     ) | keys_of(store, change(smooth_image(3)) * np.uint16(scale))
     assert not found.is_exact
-    assert "look the same under two patients" in str(found)
+    assert "look the same under two patients and two labels" in str(found)
+
+
+def test_a_film_that_its_patient_has_twice_is_found(cohort, make_store, caplog):
+    copy_image(cohort, 0, 1)
+    copy_image(cohort, 2, 3, with_noise)  # films of an examination may look alike
+    (found,) = find_duplicates(make_store(cohort=cohort))
+    assert "are the same image under two names" in str(found)
+    assert "The images of rows 2-3 of the cohort file are the same" in caplog.text
+
+
+@pytest.mark.parametrize("is_one_patient", [True, False])
+def test_one_image_under_two_labels_is_refused(
+    cohort, make_store, tmp_path, is_one_patient
+):
+    copy_image(cohort, 0, 10)
+    rows = read_rows(cohort)
+    if is_one_patient:
+        rows[10]["patient"] = rows[0]["patient"]
+    write_rows(cohort, rows)
+    with pytest.raises(CohortError) as refusal:
+        make_store(cohort=cohort)
+    assert refusal.value.public.startswith("rows 2, 12 of the cohort file are the same")
+    assert [path.name for path in tmp_path.iterdir()] == [cohort.name]
 
 
 def test_the_hash_is_scipys_cosine_transform_above_its_median():
@@ -120,11 +144,10 @@ def test_the_hash_is_scipys_cosine_transform_above_its_median():
     assert (found != (spectrum > np.median(spectrum))).sum() <= 5
 
 
-def test_prepare_names_duplicates_by_their_keys(cohort, tmp_path, caplog):
+def test_prepare_names_duplicates_by_their_rows(cohort, tmp_path, caplog):
     from click.testing import CliRunner
 
     from gastritis_gan.cli.main import main
-    from gastritis_gan.store.store import Store
 
     copy_image(cohort, 0, 5)
     config = tmp_path / "config.yaml"
@@ -140,8 +163,6 @@ def test_prepare_names_duplicates_by_their_keys(cohort, tmp_path, caplog):
          "--out", str(tmp_path / "store")],
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    keys = keys_of(Store.open(tmp_path / "store"), smooth_image(0))
     (warning,) = [m for m in caplog.messages if "under two patients" in m]
-    assert len(keys) == 2
-    assert all(key in warning for key in keys)
+    assert warning.startswith("The images of rows 2, 7 of the cohort file are the same")
     assert MARKER not in result.output + caplog.text

@@ -46,7 +46,7 @@ def test_pixels_are_stored_without_loss(make_cohort, make_store):
         store = make_store(f"store{bits}", cohort=cohort, bits=bits)
         stored = {store.image(i).tobytes() for i in range(len(store.images))}
         read = {
-            read_image(path, bits=bits).tobytes()
+            read_image(path, bits=bits).pixels.tobytes()
             for path in (cohort / MARKER).glob(f"{MARKER}[0-9]*")
         }
         assert stored == read
@@ -128,11 +128,12 @@ def test_copies_of_an_image_leave_the_patches_independent_of_the_key(
     """Two patients share an image; one more has an outline of her own for it."""
     cohort = make_cohort()
     folder = cohort / MARKER
-    for number in (3, 6):
-        shutil.copy(folder / f"{MARKER}00.png", folder / f"{MARKER}{number:02}.png")
+    for name in (f"{MARKER}03.png", f"{MARKER}04.tif"):  # both of patient 1
+        shutil.copy(folder / f"{MARKER}00.png", folder / name)
     Image.fromarray(organ_mask()[::-1].astype(np.uint8)).save(folder / "other.png")
     lines = (cohort / "cohort.csv").read_text().splitlines()
-    lines[7] = lines[7].rpartition("/")[0] + "/other.png"
+    lines[5] = lines[5].rpartition("/")[0] + "/other.png"
+    lines[5] = lines[5].replace(f"{MARKER}2,", f"{MARKER}1,")
     (cohort / "cohort.csv").write_text("\n".join(lines))
     stores = [make_store(f"store{i}", cohort=cohort) for i in range(5)]
     numbered = []
@@ -217,7 +218,7 @@ def test_the_patch_table_is_that_of_a_loop_over_the_outline(make_store):
 
 def test_images_without_an_inside_patch_are_named_by_their_row(make_store, caplog):
     make_store(geometry=PatchGeometry(patch_size=60, stride=4))
-    message = caplog.messages[0]
+    _, message = caplog.messages[:2]
     assert message.startswith("12 of 12 images have no patch inside the organ")
     assert message.endswith("Rows of the cohort file: 2-13")
 
@@ -241,15 +242,33 @@ def test_images_with_burned_in_text_are_named_by_their_row(
     assert sorted(i["burned_in"] for i in count(store)["images"]) == stated
 
 
+def test_test_images_without_an_outline_are_counted(make_cohort, make_store, caplog):
+    cohort = make_cohort()
+    splits = split_patients(
+        [
+            (p, "positive" if k == "dense" else "negative")
+            for p, k in _patients_of(cohort)
+        ],
+        SplitConfig(train_positive_patients=2, train_negative_patients=2, seed=5),
+    )
+    patient = min(p for p, split in splits.items() if split == "test")
+    _drop_outlines(cohort, {patient})
+    make_store(cohort=cohort)
+    first = 2 + 2 * int(patient.removeprefix(MARKER))
+    assert "2 of 12 images have no outline" in caplog.text
+    assert f"Rows of the cohort file: {first}-{first + 1}\n" in caplog.text
+
+
 def test_outside_patches_over_text_in_the_border_belong_to_no_set(
     make_cohort, make_store
 ):
     cohort = make_cohort()
-    for path in (cohort / MARKER).glob("*.png"):
+    for number, path in enumerate((cohort / MARKER).glob("*.png")):
         if path.name != f"{MARKER}.png":
             pixels = np.full((64, 64), 40, np.uint8)
             pixels[2:12:4, 2:30:4] = 255  # a grid of dots, as dense as letters
             pixels[4:12:4, 4:30:4] = 255
+            pixels[-1, -1 - number] = 0  # one image may not be there twice
             Image.fromarray(pixels).save(path)
     geometry = PatchGeometry(patch_size=16, stride=8, exclude_border_px=12)
     store = make_store(cohort=cohort, geometry=geometry)

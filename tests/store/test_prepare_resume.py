@@ -280,7 +280,7 @@ def test_a_changed_input_is_refused(work, change):
     for image in document["images"]:
         record = {k: image[k] for k in ("height", "width")}
         record["sha256"] = sha256_of[image["key"]]
-        record |= {"size_change": "none", "burned_in": "not stated"}
+        record |= {"size_change": "none", "burned_in": "not stated", "notes": []}
         record |= {"pixels_inside": [0] * 49, "border_text": [0] * 49}
         record["inputs"] = document["inputs"][image["key"]]
         path = unfinished / "finished" / f"{image['key']}.json"

@@ -8,6 +8,7 @@ import tensorflow as tf
 from gastritis_gan import rng
 from gastritis_gan.models.network import get_weights_by_name
 from gastritis_gan.training.gan_step import build_gan, capture_state
+from gastritis_gan.training.recipe import RateSchedule
 from tests.helpers.tiny_run import stages_of
 
 STABLE_4, TRANSITION_8, STABLE_8 = stages_of("pggan")
@@ -91,6 +92,20 @@ def test_a_step_is_the_step_worked_by_hand():
         decay = 0.5 ** (4 / 26)
         expected = decay * old + (1 - decay) * after["generator"][name]
         np.testing.assert_allclose(after["generator_ema"][name], expected, atol=1e-6)
+
+
+def test_a_share_of_the_rate_moves_every_weight_by_that_share():
+    def moves(rates):
+        model = build_gan(dataclasses.replace(STABLE_4, rates=rates))
+        before = weights_of(model)["discriminator"]
+        model.train_step(images(4))
+        after = weights_of(model)["discriminator"]
+        return {name: after[name] - before[name] for name in before}
+
+    whole, quarter = moves(RateSchedule()), moves(RateSchedule(warmup_steps=4))
+    assert max(abs(move).max() for move in whole.values()) > 1e-5
+    for name, move in whole.items():
+        np.testing.assert_allclose(quarter[name], move / 4, atol=1e-6)
 
 
 def test_the_seed_and_the_step_decide_everything():

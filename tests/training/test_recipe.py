@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import tensorflow as tf
 
 from gastritis_gan.config import config_from_dict
 from gastritis_gan.training.recipe import (
@@ -61,6 +62,49 @@ def test_calls_end_where_something_comes(training, expected):
 @pytest.mark.parametrize(("done", "expected"), [(50, 25), (30, 5), (51, 1)])
 def test_calls_end_there_after_a_step_in_between(done, expected):
     assert steps(WIDTH_64, 4, done=done) == expected
+
+
+# Stages by hand, in steps of the run: 4 px 0-10, then 8 px fades 10-14, stable 14-22.
+RATES = {
+    "schedule": {
+        "initial_resolution": 4,
+        "final_resolution": 8,
+        "transition_images": 16,
+        "stable_images": {4: 40, 8: 32},
+        "batch_size": 4,
+    },
+    "objective": {"lc_resolution": 8},
+}
+
+
+def shares(**optimizer):
+    config = config_from_dict({**RATES, "optimizer": optimizer})
+    recipe = make_recipe("pggan", config.training_sections)
+    return [
+        pytest.approx(float(spec.rates.share_at(tf.constant(step, tf.int64))))
+        for spec in recipe.stages
+        for step in range(spec.stage.first_step, spec.stage.end_step)
+    ]
+
+
+def test_rates_are_constant_unless_asked():
+    assert shares() == [1.0] * 22
+
+
+def test_rates_rise_at_every_new_resolution_across_its_phases():
+    at_4 = [0.2, 0.4, 0.6, 0.8, *[1.0] * 6]
+    at_8 = [1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, *[1.0] * 7]  # the fade has four steps
+    assert shares(warmup_images=20)[:10] == at_4
+    assert shares(warmup_images=24)[10:] == at_8
+
+
+def test_rates_fall_towards_zero_at_the_end_of_the_run():
+    assert shares(decay_images=16) == [*[1.0] * 18, 1.0, 0.75, 0.5, 0.25]
+
+
+def test_the_smaller_share_counts():
+    both = shares(warmup_images=16, decay_images=40)
+    assert both[10:16] == [0.25, 0.5, 0.75, 0.9, 0.8, 0.7]
 
 
 def test_a_dcgan_does_one():

@@ -8,7 +8,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from gastritis_gan.cohort.cohort import quoting
-from gastritis_gan.cohort.dicom.header import values_of
+from gastritis_gan.cohort.dicom.header import name_of, values_of
 from gastritis_gan.errors import InputError
 
 # What the functions below read of a data set.
@@ -23,7 +23,10 @@ DISPLAY_KEYWORDS = (
     "WindowCenterWidthExplanation",
     "PixelPaddingValue",
     "PixelPaddingRangeLimit",
+    "PresentationLUTShape",
 )
+# PS3.3 C.8.11.3: what a display does last, by what the lowest value is meant to be.
+_SHAPES = {"MONOCHROME1": "INVERSE", "MONOCHROME2": "IDENTITY"}
 _PERCENTILES = (0.5, 99.5)  # black and white of a file that names no window
 
 
@@ -56,14 +59,8 @@ def display_values(
             "(7FE0,0010) PixelData is nothing but (0028,0120) PixelPaddingValue."
         )
     values = apply_modality_lut(stored_values, dataset)
-    tables = dataset.get("VOILUTSequence") or []
-    windows = list(
-        zip(
-            values_of(dataset, "WindowCenter"),
-            values_of(dataset, "WindowWidth"),
-            strict=False,
-        )
-    )
+    tables = _items(dataset, "VOILUTSequence")
+    windows = _windows(dataset)
     if tables:
         explanations = [str(item.get("LUTExplanation") or "") for item in tables]
         chosen = choose("(0028,3010) VOILUTSequence", explanations, window)
@@ -78,17 +75,71 @@ def display_values(
             "(0028,1050) WindowCenter", explanations[: len(windows)], window
         )
         center, width = windows[chosen]
+        function = values_of(dataset, "VOILUTFunction") or ["LINEAR"]
         shown = apply_window(
             values,
-            center=float(center),
-            width=float(width),
-            function=str(dataset.get("VOILUTFunction") or "LINEAR"),
+            center=center,
+            width=width,
+            function=str(function[0]),
         )
     else:
         shown = stretch(values, *percentile_range(values, counts, _PERCENTILES))
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         shown = 1.0 - shown
     return np.where(padding, 0.0, shown)
+
+
+def notes_of_attributes(dataset: Dataset) -> list[str]:
+    """Says which attributes contradict the others; they do not change the display."""
+    notes = []
+    padding = _padding_range(dataset)
+    lowest, highest = _stored_range(dataset)
+    if padding and not (lowest <= padding[0] and padding[1] <= highest):
+        notes.append(
+            "state a (0028,0120) PixelPaddingValue, or a limit of it, that no pixel of "
+            "their (0028,0101) BitsStored has."
+        )
+    photometric = dataset.PhotometricInterpretation
+    shape = values_of(dataset, "PresentationLUTShape")
+    if shape and shape[0] != _SHAPES[photometric]:
+        notes.append(
+            "state a (2050,0020) PresentationLUTShape that contradicts their (0028,"
+            "0004) PhotometricInterpretation, by which alone they are shown."
+        )
+    counts = [len(values_of(dataset, name)) for name in ("WindowCenter", "WindowWidth")]
+    if counts[0] != counts[1] and not _items(dataset, "VOILUTSequence"):
+        notes.append(
+            "have not as many (0028,1050) WindowCenter as (0028,1051) WindowWidth; "
+            "those without a partner are ignored."
+        )
+    return notes
+
+
+def _windows(dataset: Dataset) -> list[tuple[object, object]]:
+    """Returns the pairs of WindowCenter and WindowWidth."""
+    centers = values_of(dataset, "WindowCenter")
+    return list(zip(centers, values_of(dataset, "WindowWidth"), strict=False))
+
+
+def _items(dataset: Dataset, keyword: str) -> list[Dataset]:
+    return [item for sequence in values_of(dataset, keyword) for item in sequence]
+
+
+def _number(keyword: str, value: object) -> float:
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = np.nan
+    if not np.isfinite(number):
+        raise quoting(f"{name_of(keyword)} must be a finite number.", value)
+    return number
+
+
+def _stored_range(dataset: Dataset) -> tuple[int, int]:
+    """Returns the smallest and the largest value that a pixel can have."""
+    num_values = 1 << dataset.BitsStored
+    lowest = -num_values // 2 if dataset.PixelRepresentation == 1 else 0
+    return lowest, lowest + num_values - 1
 
 
 def apply_modality_lut(stored_values: np.ndarray, dataset: Dataset) -> np.ndarray:
@@ -98,14 +149,32 @@ def apply_modality_lut(stored_values: np.ndarray, dataset: Dataset) -> np.ndarra
         ndarray of int64 or float64 of the same shape.
 
     Raises:
-        InputError: The table is malformed.
+        InputError: The table is malformed, or the rescale is impossible.
     """
-    if dataset.get("ModalityLUTSequence"):
-        return _look_up(stored_values, dataset.ModalityLUTSequence[0], dataset)[0]
-    slope, intercept = dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")
-    if slope is None or intercept is None:
+    for item in _items(dataset, "ModalityLUTSequence"):
+        return _look_up(stored_values, item, _stored_range(dataset))[0]
+    rescale = {}
+    for keyword in ("RescaleSlope", "RescaleIntercept"):
+        values = values_of(dataset, keyword)
+        if len(values) > 1:
+            raise quoting(f"{name_of(keyword)} must be a finite number.", values)
+        if values:
+            rescale[keyword] = _number(keyword, values[0])
+    if not rescale:
         return stored_values
-    return stored_values * float(slope) + float(intercept)
+    # One without the other means something only where it changes nothing.
+    neutral = {"RescaleSlope": 1.0, "RescaleIntercept": 0.0}
+    if len(rescale) == 1 and not rescale.items() <= neutral.items():
+        raise InputError(
+            "has only one of (0028,1053) RescaleSlope and (0028,1052) RescaleIntercept."
+        )
+    slope = rescale.get("RescaleSlope", 1.0)
+    if slope == 0:
+        raise InputError(
+            "(0028,1053) RescaleSlope is 0, which makes one value of all; have the "
+            "file exported again."
+        )
+    return stored_values * slope + rescale.get("RescaleIntercept", 0.0)
 
 
 def apply_lut(values: np.ndarray, item: Dataset, dataset: Dataset) -> np.ndarray:
@@ -114,7 +183,7 @@ def apply_lut(values: np.ndarray, item: Dataset, dataset: Dataset) -> np.ndarray
     Args:
         values: ndarray of int or float; rounded to the table's integers.
         item: An item of VOILUTSequence.
-        dataset: The data set that holds it; has the byte order.
+        dataset: The data set that holds it; says what values are possible.
 
     Returns:
         ndarray of float64 of the same shape in [0, 1].
@@ -122,20 +191,28 @@ def apply_lut(values: np.ndarray, item: Dataset, dataset: Dataset) -> np.ndarray
     Raises:
         InputError: The table is malformed.
     """
-    entries, bits = _look_up(np.rint(values).astype(np.int64), item, dataset)
+    ends = np.array(_stored_range(dataset))
+    for modality in _items(dataset, "ModalityLUTSequence"):
+        possible = (0, (1 << _look_up(ends, modality, (0, 0))[1]) - 1)
+        break
+    else:
+        lowest, highest = np.sort(apply_modality_lut(ends, dataset))
+        possible = (lowest, highest)
+    integers = np.rint(np.clip(values, -(1 << 40), 1 << 40)).astype(np.int64)
+    entries, bits = _look_up(integers, item, possible)
     shown: np.ndarray = np.clip(entries / (2**bits - 1), 0.0, 1.0)
     return shown
 
 
 def apply_window(
-    values: np.ndarray, *, center: float, width: float, function: str
+    values: np.ndarray, *, center: object, width: object, function: str
 ) -> np.ndarray:
     """Applies a window (PS3.3 C.11.2.1.2 and C.11.2.1.3).
 
     Args:
         values: ndarray of int or float, after the Modality LUT.
-        center: WindowCenter.
-        width: WindowWidth.
+        center: WindowCenter, a number.
+        width: WindowWidth, a number.
         function: VOILUTFunction: LINEAR, LINEAR_EXACT or SIGMOID.
 
     Returns:
@@ -144,13 +221,12 @@ def apply_window(
     Raises:
         InputError: The width or the function is impossible.
     """
+    center, width = _number("WindowCenter", center), _number("WindowWidth", width)
     least = {"LINEAR": 1.0, "LINEAR_EXACT": 0.0, "SIGMOID": 0.0}
     if function not in least:
         raise quoting(
             f"(0028,1056) VOILUTFunction must be one of {', '.join(least)}.", function
         )
-    if not (np.isfinite(center) and np.isfinite(width)):
-        raise InputError("(0028,1050) WindowCenter and (0028,1051) must be finite.")
     if width < least[function] or width == 0:
         raise InputError(
             "(0028,1051) WindowWidth must be at least 1 (LINEAR) or above 0 "
@@ -201,30 +277,61 @@ def percentile_range(
 
 
 def _look_up(
-    values: np.ndarray, item: Dataset, dataset: Dataset
+    values: np.ndarray, item: Dataset, possible: tuple[float, float]
 ) -> tuple[np.ndarray, int]:
-    """Returns table entries for integer `values`, and the bits of an entry."""
-    num_entries, first, bits = (int(number) for number in item.LUTDescriptor)
+    """Returns table entries for integer `values`, and the bits of an entry.
+
+    Args:
+        values: ndarray of int.
+        item: Holds LUTDescriptor and LUTData.
+        possible: The smallest and the largest value that the table may be given.
+    """
+    descriptor = values_of(item, "LUTDescriptor")
+    if len(descriptor) != 3:
+        raise quoting("(0028,3002) LUTDescriptor must have three values.", descriptor)
     # PS3.3 C.11.1.1.1: 0 stands for 65,536; the count and the entries are unsigned,
     # though the attributes of signed pixels are read as signed.
-    num_entries = num_entries & 0xFFFF or 1 << 16
+    num_entries, first, bits = (int(number) & 0xFFFF for number in descriptor)
+    num_entries = num_entries or 1 << 16
     if not 8 <= bits <= 16:
         raise InputError(
             f"(0028,3002) LUTDescriptor must give 8 to 16 bits per entry. Received: "
             f"{bits}."
         )
-    table = item.LUTData
-    if isinstance(table, bytes):
-        is_bytes = bits == 8 and len(table) < 2 * num_entries
-        order = ">" if dataset.original_encoding[1] is False else "<"
-        table = np.frombuffer(table, np.uint8 if is_bytes else f"{order}u2")
-    table = np.atleast_1d(np.asarray(table, np.int64)) & 0xFFFF
+    table = _entries(item, num_entries, bits)
     if table.size < num_entries:
         raise InputError(
             f"(0028,3006) LUTData has {table.size} entries, its (0028,3002) "
             f"LUTDescriptor states {num_entries}."
         )
+    table = table[:num_entries]
+    if table.max() >> bits:
+        raise InputError(
+            f"(0028,3006) LUTData has entries of more than the {bits} bits that its "
+            "(0028,3002) LUTDescriptor states."
+        )
+    # C.11.1.1 and C.11.2.1.1: the first value mapped is signed where the values may be
+    # negative. Files break that, so the other sense is taken where this one fits none.
+    senses = [(first ^ 0x8000) - 0x8000, first]
+    lowest, highest = possible
+    for start in senses if lowest < 0 else senses[::-1]:
+        if start <= highest and lowest < start + num_entries:
+            first = start
+            break
     return table[np.clip(values - first, 0, num_entries - 1)], bits
+
+
+def _entries(item: Dataset, num_entries: int, bits: int) -> np.ndarray:
+    """Returns LUTData as ndarray of int64; it may be longer than it should be."""
+    data = values_of(item, "LUTData")
+    if len(data) == 1 and isinstance(data[0], bytes):
+        order = ">" if item.original_encoding[1] is False else "<"
+        words = np.frombuffer(data[0] + bytes(len(data[0]) % 2), f"{order}u2")
+    else:
+        words = np.array(data, np.int64) & 0xFFFF
+    if bits == 8 and words.size < num_entries:  # two entries a word, the low one first
+        words = words.astype("<u2").view(np.uint8)
+    return words.astype(np.int64)
 
 
 def is_padding(stored_values: np.ndarray, dataset: Dataset) -> np.ndarray:
@@ -242,31 +349,35 @@ def is_padding(stored_values: np.ndarray, dataset: Dataset) -> np.ndarray:
     Raises:
         InputError: The values are not whole numbers.
     """
-    value = dataset.get("PixelPaddingValue")
-    if value is None:
+    padding = _padding_range(dataset)
+    if padding is None:
         return np.zeros(stored_values.shape, bool)
-    limit = dataset.get("PixelPaddingRangeLimit")
-    try:
-        ends = [
-            _as_stored(int(end), dataset) for end in (value, limit) if end is not None
-        ]
-    except (TypeError, ValueError):
+    is_inside: np.ndarray = (padding[0] <= stored_values) & (
+        stored_values <= padding[1]
+    )
+    return is_inside
+
+
+def _padding_range(dataset: Dataset) -> tuple[int, int] | None:
+    """Returns the smallest and the largest value of padding, None without any.
+
+    Files often write -2000 as 63536; bits above BitsStored are not cleared, for then a
+    value that no pixel has would be one that pixels have.
+    """
+    value = values_of(dataset, "PixelPaddingValue")
+    if not value:
+        return None
+    ends = [*value, *values_of(dataset, "PixelPaddingRangeLimit")]
+    if len(value) > 1 or len(ends) > 2 or not all(isinstance(end, int) for end in ends):
         raise quoting(
             "(0028,0120) PixelPaddingValue and (0028,0121) PixelPaddingRangeLimit must "
             "be whole numbers.",
-            (value, limit),
-        ) from None
-    padding: np.ndarray = (stored_values >= min(ends)) & (stored_values <= max(ends))
-    return padding
-
-
-def _as_stored(value: int, dataset: Dataset) -> int:
-    """Reads a value as the pixels are: files often write -2000 as 63536."""
-    bits = dataset.BitsStored
-    value &= (1 << bits) - 1
-    if dataset.PixelRepresentation == 1 and value >> (bits - 1):
-        value -= 1 << bits
-    return value
+            ends,
+        )
+    words = [end & 0xFFFF for end in ends]
+    if dataset.PixelRepresentation == 1:
+        words = [(word ^ 0x8000) - 0x8000 for word in words]
+    return min(words), max(words)
 
 
 def choose(what: str, explanations: Sequence[str], wanted: int | str | None) -> int:

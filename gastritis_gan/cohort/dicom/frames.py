@@ -60,6 +60,7 @@ _END_WITHIN_BYTES = 64  # padding may follow
 # What OpenJPEG holds for each tile and code block, whatever their size.
 _BYTES_OF_TILE, _BYTES_OF_CODE_BLOCK = 6000, 700
 _FREE_BYTES = 32 << 20
+_PIXELS_AT_ONCE = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,7 @@ class Codestream:
     held_bytes: int = 0
 
 
-def decode_frame(path: Path, header: Dataset, *, frame: int) -> np.ndarray:
+def decode_frame(path: Path, header: Dataset, *, frame: int) -> tuple[np.ndarray, bool]:
     """Reads one frame; the others are neither read nor decoded.
 
     Args:
@@ -93,8 +94,9 @@ def decode_frame(path: Path, header: Dataset, *, frame: int) -> np.ndarray:
         frame: Number of the frame, from 1.
 
     Returns:
-        ndarray of the stored values, of shape (height, width) and native byte order.
-        Bits above BitsStored are cleared or carry the sign (PS3.5 8.1.1).
+        ndarray of the stored values, of shape (height, width) and native byte order, in
+        which bits above BitsStored are cleared or carry the sign (PS3.5 8.1.1); and
+        whether they were anything else.
 
     Raises:
         InputError: The frame is damaged or absent, or compressed in a way that has no
@@ -109,6 +111,7 @@ def decode_frame(path: Path, header: Dataset, *, frame: int) -> np.ndarray:
     syntax = UID(header.file_meta.TransferSyntaxUID)
     problem = f"(7FE0,0010) PixelData ({_name(syntax)}) cannot be decoded"
     errors: list[Exception] = []  # of the plug-in: pydicom makes one text of them
+    high_bits: list[bool] = []  # what the plug-in found
     with refusing_dicom(path, problem), open_data_set(path) as stream:
         options = as_pixel_options(
             header,
@@ -116,15 +119,15 @@ def decode_frame(path: Path, header: Dataset, *, frame: int) -> np.ndarray:
             pixel_keyword="PixelData",
             pixel_vr=find_pixels(stream, header),
         )
-        if syntax.is_encapsulated:  # the plug-in has done it, for every precision
-            options |= dict.fromkeys(
-                (
-                    "correct_unused_bits",
-                    "apply_j2k_sign_correction",
-                    "apply_jls_sign_correction",
-                ),
-                False,
-            )
+        # Ours to do, for every transfer syntax.
+        options |= dict.fromkeys(
+            (
+                "correct_unused_bits",
+                "apply_j2k_sign_correction",
+                "apply_jls_sign_correction",
+            ),
+            False,
+        )
         # pydicom reads a frame of single bits short if it begins within a byte
         is_split = header.BitsAllocated == 1 and header.Rows * header.Columns % 8
         try:
@@ -134,6 +137,7 @@ def decode_frame(path: Path, header: Dataset, *, frame: int) -> np.ndarray:
                 raw=True,
                 decoding_plugin=_PLUGIN if syntax.is_encapsulated else "",
                 errors=errors,
+                high_bits=high_bits,
                 **options,
             )
         except RuntimeError:
@@ -143,7 +147,10 @@ def decode_frame(path: Path, header: Dataset, *, frame: int) -> np.ndarray:
         if is_split and num_frames(header) > 1:
             pixels = pixels[frame - 1]
         native: np.ndarray = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-        return native
+        if not syntax.is_encapsulated and header.BitsAllocated > 1:
+            native, has_high_bits = _as_stored(native, header.BitsStored)
+            high_bits.append(has_high_bits)
+        return native, any(high_bits)
 
 
 @functools.cache
@@ -186,7 +193,12 @@ def decode_compressed(frame: bytes, runner: DecodeRunner) -> bytes | memoryview:
             bits, pixels = runner.bits_stored, _decode_rle(frame, runner)
         else:
             bits, pixels = _decode_codestream(frame, runner)
-        return _as_stored(pixels, runner, min(bits, runner.bits_stored)).data.cast("B")
+        runner.set_option("bits_allocated", 8 * pixels.itemsize)
+        stored, has_high_bits = _as_stored(
+            pixels.view(runner.pixel_dtype), min(bits, runner.bits_stored)
+        )
+        runner.get_option("high_bits", []).append(has_high_bits)
+        return stored.data.cast("B")
     except Exception as error:
         runner.get_option("errors", []).append(error)
         raise
@@ -223,21 +235,30 @@ def _decode_codestream(frame: bytes, runner: DecodeRunner) -> tuple[int, np.ndar
     return codestream.bits, pixels
 
 
-def _as_stored(pixels: np.ndarray, runner: DecodeRunner, bits: int) -> np.ndarray:
+def _as_stored(values: np.ndarray, bits: int) -> tuple[np.ndarray, bool]:
     """Clears the bits above the lowest `bits`, or fills them with the sign.
 
     pydicom does so for some transfer syntaxes only, and not where a codestream is
     deeper than BitsStored.
+
+    Returns:
+        The values, and whether those bits were neither clear nor the sign.
     """
-    runner.set_option("bits_allocated", 8 * pixels.itemsize)
-    unused = 8 * pixels.itemsize - bits
-    if unused and not pixels.flags.writeable:
-        pixels = pixels.copy()
-    values: np.ndarray = pixels.view(runner.pixel_dtype)
-    if unused:
-        np.left_shift(values, unused, out=values)
-        np.right_shift(values, unused, out=values)
-    return values
+    unused = 8 * values.itemsize - bits
+    if not unused:
+        return values, False
+    if not values.flags.writeable:
+        values = values.copy()
+    has_high_bits = False
+    flat = values.reshape(-1)
+    for start in range(0, flat.size, _PIXELS_AT_ONCE):  # a copy of all takes memory
+        part = flat[start : start + _PIXELS_AT_ONCE]
+        raw = part.copy()
+        np.left_shift(part, unused, out=part)
+        np.right_shift(part, unused, out=part)
+        is_clear = raw.view(f"u{raw.itemsize}") >> bits == 0
+        has_high_bits |= not (is_clear | (raw == part)).all()
+    return values, has_high_bits
 
 
 def _name(syntax: UID) -> str:

@@ -9,16 +9,16 @@ import os
 import struct
 import warnings
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pydicom
 import pydicom.config
-import pydicom.datadict
 import pydicom.errors
 import pydicom.filereader
 import pydicom.multival
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, RLELossless
@@ -62,12 +62,14 @@ _DISPLAY_MACROS = {
         "WindowWidth",
         "WindowCenterWidthExplanation",
         "VOILUTFunction",
+        "VOILUTSequence",
     ),
     "PixelMeasuresSequence": ("PixelSpacing",),
 }
 # At the detector for projections, at the patient where the first is calibrated
 # (PS3.3 10.7.1.3 and C.8.11.4).
 _SPACINGS = ("PixelSpacing", "ImagerPixelSpacing")
+_LENGTHS = (*_SPACINGS, "NominalScannedPixelSpacing", "PixelAspectRatio")
 _BURNED_IN = {"YES": "yes", "NO": "no"}
 # pydicom's doubts about how a text is encoded; no text of a file gets anywhere.
 _ABOUT_TEXT = r"(?s).*([Ee]ncoding|Character Set|code extension)"
@@ -170,7 +172,9 @@ def _inflate(file: BinaryIO, max_bytes: int) -> io.BytesIO:
     return inflated
 
 
-def read_header(path: Path, keywords: Iterable[str]) -> Dataset:
+def read_header(
+    path: Path, keywords: Sequence[str], *, unchecked: Sequence[str] = ()
+) -> Dataset:
     """Reads the attributes that describe the pixels, and `keywords`; no other.
 
     Nothing else is read, so that nothing about the patient can get into a message. No
@@ -180,18 +184,22 @@ def read_header(path: Path, keywords: Iterable[str]) -> Dataset:
     Args:
         path: The file.
         keywords: DICOM keywords of further attributes.
+        unchecked: Keywords of attributes that may be of no use; read their values with
+            `values_of`, for they may be unreadable.
 
     Returns:
-        The attributes, every one of them readable, with `file_meta`.
+        The attributes, every one of them readable but the unchecked, with `file_meta`.
 
     Raises:
         InputError: The file is not DICOM, is damaged, holds no pixels, or fewer than it
             declares, or more than any radiograph.
     """
-    tags = [*_PIXEL_KEYWORDS, *keywords]
+    tags = [*_PIXEL_KEYWORDS, *keywords, *unchecked]
     with refusing_dicom(path, "cannot be read as DICOM"), open_data_set(path) as stream:
         header = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=tags)
-        _check_values(header)
+        if values_of(header, "SamplesPerPixel") in ([], [1]):
+            header.pop("PlanarConfiguration", None)  # means nothing there
+        _check_values(header, (*_PIXEL_KEYWORDS, *keywords))
         if not header.get("NumberOfFrames"):  # pydicom doubts an empty one
             header.pop("NumberOfFrames", None)
         syntax = header.file_meta.get("TransferSyntaxUID")
@@ -216,11 +224,28 @@ def is_greyscale(header: Dataset) -> bool:
 
 
 def values_of(dataset: Dataset, keyword: str) -> list[Any]:
-    """Returns the values of an attribute, none when it is absent or empty."""
-    element = dataset.get(keyword)
-    if isinstance(element, pydicom.multival.MultiValue):
+    """Returns the values of an attribute, none when it is absent or empty.
+
+    Raises:
+        InputError: They cannot be read; names the tag.
+    """
+    if keyword not in dataset:
+        return []
+    tag = tag_for_keyword(keyword)
+    try:
+        element = dataset[tag].value
+    except Exception as error:  # noqa: BLE001 - damage surfaces as any exception
+        problem = f"{name_of(keyword)} cannot be read"
+        raise CohortError(f"{problem} ({error}).", f"{problem}.") from None
+    if isinstance(element, list | pydicom.multival.MultiValue):
         return list(element)
-    return [] if element is None else [element]
+    return [] if element is None or element == "" else [element]
+
+
+def name_of(keyword: str) -> str:
+    """Returns tag and keyword, as in "(0028,0010) Rows"."""
+    tag = BaseTag(tag_for_keyword(keyword) or 0)
+    return f"({tag.group:04X},{tag.element:04X}) {keyword}"
 
 
 def find_pixels(stream: BinaryIO, header: Dataset) -> str:
@@ -253,22 +278,13 @@ def _read_pixel_element(stream: BinaryIO, header: Dataset) -> tuple[str, int]:
     return representation, length
 
 
-def _check_values(header: Dataset) -> None:
-    """Converts every value now, while the damaged one can still be named."""
-    for tag in header.keys():  # noqa: SIM118 - iterating over values converts them
-        try:
-            element = header[tag]
-        except Exception as error:  # noqa: BLE001 - damage surfaces as any exception
-            problem = f"{_name(tag)} cannot be read"
-            raise CohortError(f"{problem} ({error}).", f"{problem}.") from None
-        is_number = isinstance(element.value, int) or element.is_empty
-        if element.keyword in _INTEGERS and not is_number:
-            raise quoting(f"{_name(tag)} must be one whole number.", element.value)
-
-
-def _name(tag: BaseTag) -> str:
-    keyword = pydicom.datadict.keyword_for_tag(tag)
-    return f"({tag.group:04X},{tag.element:04X}) {keyword}"
+def _check_values(header: Dataset, keywords: Iterable[str]) -> None:
+    """Converts values now, while the damaged one can still be named."""
+    for keyword in keywords:
+        values = values_of(header, keyword)
+        is_number = len(values) < 2 and all(isinstance(value, int) for value in values)
+        if keyword in _INTEGERS and not is_number:
+            raise quoting(f"{name_of(keyword)} must be one whole number.", values)
 
 
 def _check_size(header: Dataset, syntax: UID, stream: BinaryIO) -> None:
@@ -292,6 +308,11 @@ def _check_size(header: Dataset, syntax: UID, stream: BinaryIO) -> None:
     frame_bits = rows * columns * samples * bits
     declared = -(-num_frames(header) * frame_bits // 8)
     geometry = f"Rows x Columns x BitsAllocated is {rows} x {columns} x {bits}"
+    if syntax.is_encapsulated and length != _UNDEFINED_LENGTH:
+        raise InputError(
+            "(7FE0,0010) PixelData has a stated length, as if it were not compressed, "
+            "but (0002,0010) TransferSyntaxUID is of compressed pixels."
+        )
     if syntax == RLELossless:
         most = 64 * present  # PackBits makes at most 128 bytes of 2
     elif syntax.is_encapsulated:
@@ -348,6 +369,7 @@ def apply_display_macros(header: Dataset, *, frame: int) -> None:
         item = macro_of_frame(header, macro, frame=frame)
         if item is not None:
             for keyword in keywords:
+                header.pop(keyword, None)
                 if keyword in item:
                     header[keyword] = item[keyword]
 
@@ -358,12 +380,14 @@ class ImageMetadata:
 
     Attributes:
         pixel_spacing_mm: Distance of the rows, and of the columns; None where the file
-            states none.
+            states none that can be used.
+        pixel_aspect: Height of a pixel divided by its width, 1 where nothing is stated.
         burned_in: "yes", "no" or "not stated": whether the pixels hold text that
             identifies the patient (BurnedInAnnotation, PS3.3 C.7.6.1).
     """
 
     pixel_spacing_mm: tuple[float, float] | None = None
+    pixel_aspect: float = 1.0
     burned_in: str = "not stated"
 
 
@@ -377,25 +401,27 @@ def read_dicom_metadata(path: Path, *, frame: int | None = None) -> ImageMetadat
     Raises:
         InputError: The file is damaged.
     """
-    keywords = (*_SPACINGS, "BurnedInAnnotation", *FUNCTIONAL_GROUPS)
-    header = read_header(path, keywords)
+    keywords = ("BurnedInAnnotation", *FUNCTIONAL_GROUPS)
+    header = read_header(path, keywords, unchecked=_LENGTHS)
     with refusing_dicom(path, "cannot be read as DICOM"):
         if 1 <= (frame or 1) <= num_frames(header):
             apply_display_macros(header, frame=frame or 1)
+        spacings = [_two_lengths(header, keyword) for keyword in _LENGTHS]
+        height, width = next(filter(None, spacings), (1.0, 1.0))
         return ImageMetadata(
-            pixel_spacing_mm=_spacing(header),
+            pixel_spacing_mm=next(filter(None, spacings[: len(_SPACINGS)]), None),
+            pixel_aspect=height / width,
             burned_in=_BURNED_IN.get(
                 str(header.get("BurnedInAnnotation")), "not stated"
             ),
         )
 
 
-def _spacing(header: Dataset) -> tuple[float, float] | None:
-    for keyword in _SPACINGS:
-        values = header.get(keyword)
-        if values:
-            rows, columns = (float(value) for value in values)
-            if not (0 < rows < float("inf") and 0 < columns < float("inf")):
-                raise InputError(f"(0028,0030) {keyword} must be two positive numbers.")
-            return rows, columns
-    return None
+def _two_lengths(header: Dataset, keyword: str) -> tuple[float, float] | None:
+    """Returns two positive numbers, None where the file has something else."""
+    try:
+        rows, columns = (float(value) for value in values_of(header, keyword))
+    except (InputError, TypeError, ValueError):
+        return None  # whoever needs a spacing says that there is none
+    is_usable = 0 < rows < float("inf") and 0 < columns < float("inf")
+    return (rows, columns) if is_usable else None

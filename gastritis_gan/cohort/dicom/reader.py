@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,27 +9,28 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from gastritis_gan.cohort.cohort import quoting
-from gastritis_gan.cohort.dicom.display import DISPLAY_KEYWORDS, display_values
+from gastritis_gan.cohort.dicom.display import (
+    DISPLAY_KEYWORDS,
+    display_values,
+    is_padding,
+    notes_of_attributes,
+)
 from gastritis_gan.cohort.dicom.frames import decode_frame
 from gastritis_gan.cohort.dicom.header import (
     FUNCTIONAL_GROUPS,
     apply_display_macros,
     is_greyscale,
+    name_of,
     num_frames,
     read_header,
     refusing_dicom,
     values_of,
 )
+from gastritis_gan.cohort.grey_image import GreyImage, notes_of_levels
 from gastritis_gan.errors import InputError
 
-_logger = logging.getLogger(__name__)
-
 # Shapes that leave a border of the image without anatomy (PS3.3 C.7.6.11, C.8.7.3).
-_BORDERS = {
-    "ShutterShape": "(0018,1600) ShutterShape",
-    "CollimatorShape": "(0018,1700) CollimatorShape",
-}
-_BORDER_SHAPES = ("RECTANGULAR", "CIRCULAR", "POLYGONAL")  # no other text in the log
+_BORDERS = ("ShutterShape", "CollimatorShape")
 _PIXELS_AT_ONCE = 1 << 16
 
 
@@ -41,7 +40,7 @@ def read_dicom(
     bits: int,
     frame: int | None = None,
     window: int | str | None = None,
-) -> np.ndarray:
+) -> GreyImage:
     """Reads a DICOM image as a viewer would show it.
 
     Modality LUT or rescale, VOI LUT or first window (without one: the 0.5th and 99.5th
@@ -55,13 +54,13 @@ def read_dicom(
         window: Number or explanation of the VOI LUT or window; None: the first.
 
     Returns:
-        ndarray of uint8 or uint16 of shape (height, width); 0 is black.
+        The image, and what in the file contradicts it or took its grey levels.
 
     Raises:
         InputError: The file is not DICOM, does not hold one greyscale image, is
             damaged, or is compressed in a way that has no decoder.
     """
-    header, pixels = decode_dicom(path, frame=frame)
+    header, pixels, has_high_bits = decode_dicom(path, frame=frame)
     # Pixels have at most 65,536 values: evaluate the chain once per value.
     smallest = int(pixels.min())
     num_values = int(pixels.max()) - smallest + 1
@@ -71,32 +70,38 @@ def read_dicom(
     stored_values = np.arange(smallest, smallest + num_values)
     with refusing_dicom(path, "the look-up tables or the window cannot be applied"):
         shown = display_values(stored_values, counts, header, window=window)  # [0, 1]
+        is_seen = (counts > 0) & ~is_padding(stored_values, header)
+        notes = _notes(header, has_high_bits=has_high_bits)
+    notes += notes_of_levels(np.rint(shown[is_seen] * 255).astype(np.uint8))
     quantised = np.rint(shown * (2**bits - 1)).astype(f"uint{bits}")
     image = np.empty(pixels.size, quantised.dtype)
     start = 0
     for index in _indices(pixels, smallest):
         image[start : start + index.size] = quantised[index]
         start += index.size
-    return image.reshape(pixels.shape)
+    return GreyImage(pixels=image.reshape(pixels.shape), notes=tuple(notes))
 
 
-def decode_dicom(path: Path, *, frame: int | None = None) -> tuple[Dataset, np.ndarray]:
+def decode_dicom(
+    path: Path, *, frame: int | None = None
+) -> tuple[Dataset, np.ndarray, bool]:
     """Reads the attributes of the display chain and the stored pixel values.
 
     Returns:
-        The attributes, and an ndarray of an 8- or 16-bit integer dtype and of shape
-        (height, width).
+        The attributes; an ndarray of an 8- or 16-bit integer dtype and of shape
+        (height, width); whether bits were set above BitsStored.
 
     Raises:
         InputError: As `read_dicom`.
     """
-    header = read_header(path, (*DISPLAY_KEYWORDS, *_BORDERS, *FUNCTIONAL_GROUPS))
+    header = read_header(
+        path, FUNCTIONAL_GROUPS, unchecked=(*DISPLAY_KEYWORDS, *_BORDERS)
+    )
     with refusing_dicom(path, "cannot be read as DICOM"):
         _check_is_grey(header)
         frame = _chosen_frame(header, frame)
         apply_display_macros(header, frame=frame)
-    _warn_of_borders(header)
-    return header, decode_frame(path, header, frame=frame)
+    return header, *decode_frame(path, header, frame=frame)
 
 
 def _indices(pixels: np.ndarray, smallest: int) -> Iterator[np.ndarray]:
@@ -144,16 +149,16 @@ def _chosen_frame(header: Dataset, frame: int | None) -> int:
     return 1 if frame is None else frame
 
 
-def _warn_of_borders(header: Dataset) -> None:
-    for keyword, name in _BORDERS.items():
-        for shape in values_of(header, keyword)[:1]:
-            _warn_once(f"{name} {shape}" if shape in _BORDER_SHAPES else name)
-
-
-@functools.cache  # detectors say so in every image
-def _warn_once(shape: str) -> None:
-    _logger.warning(
-        "At least one DICOM image states a %s: it has a border without anatomy, which "
-        "is kept as it is.",
-        shape,
-    )
+def _notes(header: Dataset, *, has_high_bits: bool) -> list[str]:
+    notes = notes_of_attributes(header)
+    if has_high_bits:
+        notes.append(
+            "have bits set above (0028,0101) BitsStored, as overlays do; they are "
+            "cleared."
+        )
+    notes += [
+        f"state a {name_of(keyword)}: a border without anatomy, which stays as it is."
+        for keyword in _BORDERS
+        if values_of(header, keyword) not in ([], ["NONE"])
+    ]
+    return notes

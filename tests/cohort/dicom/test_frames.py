@@ -267,7 +267,7 @@ def test_frames_of_single_bits_that_begin_within_a_byte(tmp_path, height):
     path = save_dicom(tmp_path / "image.dcm", dataset)
     header = read_header(path, ())
     for number, frame in enumerate(frames, start=1):
-        decoded = decode_frame(path, header, frame=number)
+        decoded, _ = decode_frame(path, header, frame=number)
         np.testing.assert_array_equal(decoded, frame)
 
 

@@ -22,7 +22,7 @@ RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
 
 def _read(tmp_path: Path, dataset: Dataset, bits: int = 8) -> np.ndarray:
-    return read_dicom(save_dicom(tmp_path / "image.dcm", dataset), bits=bits)
+    return read_dicom(save_dicom(tmp_path / "image.dcm", dataset), bits=bits).pixels
 
 
 def _element(dataset: Dataset, path: Path) -> tuple[bytearray, int]:

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -28,7 +26,7 @@ RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
 
 def _read(tmp_path: Path, dataset: Dataset, bits: int = 8) -> np.ndarray:
-    return read_dicom(save_dicom(tmp_path / "image.dcm", dataset), bits=bits)
+    return read_dicom(save_dicom(tmp_path / "image.dcm", dataset), bits=bits).pixels
 
 
 def _lut(entries, *, first=0, bits=16, vr="US") -> Dataset:
@@ -86,7 +84,7 @@ def test_a_window_is_chosen_by_its_number_or_its_explanation(tmp_path, window, c
         WindowCenterWidthExplanation=["SOFT", "BONE", "Lung"],
     )
     path = save_dicom(tmp_path / "image.dcm", dataset)
-    image = read_dicom(path, bits=8, window=window)
+    image = read_dicom(path, bits=8, window=window).pixels
     np.testing.assert_array_equal(image, np.where(center < RAMP, 255, 0))
 
 
@@ -96,7 +94,7 @@ def test_a_table_is_chosen_like_a_window(tmp_path):
     dataset = grey_dataset(RAMP, VOILUTSequence=tables)
     path = save_dicom(tmp_path / "image.dcm", dataset)
     for window in (2, "inverse"):
-        shown = read_dicom(path, bits=16, window=window)
+        shown = read_dicom(path, bits=16, window=window).pixels
         np.testing.assert_array_equal(shown, 256 - RAMP.astype(int))
 
 
@@ -143,7 +141,7 @@ def test_a_dicom_file_may_begin_like_a_tiff(tmp_path):
     dataset.preamble = b"II*\0".ljust(128, b"\0")
     path = save_dicom(tmp_path / "image.tif", dataset)
     np.testing.assert_array_equal(
-        read_image(path, bits=8), _read(tmp_path, grey_dataset(RAMP))
+        read_image(path, bits=8).pixels, _read(tmp_path, grey_dataset(RAMP))
     )
 
 
@@ -242,8 +240,10 @@ def test_a_frame_is_named_by_its_number(tmp_path):
     dataset = grey_dataset(frames[0], NumberOfFrames=3, PixelData=frames.tobytes())
     path = save_dicom(tmp_path / "image.dcm", dataset)
     for number, frame in enumerate(frames, start=1):
-        read = read_image(tmp_path / f"image.dcm#{number}", bits=8)
-        np.testing.assert_array_equal(read, read_dicom(path, bits=8, frame=number))
+        read = read_image(tmp_path / f"image.dcm#{number}", bits=8).pixels
+        np.testing.assert_array_equal(
+            read, read_dicom(path, bits=8, frame=number).pixels
+        )
         low, high = int(frame.min()), int(frame.max())  # no window: its own percentiles
         np.testing.assert_array_equal(
             read, np.rint((frame - low) * (255 / (high - low)))
@@ -269,24 +269,17 @@ def test_a_frame_has_its_own_window_and_rescale(tmp_path):
     dataset.SharedFunctionalGroupsSequence = [shared]
     dataset.PerFrameFunctionalGroupsSequence = [first, second]
     path = save_dicom(tmp_path / "image.dcm", dataset)
-    np.testing.assert_array_equal(read_dicom(path, bits=8, frame=1), RAMP)
-    np.testing.assert_array_equal(read_dicom(path, bits=8, frame=2), (RAMP > 0) * 255)
+    first = read_dicom(path, bits=8, frame=1).pixels
+    second = read_dicom(path, bits=8, frame=2).pixels
+    np.testing.assert_array_equal(first, RAMP)
+    np.testing.assert_array_equal(second, (RAMP > 0) * 255)
 
 
-def test_a_collimated_border_is_named_once(tmp_path):
+def test_a_collimated_border_is_named(tmp_path):
     dataset = grey_dataset(RAMP, CollimatorShape="RECTANGULAR", PatientName="Zebrafink")
     path = save_dicom(tmp_path / "image.dcm", dataset)
-    script = (
-        "import pathlib, sys\n"
-        "from gastritis_gan.cohort.dicom.reader import read_dicom\n"
-        "for _ in range(2): read_dicom(pathlib.Path(sys.argv[1]), bits=8)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, path], capture_output=True, text=True, check=True
-    )
-    (message,) = done.stderr.splitlines()
-    assert "(0018,1700) CollimatorShape RECTANGULAR" in message
-    assert str(tmp_path) not in message
+    (note,) = read_dicom(path, bits=8).notes
+    assert note.startswith("state a (0018,1700) CollimatorShape")
 
 
 def test_a_file_cut_anywhere_is_refused_in_one_sentence(tmp_path):
@@ -312,7 +305,7 @@ def test_no_attribute_of_the_patient_is_read(tmp_path):
     path = save_dicom(
         tmp_path / "image.dcm", grey_dataset(RAMP, PatientName="Zebrafink")
     )
-    dataset, _ = decode_dicom(path)
+    dataset = decode_dicom(path)[0]
     assert "PatientName" not in dataset
     assert "Zebrafink" not in str(dataset)
 
@@ -327,8 +320,8 @@ def test_every_flavour_is_read_rightly_or_refused_in_one_sentence(shared_dir):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             try:
-                shown = read_image(path, bits=8)
-                _, pixels = decode_dicom(path)
+                shown = read_image(path, bits=8).pixels
+                pixels = decode_dicom(path)[1]
             except InputError as refusal:
                 refusals[path] = str(refusal)
                 continue
@@ -359,7 +352,7 @@ def test_lossy_jpeg_differs_from_the_reference_by_one_grey_value(shared_dir):
             pydicom.dcmread(folder / name).PixelData, number_of_frames=1
         )
         expected = libjpeg.decode(next(frames)).astype(int)
-        _, pixels = decode_dicom(folder / name)
+        pixels = decode_dicom(folder / name)[1]
         assert np.abs(pixels - expected).max() <= 1
 
 
