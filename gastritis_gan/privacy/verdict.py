@@ -119,9 +119,10 @@ def read_verdict(audit_dir: str | os.PathLike[str]) -> AuditResult:
     document = _FORMAT.read(path)
     keys = ("verdict", "reasons", "split_hash", "models")
     with refused_if_damaged(path, "Repeat the audit."):
-        decided = from_plain(_Decided, {key: document[key] for key in keys})
-        for model in decided.models:
-            check_model_name(model.name)
-        return AuditResult(
-            path=audit_dir, sha256=sha256_of_file(path), **dict(vars(decided))
-        )
+        try:
+            decided = from_plain(_Decided, {key: document[key] for key in keys})
+            for model in decided.models:
+                check_model_name(model.name)
+        except InputError as error:
+            raise ValueError(str(error)) from None
+        return AuditResult(path=audit_dir, sha256=sha256_of_file(path), **vars(decided))
