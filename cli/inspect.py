@@ -20,9 +20,9 @@ def inspect(store_path: Path, folder: Path) -> None:
     """Count what STORE holds and draw contact sheets of its images.
 
     Writes inspection.md (patches per set, class, split and patient, beside the paper's;
-    images that are there twice), counts.json (the same, and per image) and
-    sheet_SPLIT_CLASS_NUMBER.png: every image with its outline, and with a square at the
-    centre of each patch, coloured by what the patch is.
+    images that are there twice, or are to be looked at), counts.json (the same, and per
+    image) and sheet_SPLIT_CLASS_NUMBER.png: every image with its outline, and with a
+    square at the centre of each patch, coloured by what the patch is.
 
     The sheets show patients' images: keep them where the store is kept.
 
@@ -33,6 +33,7 @@ def inspect(store_path: Path, folder: Path) -> None:
     from gastritis_gan.storage import refuse_existing
     from gastritis_gan.store.inspect import (
         TABLES_FILE,
+        images_of_notes,
         inspect_store,
         table_beside_paper,
     )
@@ -43,6 +44,9 @@ def inspect(store_path: Path, folder: Path) -> None:
     duplicates = inspect_store(store, folder)
     for duplicate in duplicates:
         click.echo(f"Warning: the images {duplicate}.", err=True)
+    for note, images in images_of_notes(store).items():
+        found = f"{len(images)} of {len(store.images)}"
+        click.echo(f"Warning: {found} images {note}", err=True)
     click.echo("Training patches beside the paper's:")
     click.echo(table_beside_paper(store))
     click.echo(f"Tables:         {folder / TABLES_FILE}")

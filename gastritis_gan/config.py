@@ -12,12 +12,11 @@ import typing
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gastritis_gan.cohort.cohort_settings import CohortConfig
 from gastritis_gan.errors import InputError
 from gastritis_gan.evaluation.evaluation_settings import EvaluationConfig
 from gastritis_gan.privacy.audit_settings import AuditSettings
+from gastritis_gan.storage import read_yaml
 from gastritis_gan.store.patches import PatchGeometry
 from gastritis_gan.store.split import SplitConfig
 from gastritis_gan.training.training_settings import (
@@ -57,7 +56,17 @@ class ExperimentConfig:
             f"must not exceed `patches.patch_size` ({self.patches.patch_size})",
             self.schedule.final_resolution,
         )
-        _ = self.training_sections  # checks them together
+        sections = self.training_sections  # checks them together, and fills in
+        for key in ("objective", "dcgan"):
+            object.__setattr__(self, key, getattr(sections, key))
+        lc_resolution = typing.cast(int, self.objective.lc_resolution)
+        require(
+            lc_resolution <= self.schedule.trained_resolutions[-1],
+            "objective.lc_resolution",
+            "must not exceed the last resolution at which `schedule.stable_images` or "
+            "`transition_images` let a stage train",
+            lc_resolution,
+        )
 
     @property
     def training_sections(self) -> TrainingSections:
@@ -86,13 +95,7 @@ def load_config(path: str | os.PathLike[str]) -> ExperimentConfig:
         ('gastritis', 16)
     """
     path = Path(path)
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: is not valid YAML ({reason}).") from None
+    document = read_yaml(path)
     try:
         return config_from_dict({} if document is None else document)
     except InputError as error:

@@ -17,10 +17,12 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import struct
 import tempfile
 import tokenize
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -30,12 +32,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from gastritis_gan.errors import InputError
+from gastritis_gan.errors import InputError, refusal_of
 from gastritis_gan.progress import progress_bar
 
 PLAN_FILE = "plan.json"  # of a work folder: what is being made
 
 _LOCK_FILE = "lock"
+_PARTIAL_NAME = re.compile(r"\.(.+)\.partial-\w+")
+
+_MAX_NAME_LENGTH = 50  # 200 bytes at most; a file's name may have 255, endings included
+_WINDOWS_DEVICE = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9¹²³]", re.IGNORECASE)
+
+_MAX_YAML_BYTES = 100_000
+_MAX_YAML_VALUES = 10_000  # an alias counts as often as it stands
+_MAX_YAML_DEPTH = 20
+_YAML_TAGS = (
+    "str", "int", "float", "bool", "null", "timestamp", "value", "merge", "seq", "map",
+)  # fmt: skip
+_YAML_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*(_[0-9]+)*)")
+_YAML_NUMBER = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+][0-9]+)?")
+_YAML_WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".inf", ".Inf", "+.inf"), math.inf),
+    "-.inf": -math.inf,
+    ".nan": math.nan,
+    ".NaN": math.nan,
+}
 _NPY_HEADER_BYTES = 128  # of any array of up to four dimensions that np.save writes
 
 
@@ -71,6 +95,22 @@ def refuse_existing(path: Path) -> None:
             f"{path} exists already; nothing was changed. Give another path or remove "
             "it."
         )
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a text can name a file or a folder on every system as it is.
+
+    It has letters, accents and digits of any script, spaces and `_-.+()`, begins with a
+    letter, digit or `_`, does not end with a space or dot, has at most 50 characters,
+    and is not a device of Windows, such as `con`.
+    """
+    return (
+        1 <= len(name) <= _MAX_NAME_LENGTH
+        and all(c in " _-.+()" or unicodedata.category(c)[0] in "LMN" for c in name)
+        and (name[0] == "_" or name[0].isalnum())
+        and name[-1] not in " ."
+        and _WINDOWS_DEVICE.fullmatch(name.partition(".")[0].rstrip()) is None
+    )
 
 
 @contextlib.contextmanager
@@ -112,16 +152,92 @@ def read_json(path: Path) -> Any:
     """Reads a JSON file.
 
     Raises:
-        InputError: The file is absent or is not JSON.
+        InputError: The file cannot be read or is not JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist.") from None
+    except OSError as error:
+        raise refusal_of(error, path) from None
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path} is not valid JSON ({error}); it may be damaged."
         ) from None
+
+
+def read_yaml(path: Path) -> Any:
+    """Reads a YAML file, without what makes YAML a trap.
+
+    `yes`, `010`, `1:30` and dates are texts, as in YAML 1.2, and no key is there twice.
+
+    Returns:
+        Nested dicts, lists, texts, numbers, booleans and None, which an empty file is.
+
+    Raises:
+        InputError: The file cannot be read, is not YAML, is too large or nested too
+            deep, or has a key twice.
+    """
+    import yaml  # many commands read none
+
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(_MAX_YAML_BYTES + 1)
+        if len(content) > _MAX_YAML_BYTES:
+            raise InputError(f"is larger than {_MAX_YAML_BYTES} bytes.")
+        node = yaml.compose(content.decode("utf-8-sig"), Loader=yaml.SafeLoader)
+        return None if node is None else _YamlValues().read(node)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except RecursionError:
+        raise InputError(f"{path}: is nested too deep.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: is not valid YAML ({reason}).") from None
+
+
+class _YamlValues:
+    """Turns the nodes of a YAML file into values, and counts them."""
+
+    def __init__(self) -> None:
+        self._left = _MAX_YAML_VALUES
+
+    def read(self, node: Any, place: str = "", depth: int = 0) -> Any:
+        self._left -= 1
+        if self._left < 0 or depth > _MAX_YAML_DEPTH:
+            raise InputError("has too many values, or is nested too deep.")
+        if node.tag.removeprefix("tag:yaml.org,2002:") not in _YAML_TAGS:
+            raise InputError(f"is not valid YAML (the tag {node.tag} is not known).")
+        if node.id == "scalar":
+            return node.value if node.style else _yaml_scalar(node.value)
+        if node.id == "sequence":
+            return [self.read(item, place, depth + 1) for item in node.value]
+        values: dict[Any, Any] = {}
+        line_of: dict[Any, int] = {}
+        for key_node, value_node in node.value:
+            if key_node.id != "scalar":
+                raise InputError("is not valid YAML (a key must be a word or number).")
+            key, line = self.read(key_node), key_node.start_mark.line + 1
+            name = f"{place}.{key}" if place else str(key)
+            if key in line_of:
+                raise InputError(
+                    f"the key `{name[:80]}` is there twice, in lines {line_of[key]} "
+                    f"and {line}; keep one."
+                )
+            line_of[key] = line
+            values[key] = self.read(value_node, name, depth + 1)
+        return values
+
+
+def _yaml_scalar(text: str) -> Any:
+    """Returns what a YAML text without quotation marks stands for."""
+    if text in _YAML_WORDS:
+        return _YAML_WORDS[text]
+    if _YAML_INTEGER.fullmatch(text) and len(text) < 1000:
+        return int(text)
+    return float(text) if _YAML_NUMBER.fullmatch(text) else text
 
 
 def sha256_of_file(path: Path) -> str:

@@ -56,13 +56,21 @@ def test_paper_values_are_those_of_its_section_iv(paper):
 
 
 def test_defaults_are_the_paper(paper):
-    assert paper == ExperimentConfig()
+    defaults = ExperimentConfig()
+    assert paper.split.numbers == defaults.split.numbers
+    assert dataclasses.replace(paper, split=defaults.split) == defaults
 
 
 def test_paper_yaml_states_every_key(repository):
     written = yaml.safe_load((repository / "configs" / "paper.yaml").read_text("utf-8"))
 
-    assert written == config_to_dict(ExperimentConfig())
+    expected = config_to_dict(ExperimentConfig())
+    # null by default: a cohort file with a column `split` needs no numbers
+    expected["split"] |= {
+        "train_positive_patients": 100,
+        "train_negative_patients": 100,
+    }
+    assert written == expected
 
 
 def test_an_empty_file_is_the_default_experiment(tmp_path):
@@ -132,7 +140,7 @@ def test_an_empty_file_is_the_default_experiment(tmp_path):
             "`dcgan.resolution` must be a power of two from 8 to 1024. Received: 4.",
         ),
         ("dcgan: {beta_1: 1}", "`dcgan.beta_1` must be from 0 to below 1."),
-        ("dcgan: {batch_size: 0}", "`dcgan.batch_size` must be at least 1."),
+        ("dcgan: {batch_size: 0}", "`dcgan.batch_size` must be from 1 to 65536."),
         ("optimizer: {beta_2: 1.0}", "`optimizer.beta_2` must be from 0 to below 1."),
         ("training: {seed: -1}", "`training.seed` must be at least 0. Received: -1."),
         (
@@ -140,7 +148,10 @@ def test_an_empty_file_is_the_default_experiment(tmp_path):
             "`split.validation_positive_patients` must leave a patient of "
             "`train_positive_patients` to train on, so be at most 2. Received: 3.",
         ),
-        ("patches: {stride: 0}", "`patches.stride` must be at least 1. Received: 0."),
+        (
+            "patches: {stride: 0}",
+            "`patches.stride` must be from 1 to 65535. Received: 0.",
+        ),
         ("patches: {inside_coverage: 0.0}", "must be above `outside_coverage`"),
         (
             "schedule: {final_resolution: 48}",
@@ -199,6 +210,133 @@ def test_a_wrong_file_is_refused_in_one_sentence(tmp_path, text, expected):
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # Keys that are there twice
+        ("split: {seed: 1}\nsplit: {seed: 2}", "`split` is there twice, in lines 1 a"),
+        ("split: {seed: 1, seed: 2}", "the key `split.seed` is there twice"),
+        ("schedule: {batch_size: {4: 8, +4: 16}}", "`schedule.batch_size.4` is there"),
+        # What YAML 1.1 reads as something else
+        ("cohort: {positive: 2020-01-02, negative: 010, bits: 010}", "`cohort.bits`"),
+        ("split: {seed: 1:30}", "`split.seed` must be an integer. Received: '1:30'."),
+        ("evaluation: {controls: yes}", "must be true or false. Received: 'yes'."),
+        ("networks: {latent_dim: 1e3}", "Received: '1e3'. Write 1000."),
+        ("networks: {latent_dim: 64.0}", "Received: 64.0. Write 64."),
+        ("cohort: {positive: 1}", "must be a text. Received: 1. Put it into quotation"),
+        # What grows without end
+        ("a: " + "[" * 30 + "]" * 30, "nested too deep"),
+        ("a: " + "[" * 1500 + "]" * 1500, "nested too deep"),
+        ("a: &a [*a]", "nested too deep"),
+        ("a: " + "x" * 200_000, "is larger than 100000 bytes"),
+        (
+            "l0: &l0 [lol]\n"
+            + "\n".join(f"l{n}: &l{n} [{f'*l{n - 1}, ' * 9}]" for n in range(1, 7)),
+            "has too many values",
+        ),
+        ("networks: {latent_dim: " + "9" * 5000 + "}", "must be an integer. Received"),
+        ("training: {seed: " + "9" * 500 + "}", "`training.seed` must be at most 2^58"),
+        ("optimizer: {epsilon: 1" + "0" * 400 + "}", "epsilon` must be a number"),
+        ("optimizer: {epsilon: 1.0e-60}", "`optimizer.epsilon` must be 0 or from"),
+        # Documents that are no experiment
+        ("? [a, b]\n: 1", "a key must be a word or number"),
+        ("a: !!binary aGk=", "is not valid YAML (the tag"),
+        ("a: 1\n---\nb: 2", "is not valid YAML"),
+        ("a: \0", "is not valid YAML"),
+        # Values that no command could use
+        ("cohort: {positive: a/b}", "`cohort.positive` must name a class"),
+        ("cohort: {positive: ' a'}", "`cohort.positive` must name a class"),
+        ("cohort: {positive: 'a\\b'}", "`cohort.positive` must name a class"),
+        ('cohort: {positive: "a\\n"}', "`cohort.positive` must name a class"),
+        ("cohort: {positive: ..}", "`cohort.positive` must name a class"),
+        ("cohort: {positive: a$b}", "`cohort.positive` must name a class"),
+        ("cohort: {positive: Con.1}", "`cohort.positive` must name a class"),
+        ("cohort: {negative: " + "x" * 51 + "}", "`cohort.negative` must name a class"),
+        ("cohort: {positive: A, negative: a}", "`cohort.negative` must differ from"),
+        (
+            'cohort: {positive: "\\u00e9", negative: "e\\u0301"}',
+            "`cohort.negative` must differ from",
+        ),
+        ("cohort: {image_size: 100000, other_sizes: pad}", "image_size` must be from"),
+        ("networks: {fmap_base: 127}", "`networks.fmap_base` must be at least 128"),
+        ("networks: {latent_dim: 1000000000}", "latent_dim` must be from 1 to 16384"),
+        ("training: {seed: 288230376151711745}", "`training.seed` must be at most"),
+        ("split: {seed: 288230376151711745}", "`split.seed` must be at most 2^58"),
+        ("evaluation: {seed: 288230376151711745}", "must be at most 2^58"),
+        ("audit: {seed: 288230376151711745}", "`audit.seed` must be at most 2^58"),
+        (
+            "objective: {lc_resolution: 512}",
+            "`objective.lc_resolution` must not exceed the last resolution at which",
+        ),
+        (
+            "schedule: {final_resolution: 8, transition_images: 0, stable_images: "
+            "{4: 8, 8: 0}, batch_size: 8}",
+            "`objective.lc_resolution` must not exceed the last resolution at which",
+        ),
+        (
+            "schedule: {transition_images: 0, stable_images: 0}",
+            "`schedule.stable_images` and `transition_images` must not all be 0",
+        ),
+        (
+            "schedule: {batch_size: {4: 8, 8: 8, 16: 8, 32: 8, 64: 8, 128: 8, 256: 8, "
+            "512: 8, 7: 8}}",
+            "`schedule.batch_size` must have keys among [4, 8, 16, 32, 64, 128, 256, "
+            "512, 1024] only. Received: [7].",
+        ),
+        ("training: {health_patches: 1}", "health_patches` must be 0 or from 2 to"),
+        (
+            "training: {health_patches: 31}",
+            "`training.health_patches` must be 0 or at least `schedule.batch_size` (32",
+        ),
+        ("training: {sheet_columns: 1000000}", "sheet_columns` must be from 1 to 64"),
+        ("evaluation: {extractors: [texture, texture]}", "must name nothing twice"),
+        ("audit: {extractors: [texture, texture]}", "must name nothing twice"),
+        ("audit: {match_resolution: 4096}", "match_resolution` must be from 8 to 1024"),
+    ],
+)  # fmt: skip
+def test_a_trap_of_yaml_or_a_useless_value_is_refused(tmp_path, text, expected):
+    path = tmp_path / "trap.yaml"
+    path.write_text(text, encoding="utf-8")
+
+    with pytest.raises(InputError) as caught:
+        load_config(path)
+
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert expected in message
+    assert len(message) < len(f"{path}") + 700
+    assert "\n" not in message
+
+
+def test_words_that_yaml_1_1_takes_for_something_else_are_texts(tmp_path):
+    (tmp_path / "words.yaml").write_text("cohort: {positive: yes, negative: no}")
+
+    cohort = load_config(tmp_path / "words.yaml").cohort
+
+    assert (cohort.positive, cohort.negative) == ("yes", "no")
+
+
+@pytest.mark.parametrize("name", ["胃炎", "non gastritis", "HP+", "Entzündung (akut)"])
+def test_a_class_may_have_a_name_of_any_script(name):
+    assert config_from_dict({"cohort": {"positive": name}}).cohort.positive == name
+
+
+def test_a_resolution_that_is_not_given_is_the_final_one():
+    schedule = {"final_resolution": 32, "batch_size": 16}
+
+    config = config_from_dict({"schedule": schedule})
+    other = config_from_dict(
+        {
+            "schedule": schedule,
+            "objective": {"lc_resolution": 16},
+            "dcgan": {"resolution": 8},
+        }
+    )
+
+    assert (config.objective.lc_resolution, config.dcgan.resolution) == (32, 32)
+    assert (other.objective.lc_resolution, other.dcgan.resolution) == (16, 8)
+
+
 def test_a_missing_file_and_a_binary_file_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"none\.yaml: cannot be read \(No such file"):
         load_config(tmp_path / "none.yaml")
@@ -219,16 +357,16 @@ def test_numbers_without_a_dot_are_numbers():
 
 _RESOLUTIONS = st.sampled_from([4, 8, 16, 32, 64, 128, 256])
 _PER_RESOLUTION = st.fixed_dictionaries(
-    {resolution: st.integers(0, 10**7) for resolution in (4, 8, 16, 32, 64, 128, 256)}
+    {resolution: st.integers(1, 10**7) for resolution in (4, 8, 16, 32, 64, 128, 256)}
 )
 
 
 @given(
     first=_RESOLUTIONS,
     last=_RESOLUTIONS,
-    images=_PER_RESOLUTION | st.integers(0, 10**7),
-    r1_weight=st.floats(0, 1e9) | st.just("auto"),
-    rate=st.floats(min_value=0, max_value=1e9, exclude_min=True),
+    images=_PER_RESOLUTION | st.integers(1, 10**7),
+    r1_weight=st.floats(1e-30, 1e9) | st.just("auto"),
+    rate=st.floats(min_value=1e-30, max_value=1e9),
 )
 def test_every_valid_experiment_survives_a_round_trip(
     first, last, images, r1_weight, rate

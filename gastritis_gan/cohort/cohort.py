@@ -22,8 +22,6 @@ COLUMNS = ("image", "patient", "label", "outline")
 SPLIT_COLUMN = "split"
 _SPLITS = ("train", "test", "validation")
 
-_logger = logging.getLogger(__name__)
-
 
 class CohortError(InputError):
     """A file or a row of a cohort cannot be used.
@@ -197,18 +195,28 @@ class CohortImage:
     split: str | None = None
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cohort:
+    """A cohort file.
+
+    Attributes:
+        images: Its rows, in the file's order.
+        notes: What a person should look at, a sentence each, which names rows only.
+    """
+
+    images: tuple[CohortImage, ...]
+    notes: tuple[str, ...]
+
+
 def read_cohort(
     path: str | os.PathLike[str], *, positive: str, negative: str
-) -> tuple[CohortImage, ...]:
+) -> Cohort:
     """Reads a cohort and checks every row.
 
     Args:
         path: The cohort file, or the folder that holds it as `cohort.csv`.
         positive: Label of the positive class in the file.
         negative: Label of the negative class in the file.
-
-    Returns:
-        The rows in the file's order. What a person should look at is logged, by row.
 
     Raises:
         InputError: The file cannot be read, lacks a column, has no rows, or a row has
@@ -242,8 +250,7 @@ def read_cohort(
                 )
         images.append(image)
         forms[image.patient].setdefault(row["patient"], []).append(line)
-    _warn(table, images, forms)
-    return tuple(images)
+    return Cohort(images=tuple(images), notes=tuple(_notes(table, images, forms)))
 
 
 def patient_form(text: str) -> str:
@@ -318,9 +325,9 @@ def _check_row(
     )
 
 
-def _warn(
+def _notes(
     table: Table, images: list[CohortImage], forms: dict[str, dict[str, list[int]]]
-) -> None:
+) -> Iterator[str]:
     """Names what a person should look at, by the rows and columns of the file.
 
     Args:
@@ -330,10 +337,9 @@ def _warn(
     """
     if table.ignored:
         hint = f" Did you mean `{table.hints[0]}`?" if table.hints else ""
-        _logger.warning(
-            "Columns of the cohort file that are not used: %s.%s",
-            row_ranges(table.ignored),
-            hint,
+        yield (
+            "Columns of the cohort file that are not used: "
+            f"{row_ranges(table.ignored)}.{hint}"
         )
     alike: dict[str, list[str]] = collections.defaultdict(list)
     for patient in forms:
@@ -367,12 +373,9 @@ def _warn(
         ),
     ):
         if groups:
-            _logger.warning(
-                "%d of %d images %s. Rows of the cohort file: %s",
-                sum(map(len, groups)),
-                len(images),
-                problem,
-                "; ".join(map(row_ranges, groups)),
+            yield (
+                f"{sum(map(len, groups))} of {len(images)} images {problem}. Rows of "
+                f"the cohort file: {'; '.join(map(row_ranges, groups))}"
             )
 
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import unicodedata
 from typing import Literal
 
-from gastritis_gan.typed_config import require, require_at_least
+from gastritis_gan.storage import is_file_name
+from gastritis_gan.typed_config import require, require_between
+
+_MAX_SIDE_PX = 11_585  # 2^27 pixels
+_MAX_SPACING_MM = 1000.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,7 +27,7 @@ class CohortConfig:
     def __post_init__(self) -> None:
         require(self.bits in (8, 16), "bits", "must be 8 or 16", self.bits)
         if self.image_size is not None:
-            require_at_least(self, 1, "image_size")
+            require_between(self, 1, _MAX_SIDE_PX, "image_size")
         require(
             self.other_sizes == "refuse" or self.image_size is not None,
             "other_sizes",
@@ -32,17 +37,29 @@ class CohortConfig:
         spacing = self.pixel_spacing_mm
         require(
             (self.other_sizes == "rescale") == (spacing is not None)
-            and (spacing is None or spacing > 0),
+            and (spacing is None or 1 / _MAX_SPACING_MM <= spacing <= _MAX_SPACING_MM),
             "pixel_spacing_mm",
-            "must be a positive number with `other_sizes: rescale`, and null without",
+            "must be a number from 0.001 to 1000 with `other_sizes: rescale`, and null "
+            "without",
             spacing,
         )
         for key in ("positive", "negative"):
             name = getattr(self, key)
-            require(bool(name.strip()), key, "must name a class", name)
+            require(
+                is_file_name(name),
+                key,
+                "must name a class, and later a folder: up to 50 letters, digits, "
+                "spaces and _ - . + ( ), with a letter or digit first and no space or "
+                "dot last",
+                name,
+            )
         require(
-            self.positive != self.negative,
+            _folded(self.positive) != _folded(self.negative),
             "negative",
-            "must differ from `positive`",
+            "must differ from `positive`, in more than capitals",
             self.negative,
         )
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()

@@ -19,11 +19,14 @@ _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")  # PNG; TIFF, both byte
 _DICOM_PREAMBLE_BYTES = 128
 _DTYPE_OF_MODE = {"1": "bool", "L": "uint8", "I;16": "uint16", "I;16B": "uint16"}
 _COLOUR_MODES = ("RGB", "RGBA", "LA", "P", "PA")
-_DEPTHS = (1, 8, 12, 16)  # bits per pixel
+_DEPTHS = (1, 2, 4, 8, 12, 16)  # bits per pixel; Pillow fills the range of 8
 _EXIF_ORIENTATION = 274
 _PNG_DEPTH_AT = 24  # PNG 11.2.1: IHDR is the first chunk
 _TIFF_DEPTH, _TIFF_PHOTOMETRIC, _TIFF_SAMPLE_FORMAT = 258, 262, 339
 _WHITE_IS_ZERO = 0
+_PNG_XMP = b"XML:com.adobe.xmp"
+# IPTC's Digital Source Type of what a trained model has made, wholly or in parts
+_SYNTHETIC = b"trainedalgorithmicmedia"
 _UNSIGNED = (1, 4)  # SampleFormat: unsigned integers, undefined
 
 
@@ -56,7 +59,8 @@ def read_image(path: Path, *, bits: int, window: int | str | None = None) -> Gre
 def read_metadata(path: Path) -> ImageMetadata:
     """Reads what a file states of its image beside the pixels.
 
-    PNG and TIFF files state no more than the shape of their pixels.
+    PNG and TIFF files state no more than the shape of their pixels, and whether an
+    algorithm has made them.
 
     Args:
         path: As for `read_image`.
@@ -68,10 +72,26 @@ def read_metadata(path: Path) -> ImageMetadata:
     if not is_png_or_tiff(path):
         return read_dicom_metadata(path, frame=frame)
     with _opening(path) as file:
-        # both are written as width and height
+        # of the width, then of the height
         per_length = file.info.get("dpi") or (1, 1)
-        x, y = file.info.get("aspect") or per_length
-        return ImageMetadata(pixel_aspect=float(x / y) if x > 0 and y > 0 else 1.0)
+        x, y = map(float, file.info.get("aspect") or per_length)
+        is_usable = 0 < x < float("inf") and 0 < y < float("inf")
+        return ImageMetadata(
+            pixel_aspect=x / y if is_usable else 1.0,
+            is_synthetic=_SYNTHETIC in _xmp(path, file).lower(),
+        )
+
+
+def _xmp(path: Path, file: Image.Image) -> bytes:
+    """Returns the XMP packet of a PNG or TIFF file, empty without one."""
+    if (
+        "xmp" not in file.info
+        and file.format == "PNG"
+        and _PNG_XMP in path.read_bytes()
+    ):
+        file.load()  # it comes after the pixels
+    packet = file.info.get("xmp") or b""
+    return packet.encode() if isinstance(packet, str) else bytes(packet)
 
 
 def is_png_or_tiff(path: Path) -> bool:

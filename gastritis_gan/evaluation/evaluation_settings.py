@@ -5,7 +5,15 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from gastritis_gan.typed_config import require, require_at_least
+from gastritis_gan.typed_config import (
+    require,
+    require_at_least,
+    require_between,
+    require_different,
+)
+
+_MAX_SAMPLES = 10**7  # features of so many take the memory of a large machine
+_MAX_SEEDS = 1000
 
 ExtractorName = Literal[
     "texture",
@@ -36,9 +44,11 @@ class EvaluationConfig:
 
     def __post_init__(self) -> None:
         require(bool(self.extractors), "extractors", "must name at least one", ())
-        require_at_least(
-            self, 1, "samples_per_generator", "patches_per_class", "num_sample_seeds"
+        require_different(self, "extractors")
+        require_between(
+            self, 1, _MAX_SAMPLES, "samples_per_generator", "patches_per_class"
         )
+        require_between(self, 1, _MAX_SEEDS, "num_sample_seeds")
         require(
             self.patches_per_class <= self.samples_per_generator,
             "patches_per_class",

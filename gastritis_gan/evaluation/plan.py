@@ -150,12 +150,14 @@ class GanTrainPlan:
     def _real_row(
         self, name: str, pools: Mapping[str, NDArray[np.int64]], sample_seed: int
     ) -> TrainingSet:
+        # Equally many of both classes: a linear SVM leans to the larger one.
+        most = min(self._settings.patches_per_class, *map(len, pools.values()))
         drawn = {
             target: real_patches(
                 self._store,
                 draw_real_patches(
                     pool,
-                    self._settings.patches_per_class,
+                    most,
                     sample_seed=sample_seed,
                     target=target,
                 ),

@@ -250,6 +250,7 @@ def write_dicom(
     dataset.BodyPartExamined = "STOMACH"
     dataset.PatientOrientation = ["L", "F"]
     dataset.BurnedInAnnotation = "YES"
+    dataset.SyntheticData = "YES"
     dataset.LossyImageCompression = "00"
     dataset.KVP = None
     dataset.ExposureTime = None

@@ -5,9 +5,16 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from gastritis_gan.typed_config import require, require_at_least
+from gastritis_gan.typed_config import (
+    require,
+    require_at_least,
+    require_between,
+    require_different,
+)
 
-_MIN_RESOLUTION = 8
+_RESOLUTIONS = (8, 1024)  # pixels
+_MAX_SAMPLES = 10**7
+_MAX_STEPS = 10**6
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,11 +60,13 @@ class AuditSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_at_least(self, 100, "samples_per_generator")
-        require_at_least(self, _MIN_RESOLUTION, "match_resolution")
-        require_at_least(self, 20, "planted_copies")
-        require_at_least(self, 0, "latent_patches_per_patient", "seed")
-        require_at_least(self, 1, "latent_steps")
+        require_different(self, "extractors")
+        require_between(self, 100, _MAX_SAMPLES, "samples_per_generator")
+        require_between(self, *_RESOLUTIONS, "match_resolution")
+        require_between(self, 20, _MAX_SAMPLES, "planted_copies")
+        require_between(self, 0, _MAX_SAMPLES, "latent_patches_per_patient")
+        require_between(self, 1, _MAX_STEPS, "latent_steps")
+        require_at_least(self, 0, "seed")
         for key in ("false_alarm_rate", "min_power", "max_copy_rate"):
             value = getattr(self, key)
             require(0 < value < 1, key, "must be between 0 and 1", value)

@@ -176,6 +176,7 @@ def audit_generator(
             found.control,
             alpha=alpha,
             max_auc=settings.max_membership_auc,
+            split_given=store.split_given,
         )
         for found in attacks
         if found.decides

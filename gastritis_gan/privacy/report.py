@@ -61,6 +61,7 @@ def audit_document(
             if decision.verdict == verdict
         ],
         "split_hash": store.split_hash,
+        "split_given": store.split_given,
         "models": [dataclasses.asdict(found.subject.model) for found in findings],
         "generators": [_generator(found, store) for found in findings],
     }

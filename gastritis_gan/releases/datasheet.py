@@ -110,12 +110,24 @@ def _how(parts: Sequence[ReleasePart], truncation: float) -> str:
         shown = part.model.card.get("num_images")
         seen = f", after {shown:,} training images" if isinstance(shown, int) else ""
         lines.append(f"- {origin(part.model)}{seen}: `{part.model.model_hash}`")
+    card = parts[0].model.card
     lines += [
         "",
         "They were trained on the training patients of one cohort, whose split has the "
-        f"hash `{parts[0].model.card.get('split_hash')}`. Their settings are in "
-        "`release.json`.",
+        f"hash `{card.get('split_hash')}`. Their settings are in `release.json`.",
     ]
+    if card.get("split_given"):
+        lines += [
+            "",
+            "The split was given with the cohort, not drawn: the membership part of a "
+            "privacy audit cannot pass on it.",
+        ]
+    if card.get("is_synthetic"):
+        lines += [
+            "",
+            "The cohort itself is synthetic: all its images state that nobody was "
+            "examined.",
+        ]
     return "\n".join(lines)
 
 

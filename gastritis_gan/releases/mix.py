@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from gastritis_gan.errors import InputError
 from gastritis_gan.serving.exported_model import ExportedModel
-from gastritis_gan.serving.model_folder import is_safe_name
+from gastritis_gan.storage import is_file_name
 
 PAPER_MIX = ("lc_pggan", "pggan")
 """The mix that the paper found best: half LC-PGGAN, half PGGAN, for each class."""
@@ -57,10 +57,10 @@ def check_models(models: Sequence[ExportedModel]) -> None:
                 f"a release needs models of one {meaning}; these differ ({listed})."
             )
     for model in models:
-        if not is_safe_name(model.class_name):
+        if not is_file_name(model.class_name):
             raise InputError(
                 f"the class {model.class_name!r} of {origin(model)} cannot name a "
-                "folder; letters, digits, '_', '.' and '-' can."
+                "folder; up to 50 letters, digits, spaces and _ - . + ( ) can."
             )
 
 

@@ -112,6 +112,7 @@ class ImageConversion:
             "sha256": hash_pixels(pixels),
             "size_change": change.kind,
             "burned_in": metadata.burned_in,
+            "is_synthetic": metadata.is_synthetic,
             "notes": notes,
             "pixels_inside": counts.tolist(),
             "border_text": text.astype(int).tolist(),

@@ -83,7 +83,7 @@ def inspect_store(store: Store, folder: str | os.PathLike[str]) -> list[Duplicat
 
 def summarize(store: Store) -> str:
     """Returns what each patch set and split holds, as text for a terminal."""
-    lines = [_markdown(count_sets(store))]
+    lines = [_markdown(count_sets(store)), *_statements(store)]
     changes = collections.Counter(image.size_change for image in store.images)
     lines += [
         f"Images that were {kind} (`cohort.other_sizes`): {changes[kind]:,}."
@@ -96,6 +96,19 @@ def summarize(store: Store) -> str:
             f"(`patches.exclude_border_px`): {int(store.patch_excluded.sum()):,}."
         )
     return "\n".join(lines)
+
+
+def _statements(store: Store) -> list[str]:
+    """Returns what holds for the whole cohort and is not the usual."""
+    lines = []
+    if store.is_synthetic:
+        lines.append("Synthetic: every image states that nobody was examined.")
+    if store.split_given:
+        lines.append(
+            "The split was given by the cohort file (column `split`), not drawn: an "
+            "audit's membership part stays undecided."
+        )
+    return lines
 
 
 def table_beside_paper(store: Store) -> str:
@@ -140,6 +153,7 @@ def _tables(
         f"height x width), {store.bits} bits. Patches of {geometry.patch_size} x "
         f"{geometry.patch_size} pixels every {geometry.stride}; inside from a coverage "
         f"of {geometry.inside_coverage}, outside up to {geometry.outside_coverage}.",
+        *_statements(store),
         "## Patch sets",
         _markdown(counts["patch_sets"]),
         "## Training patches beside the paper's",

@@ -10,7 +10,9 @@ from fractions import Fraction
 import numpy as np
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.typed_config import require_at_least
+from gastritis_gan.typed_config import require_between
+
+_MAX_PX = 65_535  # of a side of an image, PS3.3 C.7.6.3.1.1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,8 +37,8 @@ class PatchGeometry:
     exclude_border_px: int = 0
 
     def __post_init__(self) -> None:
-        require_at_least(self, 1, "patch_size", "stride")
-        require_at_least(self, 0, "exclude_border_px")
+        require_between(self, 1, _MAX_PX, "patch_size", "stride")
+        require_between(self, 0, _MAX_PX, "exclude_border_px")
         if not 0 <= self.outside_coverage < self.inside_coverage <= 1:
             raise InputError(
                 "`inside_coverage` must be above `outside_coverage`, both from 0 to 1. "

@@ -9,7 +9,7 @@ import hashlib
 import io
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ from gastritis_gan.store.pseudonym import (
     refuse_changed_files,
     way_out,
 )
-from gastritis_gan.store.split import SplitConfig, hash_split, split_patients
+from gastritis_gan.store.split import SplitConfig, assign_splits, hash_split
 from gastritis_gan.store.store import (
     HASHES_FILE,
     IMAGES_FOLDER,
@@ -122,10 +122,11 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
             else; or the images, outlines, cohort or config are not those that the
             store, or an unfinished one, was begun with.
     """
-    images = read_cohort(
+    found = read_cohort(
         Path(cohort), positive=settings.positive, negative=settings.negative
     )
-    splits = split_patients(((i.patient, i.label) for i in images), split)
+    images = found.images
+    splits = assign_splits(images, split)
     store_path = Path(out)
     key_path = key_path_of(store_path)
     had_key = key_path.exists()
@@ -169,6 +170,8 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
                 key_path.unlink(missing_ok=True)
             raise
         store = Store.open(store_path)
+    for note in found.notes:
+        _logger.warning(note)
     _warn(store, rows)
     if discard_key:
         key_path.unlink(missing_ok=True)
@@ -199,8 +202,14 @@ def _make_store(
             for key, row in rows.items()
         ]
         _refuse_two_labels(images, rows)
+        synthetic = [r for k, r in rows.items() if records[k].get("is_synthetic")]
+        _refuse_partly_synthetic(synthetic, num_images=len(rows))
         unpublished = folder / STORE_FOLDER
-        _write_tables(unpublished, plan, images, records)
+        facts = {
+            "is_synthetic": bool(synthetic),
+            "split_given": any(row.split for row in rows.values()),
+        }
+        _write_tables(unpublished, plan | facts, images, records)
         refuse_existing(store_path)
         unpublished.rename(store_path)
 
@@ -215,7 +224,7 @@ def _write_tables(
 
     Args:
         folder: The store.
-        plan: The settings, and the keyed hash of the cohort.
+        plan: The settings, the keyed hash of the cohort, and facts about it.
         images: The images in the order of their keys.
         records: By key what their conversion has returned.
     """
@@ -358,16 +367,37 @@ def _refuse_two_labels(
     images: Iterable[StoredImage], rows: dict[str, CohortImage]
 ) -> None:
     """Refuses an image that would teach, or test, both classes."""
-    first_of: dict[str, StoredImage] = {}
+    copies: dict[str, list[StoredImage]] = {}
     for image in images:
-        first = first_of.setdefault(image.sha256, image)
-        if first.label != image.label:
-            numbers = row_ranges(rows[key].row for key in (first.key, image.key))
-            problem = (
-                f"rows {numbers} of the cohort file are the same image, pixel by "
-                "pixel, under two labels; keep the row whose label is right."
-            )
-            raise CohortError(f"{rows[image.key].image}: {problem}", problem)
+        copies.setdefault(image.sha256, []).append(image)
+    groups = sorted(
+        sorted(rows[image.key].row for image in found)
+        for found in copies.values()
+        if len({image.label for image in found}) > 1
+    )
+    if groups:
+        problem = (
+            f"rows {'; '.join(map(row_ranges, groups))} of the cohort file are the "
+            "same image, pixel by pixel, under two labels; keep the row whose label is "
+            "right."
+        )
+        first = next(row for row in rows.values() if row.row == groups[0][0])
+        raise CohortError(f"{first.image}: {problem}", problem)
+
+
+def _refuse_partly_synthetic(
+    synthetic: Sequence[CohortImage], *, num_images: int
+) -> None:
+    """Refuses a cohort in which samples would count as patients."""
+    if 0 < len(synthetic) < num_images:
+        problem = (
+            f"{len(synthetic)} of {num_images} images state that they are synthetic "
+            "((0008,001C) SyntheticData, or trainedAlgorithmicMedia in XMP), and the "
+            "others do not; take them out. Rows of the cohort file: "
+            f"{row_ranges(row.row for row in synthetic)}"
+        )
+        names = ", ".join(sorted(row.name for row in synthetic))
+        raise CohortError(f"{problem} ({names}).", f"{problem}.")
 
 
 def _warn(store: Store, rows: dict[str, CohortImage]) -> None:

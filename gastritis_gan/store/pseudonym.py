@@ -85,6 +85,7 @@ def hash_cohort(
             "patient": row.patient,
             "label": row.label,
             "split": splits[row.patient],
+            **({"split_given": True} if row.split else {}),
         }
         for row in sorted(images, key=lambda row: row.name)
     ]

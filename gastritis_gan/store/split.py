@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Literal
 
+from gastritis_gan.cohort.cohort import CohortImage
 from gastritis_gan.errors import InputError
 from gastritis_gan.rng import stream
 from gastritis_gan.typed_config import require, require_at_least
+
+PAPER_TRAIN_PATIENTS = 100  # of each class (section IV-A)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -17,29 +22,84 @@ class SplitConfig:
     """How many patients of each class train; the rest test. Patients never straddle.
 
     The validation patients are taken from the training ones, so that the test patients
-    are the same with and without them.
+    are the same with and without them. Where the cohort file has a column `split`, that
+    decides, and no number is given here.
     """
 
-    train_positive_patients: int = 100
-    train_negative_patients: int = 100
+    train_positive_patients: int | Literal[None] = None  # None: the paper's 100
+    train_negative_patients: int | Literal[None] = None
     validation_positive_patients: int = 0  # of those above
     validation_negative_patients: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_at_least(self, 1, "train_positive_patients", "train_negative_patients")
         for label in ("positive", "negative"):
-            key = f"validation_{label}_patients"
-            require_at_least(self, 0, key)
-            most = getattr(self, f"train_{label}_patients") - 1
+            train, validation = (
+                f"train_{label}_patients",
+                f"validation_{label}_patients",
+            )
+            number = self.numbers[train]
+            require(number >= 1, train, "must be at least 1", number)
+            require_at_least(self, 0, validation)
             require(
-                getattr(self, key) <= most,
-                key,
-                f"must leave a patient of `train_{label}_patients` to train on, so be "
-                f"at most {most}",
-                getattr(self, key),
+                getattr(self, validation) < number,
+                validation,
+                f"must leave a patient of `{train}` to train on, so be at most "
+                f"{number - 1}",
+                getattr(self, validation),
             )
         require_at_least(self, 0, "seed")
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """The numbers of patients by their keys."""
+        stated = {
+            key: value
+            for key, value in dataclasses.asdict(self).items()
+            if key.endswith("_patients")
+        }
+        return {k: PAPER_TRAIN_PATIENTS if v is None else v for k, v in stated.items()}
+
+    def refuse_numbers(self, config_name: str, what: str) -> None:
+        """Raises InputError when a number of patients is stated.
+
+        Args:
+            config_name: How the message begins.
+            what: What has a split already.
+        """
+        for key in self.numbers:
+            if getattr(self, key):
+                raise InputError(
+                    f"{config_name}`split.{key}` is {getattr(self, key)}, but {what} "
+                    "has a column `split`, which decides; leave the numbers of "
+                    "patients out."
+                )
+
+
+def assign_splits(images: Sequence[CohortImage], config: SplitConfig) -> dict[str, str]:
+    """Assigns every patient to a split: as the cohort file has it, or by the seed.
+
+    Args:
+        images: The rows of the cohort.
+        config: Number of patients and seed.
+
+    Returns:
+        "train", "validation" or "test" for every patient.
+
+    Raises:
+        InputError: A class has no patient to train or none to test, or the cohort file
+            has a split and the config states numbers.
+    """
+    given = {image.patient: image.split for image in images if image.split}
+    if not given:
+        return split_patients(((i.patient, i.label) for i in images), config)
+    config.refuse_numbers("", "the cohort file")
+    for label, side in itertools.product(("positive", "negative"), ("train", "test")):
+        if not any((i.label, i.split) == (label, side) for i in images):
+            raise InputError(
+                f"the column `split` of the cohort file has no {label} image in {side}."
+            )
+    return given
 
 
 def split_patients(
@@ -67,8 +127,8 @@ def split_patients(
             label_of[patient] = label
     splits: dict[str, str] = {}
     for label in ("positive", "negative"):
-        number = getattr(config, f"train_{label}_patients")
-        num_training = number - getattr(config, f"validation_{label}_patients")
+        number = config.numbers[f"train_{label}_patients"]
+        num_training = number - config.numbers[f"validation_{label}_patients"]
         patients = sorted(p for p, other in label_of.items() if other == label)
         if number >= len(patients):
             raise InputError(

@@ -100,6 +100,9 @@ class Store:
         negative: Name of the negative class.
         geometry: Size, stride and sets of the patches.
         bits: 8 or 16 bits per pixel; pixels use the full range.
+        is_synthetic: Whether all images state that nobody was examined.
+        split_given: Whether the cohort file assigned the patients (its column `split`)
+            instead of the seed: such a split need not be random.
         images: The images in the order of their pixels' hashes; the patch table refers
             to their positions.
         splits: "train", "validation" if there is one, and "test".
@@ -128,6 +131,8 @@ class Store:
         self.negative: str = metadata["negative"]
         self.geometry = PatchGeometry(**metadata["patches"])
         self.bits: int = metadata["bits"]
+        self.is_synthetic: bool = metadata.get("is_synthetic", False) is True
+        self.split_given: bool = metadata.get("split_given", False) is True
         image_of = {image["key"]: image for image in metadata["images"]}
         if sorted(image_of) != sorted(key for _, key in hashes):
             raise ValueError(f"{HASHES_FILE} does not list the images of {STORE_FILE}")
@@ -384,7 +389,8 @@ def check_store_fits(
 ) -> None:
     """Refuses a config with which the store was not prepared.
 
-    The seed of the split cannot be compared: a store does not hold it.
+    The seed of the split cannot be compared: a store does not hold it. With a split
+    that the cohort file gave, the config has no numbers of patients.
 
     Args:
         store: The store.
@@ -405,8 +411,11 @@ def check_store_fits(
     stored_patches = dataclasses.asdict(store.geometry)
     for key, value in dataclasses.asdict(patches).items():
         expected[f"patches.{key}"] = (value, stored_patches[key])
-    for key, number in _count_patients(store).items():
-        expected[f"split.{key}"] = (getattr(split, key), number)
+    if store.split_given:
+        split.refuse_numbers(f"{config_name}: ", f"the cohort of {store.path}")
+    else:
+        for key, number in _count_patients(store).items():
+            expected[f"split.{key}"] = (split.numbers[key], number)
     for key, (configured, stored) in expected.items():
         if configured != stored:
             raise InputError(

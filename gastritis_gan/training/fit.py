@@ -162,6 +162,9 @@ class Task:
             "target": target,
             "class_name": store.positive if target == "positive" else store.negative,
             "split_hash": store.split_hash,
+            # absent when False: runs of older stores can still be resumed
+            **({"is_synthetic": True} if store.is_synthetic else {}),
+            **({"split_given": True} if store.split_given else {}),
         }
         self._store = store
         if recipe.final_resolution > store.geometry.patch_size:

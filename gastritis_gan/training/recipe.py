@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import typing
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -25,6 +26,7 @@ from gastritis_gan.training.training_settings import (
     Precision,
     TrainingSections,
 )
+from gastritis_gan.typed_config import require
 
 if TYPE_CHECKING:
     from gastritis_gan.models.network import Network
@@ -292,9 +294,10 @@ def _progressive(model: ModelName, sections: TrainingSections) -> Recipe:
             "`objective.adversarial_loss` must be logistic for lc_pggan: Eq. 5-7 are "
             "logarithms of probabilities. Set it, or train --model pggan."
         )
-    if is_lc and objective.lc_resolution > settings.final_resolution:
+    lc_resolution = typing.cast(int, objective.lc_resolution)  # the sections fill it in
+    if is_lc and lc_resolution > settings.final_resolution:
         raise InputError(
-            f"`objective.lc_resolution` ({objective.lc_resolution}) must not exceed "
+            f"`objective.lc_resolution` ({lc_resolution}) must not exceed "
             f"`schedule.final_resolution` ({settings.final_resolution}): "
             "lc_pggan would never become conditional. Lower it, or train --model pggan."
         )
@@ -304,7 +307,7 @@ def _progressive(model: ModelName, sections: TrainingSections) -> Recipe:
         stable_images=settings.stable_images,
         batch_size=settings.batch_size,
     ).stages
-    shared = [s for s in stages if s.resolution < objective.lc_resolution]
+    shared = [s for s in stages if s.resolution < lc_resolution]
     return Recipe(
         model=model,
         stages=tuple(
@@ -320,8 +323,10 @@ def _progressive(model: ModelName, sections: TrainingSections) -> Recipe:
 
 def _dcgan(sections: TrainingSections) -> Recipe:
     settings = sections.dcgan
+    resolution = typing.cast(int, settings.resolution)  # the sections fill it in
+    _check_dcgan(sections, resolution)
     schedule = Schedule.build(
-        (settings.resolution,),
+        (resolution,),
         transition_images=0,
         stable_images=settings.num_images,
         batch_size=settings.batch_size,
@@ -343,6 +348,24 @@ def _dcgan(sections: TrainingSections) -> Recipe:
         **_common(sections, stage),
     )
     return Recipe(model="dcgan", stages=(spec,))
+
+
+def _check_dcgan(sections: TrainingSections, resolution: int) -> None:
+    """Refuses what is wrong for this model alone."""
+    settings = sections.dcgan
+    least = resolution // 4  # the narrowest layer makes half as many pixels
+    require(
+        settings.fmap_base >= least,
+        "dcgan.fmap_base",
+        f"must be at least {least}, to leave {resolution} pixels a feature map",
+        settings.fmap_base,
+    )
+    require(
+        not 0 < sections.training.health_patches < settings.batch_size,
+        "training.health_patches",
+        f"must be 0 or at least `dcgan.batch_size` ({settings.batch_size})",
+        sections.training.health_patches,
+    )
 
 
 def _progressive_stage(

@@ -30,6 +30,7 @@ from gastritis_gan.storage import (
     new_file,
     new_folder,
     read_json,
+    read_yaml,
     write_bytes,
 )
 from gastritis_gan.training.checkpoint import (
@@ -485,8 +486,8 @@ def _set_own_weights(network: Network, weights: Arrays) -> None:
 
 def _read_document(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        document = read_yaml(path)
+    except InputError:
         document = None
     if not isinstance(document, dict):
         raise InputError(f"{path} is missing or damaged. Restore it from a backup.")

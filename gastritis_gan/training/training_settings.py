@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 from gastritis_gan.training.schedule import at_resolution
-from gastritis_gan.typed_config import require, require_at_least
+from gastritis_gan.typed_config import (
+    MAX_INTEGER,
+    require,
+    require_at_least,
+    require_between,
+    require_different,
+)
 
 ModelName = Literal["pggan", "lc_pggan", "dcgan"]
 Target = Literal["positive", "negative"]
@@ -17,10 +24,31 @@ Transform: TypeAlias = Literal["translation", "brightness", "contrast", "cutout"
 MAX_RESOLUTION = 1024
 _MIN_RESOLUTION = 4
 _MIN_DCGAN_RESOLUTION = 8
+_MAX_FMAP_BASE = 1 << 20
+_MAX_WIDTH = 1 << 14  # of a layer
+_MAX_BATCH = 1 << 16
+_MAX_SHEET_COLUMNS = 64
+_MIN_HEALTH_PATCHES = 2  # they are compared with each other
 
 
-def _is_power_of_two(number: int) -> bool:
-    return number > 0 and number & (number - 1) == 0
+def _check_resolution(section: object, key: str, *, least: int) -> None:
+    resolution = getattr(section, key)
+    require(
+        resolution is None
+        or (
+            resolution & (resolution - 1) == 0 and least <= resolution <= MAX_RESOLUTION
+        ),
+        key,
+        f"must be a power of two from {least} to {MAX_RESOLUTION}",
+        resolution,
+    )
+
+
+def _check_resolutions(key: str, numbers: Mapping[int, object]) -> None:
+    """Refuses a mapping that names what no network has."""
+    known = [_MIN_RESOLUTION << i for i in range(9) if _MIN_RESOLUTION << i <= 1024]
+    unknown = [resolution for resolution in numbers if resolution not in known]
+    require(not unknown, key, f"must have keys among {known} only", unknown)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,9 +67,9 @@ class NetworksConfig:
     jit_compile: bool = False  # XLA compiles the gradients
 
     def __post_init__(self) -> None:
-        require_at_least(
-            self, 1, "latent_dim", "fmap_base", "fmap_max", "mbstd_group_size"
-        )
+        require_between(self, 1, _MAX_FMAP_BASE, "fmap_base")
+        require_between(self, 1, _MAX_WIDTH, "latent_dim", "fmap_max")
+        require_between(self, 1, _MAX_BATCH, "mbstd_group_size")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,14 +91,7 @@ class ScheduleConfig:
 
     def __post_init__(self) -> None:
         for key in ("initial_resolution", "final_resolution"):
-            resolution = getattr(self, key)
-            require(
-                _is_power_of_two(resolution)
-                and _MIN_RESOLUTION <= resolution <= MAX_RESOLUTION,
-                key,
-                f"must be a power of two from {_MIN_RESOLUTION} to {MAX_RESOLUTION}",
-                resolution,
-            )
+            _check_resolution(self, key, least=_MIN_RESOLUTION)
         require(
             self.initial_resolution <= self.final_resolution,
             "initial_resolution",
@@ -79,8 +100,14 @@ class ScheduleConfig:
         )
         self._check("transition_images", self.resolutions[1:], least=0)
         self._check("stable_images", self.resolutions, least=0)
-        self._check("batch_size", self.resolutions, least=1)
+        self._check("batch_size", self.resolutions, least=1, most=_MAX_BATCH)
         self._check("accumulation_steps", self.resolutions, least=1)
+        require(
+            bool(self.trained_resolutions),
+            "stable_images",
+            "and `transition_images` must not all be 0: nothing would train",
+            self.stable_images,
+        )
 
     @property
     def resolutions(self) -> tuple[int, ...]:
@@ -89,13 +116,34 @@ class ScheduleConfig:
         last = self.final_resolution.bit_length()
         return tuple(1 << (bits - 1) for bits in range(first, last + 1))
 
-    def _check(self, key: str, resolutions: tuple[int, ...], *, least: int) -> None:
+    @property
+    def trained_resolutions(self) -> tuple[int, ...]:
+        """Those of them at which a phase has an image."""
+        return tuple(
+            r
+            for r in self.resolutions
+            if at_resolution(self.stable_images, r)
+            or (
+                r > self.initial_resolution and at_resolution(self.transition_images, r)
+            )
+        )
+
+    def _check(
+        self,
+        key: str,
+        resolutions: tuple[int, ...],
+        *,
+        least: int,
+        most: int = MAX_INTEGER,
+    ) -> None:
         value = getattr(self, key)
         numbers = value if isinstance(value, dict) else {"": value}
         for resolution, number in numbers.items():
             where = f"{key}.{resolution}" if resolution else key
             require(number >= least, where, f"must be at least {least}", number)
+            require(number <= most, where, f"must be at most {most}", number)
         if isinstance(value, dict):
+            _check_resolutions(key, value)
             missing = [r for r in resolutions if r not in value]
             require(
                 not missing,
@@ -111,7 +159,7 @@ class ObjectiveConfig:
 
     adversarial_loss: Literal["logistic", "wgan_gp"] = "logistic"
     generator_loss: Literal["non_saturating", "minimax"] = "non_saturating"
-    lc_resolution: int = 256  # Eq. 5 applies from this resolution on
+    lc_resolution: int | Literal[None] = None  # of Eq. 5; None: the final resolution
     lc_weight: float = 0.5  # lambda in Eq. 5
     r1_weight: float | Literal["auto"] = "auto"  # auto: 0.0002 * resolution^2 / batch
     r1_interval_steps: int = 16
@@ -119,13 +167,7 @@ class ObjectiveConfig:
     drift_penalty_weight: float = 0.001  # wgan_gp only
 
     def __post_init__(self) -> None:
-        require(
-            _is_power_of_two(self.lc_resolution)
-            and self.lc_resolution >= _MIN_RESOLUTION,
-            "lc_resolution",
-            f"must be a power of two from {_MIN_RESOLUTION}",
-            self.lc_resolution,
-        )
+        _check_resolution(self, "lc_resolution", least=_MIN_RESOLUTION)
         require_at_least(
             self, 0, "lc_weight", "gradient_penalty_weight", "drift_penalty_weight"
         )
@@ -178,6 +220,7 @@ class AugmentationConfig:
     )
 
     def __post_init__(self) -> None:
+        require_different(self, "transforms")
         require(
             0 <= self.probability < 0.5,
             "probability",
@@ -194,7 +237,7 @@ class DCGANConfig:
     `optimizer.epsilon` and `augmentation` apply to it.
     """
 
-    resolution: int = 64
+    resolution: int | Literal[None] = None  # None: `schedule.final_resolution`
     num_images: int = 1_200_000  # as many as a resolution of the others gets
     batch_size: int = 128
     latent_dim: int = 100
@@ -206,22 +249,19 @@ class DCGANConfig:
     ema_half_life_images: int = 0  # none
 
     def __post_init__(self) -> None:
-        require(
-            _is_power_of_two(self.resolution)
-            and _MIN_DCGAN_RESOLUTION <= self.resolution <= MAX_RESOLUTION,
-            "resolution",
-            f"must be a power of two from {_MIN_DCGAN_RESOLUTION} to {MAX_RESOLUTION}",
-            self.resolution,
-        )
-        require_at_least(
-            self, 1, "num_images", "batch_size", "latent_dim", "fmap_base", "fmap_max"
-        )
+        _check_resolution(self, "resolution", least=_MIN_DCGAN_RESOLUTION)
+        require_at_least(self, 1, "num_images")
+        require_between(self, 1, _MAX_BATCH, "batch_size")
+        require_between(self, 1, _MAX_FMAP_BASE, "fmap_base")
+        require_between(self, 1, _MAX_WIDTH, "latent_dim", "fmap_max")
         _check_optimizer(self)
 
 
 def _check_optimizer(section: OptimizerConfig | DCGANConfig) -> None:
     for key in ("learning_rate", "discriminator_learning_rate"):
         rate = getattr(section, key, None)  # dcgan has one rate
+        if isinstance(rate, dict):
+            _check_resolutions(key, rate)
         for value in rate.values() if isinstance(rate, dict) else [rate]:
             require(value is None or value > 0, key, "must be positive", value)
     for key in ("beta_1", "beta_2"):
@@ -244,14 +284,21 @@ class TrainingConfig:
     distribution: Literal["auto", "one_device", "mirrored", "multi_worker"] = "auto"
 
     def __post_init__(self) -> None:
-        require_at_least(self, 0, "seed", "health_patches", "max_skipped_steps")
+        require_at_least(self, 0, "seed", "max_skipped_steps")
+        require(
+            self.health_patches == 0
+            or _MIN_HEALTH_PATCHES <= self.health_patches <= _MAX_BATCH,
+            "health_patches",
+            f"must be 0 or from {_MIN_HEALTH_PATCHES} to {_MAX_BATCH}",
+            self.health_patches,
+        )
+        require_between(self, 1, _MAX_SHEET_COLUMNS, "sheet_columns")
         require_at_least(
             self,
             1,
             "tick_images",
             "checkpoint_images",
             "keep_checkpoints",
-            "sheet_columns",
         )
 
 
@@ -268,6 +315,16 @@ class TrainingSections:
     training: TrainingConfig = TrainingConfig()
 
     def __post_init__(self) -> None:
+        final = self.schedule.final_resolution
+        self._fill_in("objective", lc_resolution=final)
+        self._fill_in("dcgan", resolution=max(final, _MIN_DCGAN_RESOLUTION))
+        least = final // 2  # see `num_filters`
+        require(
+            self.networks.fmap_base >= least,
+            "networks.fmap_base",
+            f"must be at least {least}, to leave {final} pixels a feature map",
+            self.networks.fmap_base,
+        )
         group = self.networks.mbstd_group_size
         for resolution in self.schedule.resolutions:
             size = at_resolution(self.schedule.batch_size, resolution)
@@ -280,6 +337,13 @@ class TrainingSections:
                 + (f" x `schedule.accumulation_steps` ({parts})" if parts > 1 else ""),
                 size,
             )
+            require(
+                not 0 < self.training.health_patches < size,
+                "training.health_patches",
+                f"must be 0 or at least `schedule.batch_size` ({size} at {resolution} "
+                "pixels)",
+                self.training.health_patches,
+            )
             for key in ("learning_rate", "discriminator_learning_rate"):
                 rate = getattr(self.optimizer, key)
                 require(
@@ -288,3 +352,9 @@ class TrainingSections:
                     f"must name every resolution it applies to; missing: {resolution}",
                     rate,
                 )
+
+    def _fill_in(self, section: str, **default: int) -> None:
+        (key,) = default
+        given = getattr(self, section)
+        if getattr(given, key) is None:
+            object.__setattr__(self, section, dataclasses.replace(given, **default))

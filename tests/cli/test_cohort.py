@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import csv
 
+import numpy as np
 import pydicom
 from click.testing import CliRunner
+from PIL import Image
 
 from gastritis_gan.cli.main import main
 
@@ -71,3 +73,34 @@ def test_a_folder_without_images_is_refused(tmp_path):
     assert result.exit_code == 2
     assert "holds no DICOM file" in result.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_png_files_and_a_table_become_a_store(tmp_path):
+    root, rng = tmp_path / "films", np.random.default_rng(0)
+    (root / "masks").mkdir(parents=True)
+    lines = ["file;patient;label;split"]
+    for number in range(4):
+        pixels = rng.integers(0, 256, (32, 32), np.uint8)
+        Image.fromarray(pixels).save(root / f"{number}.png")
+        Image.new("1", (32, 32), 1).save(root / "masks" / f"{number}.png")
+        label = ("gastritis", "non_gastritis")[number % 2]
+        lines.append(
+            f"{number}.png;P{number};{label};{'train' if number < 2 else 'test'}"
+        )
+    (root / "study.csv").write_text("\n".join(lines))
+    result = run(
+        "cohort", root, "--out", root / "cohort.csv",
+        "--labels", root / "study.csv", "--key", "file",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "Table of labels: names 4 of 4 images by path" in result.output
+    assert "Missing" not in result.output
+    (tmp_path / "config.yaml").write_text(
+        "patches: {patch_size: 16, stride: 8}\nschedule: {final_resolution: 16}\n"
+    )
+    result = run(
+        "prepare", root, "--config", tmp_path / "config.yaml",
+        "--out", tmp_path / "store", "--workers", 1,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "The split was given by the cohort file" in result.output

@@ -47,7 +47,7 @@ def export(tmp_path):
 
 
 def rows_of(draft):
-    return {image: (patient, outline) for image, patient, outline in draft.rows}
+    return {image: (patient, outline) for image, patient, _, outline in draft.rows}
 
 
 def test_images_patients_and_outlines_are_found(export):
@@ -123,7 +123,7 @@ def test_every_frame_of_a_file_gets_a_row(export):
 def test_paths_are_relative_to_the_cohort_file(export, tmp_path):
     (tmp_path / "lists").mkdir()
     draft = draft_cohort(export, tmp_path / "lists" / "cohort.csv")
-    assert ("../export/a/S1/IM1", "P1", "../export/a/S1/IM1.png") in draft.rows
+    assert ("../export/a/S1/IM1", "P1", "", "../export/a/S1/IM1.png") in draft.rows
 
 
 def test_a_draft_that_is_filled_in_is_a_cohort(export):
@@ -143,7 +143,7 @@ def test_a_draft_that_is_filled_in_is_a_cohort(export):
         writer.writeheader()
         writer.writerows(rows)
     cohort = read_cohort(path, positive="sick", negative="healthy")
-    assert sorted(image.patient for image in cohort) == ["P1", "P2", "P2", "P3"]
+    assert sorted(image.patient for image in cohort.images) == ["P1", "P2", "P2", "P3"]
 
 
 def test_nothing_is_overwritten(export):
@@ -175,7 +175,7 @@ def test_a_folder_without_an_image_is_refused(tmp_path):
     with pytest.raises(InputError, match="is not a folder"):
         draft_cohort(tmp_path / "none", tmp_path / "cohort.csv")
     add_mask(tmp_path / "one.png")
-    with pytest.raises(InputError, match=r"holds no DICOM file .* \(files in it: 1\)"):
+    with pytest.raises(InputError, match=r"holds no DICOM file, .* \(files in it: 1\)"):
         draft_cohort(tmp_path, tmp_path / "cohort.csv")
 
 
@@ -187,3 +187,156 @@ def test_header_values_of_any_kind_do_not_stop_the_draft(export):
     save_dicom(export / "empty.dcm", empty)
     draft = draft_cohort(export, export / "cohort.csv")
     assert rows_of(draft)["empty.dcm"] == ("", "")
+
+
+def add_film(path, seed=0, mode="L"):
+    """A PNG or TIFF film of many grey levels."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    grey = np.random.default_rng(seed).integers(0, 256, (8, 8), np.uint8)
+    Image.fromarray(grey).convert(mode).save(path)
+
+
+def test_a_folder_of_png_and_tiff_files_with_masks(tmp_path):
+    root = tmp_path / "films"
+    add_film(root / "images" / "001.png")
+    add_film(root / "images" / "002.tif")
+    add_mask(root / "masks" / "001.png")
+    add_mask(root / "masks" / "002.png")
+    add_film(root / "x" / "003.png")
+    add_mask(root / "x" / "003_mask.png")
+    add_film(root / "x" / "004.TIFF")
+    add_film(root / "x" / "004-Seg.png")  # shades, but called a segmentation
+    add_film(root / "y" / "005.png")
+    (root / "y" / "005.json").write_text("{}")
+    add_film(root / "y" / "006.png")
+    add_film(root / "y" / "007.png", mode="RGBA")
+    Image.fromarray(np.dstack([PIXELS, PIXELS, 255 - PIXELS])).save(root / "logo.png")
+    draft = draft_cohort(root, root / "cohort.csv")
+    assert rows_of(draft) == {
+        "images/001.png": ("", "masks/001.png"),
+        "images/002.tif": ("", "masks/002.png"),
+        "x/003.png": ("", "x/003_mask.png"),
+        "x/004.TIFF": ("", "x/004-Seg.png"),
+        "y/005.png": ("", "y/005.json"),
+        "y/006.png": ("", ""),
+        "y/007.png": ("", ""),
+    }
+    assert [path for path, _ in draft.left_out] == ["logo.png"]
+    assert "is in colour" in draft.left_out[0][1]
+
+
+def test_a_mask_is_that_of_the_nearest_image_of_its_name(tmp_path):
+    """A folder a patient, with the same names in each."""
+    root = tmp_path / "films"
+    for patient in "abc":
+        add_film(root / patient / "images" / "1.png")
+    for patient in "ab":
+        add_mask(root / patient / "masks" / "1.png")
+    draft = draft_cohort(root, root / "cohort.csv")
+    assert rows_of(draft) == {
+        "a/images/1.png": ("", "a/masks/1.png"),
+        "b/images/1.png": ("", "b/masks/1.png"),
+        "c/images/1.png": ("", ""),  # the masks above are those of others
+    }
+
+
+def labelled(draft):
+    cells = [dict(zip(draft.columns, row, strict=True)) for row in draft.rows]
+    return {row.pop("image"): row for row in cells}
+
+
+@pytest.fixture
+def films(tmp_path):
+    root = tmp_path / "films"
+    for name in ("001", "002", "003"):
+        add_film(root / f"{name}.png")
+    add(root / "d" / "004.dcm", "P4", SOPInstanceUID="1.2.4")
+    add(root / "d" / "005.dcm", "P4", SOPInstanceUID="1.2.5")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["001.png", "002.png", "d/004.dcm", "d\\005.dcm"], "path"),
+        (["001.png", "002.png", "004.dcm", "005.dcm"], "path"),
+        (["films/001.png", "../films/002.png", "/x/y", "./d/005.dcm"], "path"),
+        (["001", "002", "004", "005"], "stem of the name"),
+        (["9", "8", "1.2.4", "1.2.5"], "SOPInstanceUID"),
+        (["9", "8", "P4", "Ｐ４"], "PatientID"),  # noqa: RUF001 - of full width
+    ],
+)
+def test_a_table_of_labels_is_joined(films, tmp_path, values, kind):
+    table = tmp_path / "study.csv"
+    lines = ["Case;LABEL;patient;remark"]
+    labels = "abcc" if kind == "PatientID" else "abcd"
+    for value, label in zip(values, labels, strict=True):
+        lines.append(f"{value};{label};;seen")
+    table.write_text("\n".join(lines), encoding="utf-16")
+    draft = draft_cohort(films, films / "cohort.csv", labels=table, key="case")
+    found = {name: row["label"] for name, row in labelled(draft).items()}
+    by_file = {"001.png": "a", "002.png": "b", "d/004.dcm": "c", "d/005.dcm": "d"}
+    if "/x/y" in values:
+        del by_file["d/004.dcm"]
+    if kind == "PatientID":
+        by_file = {"d/004.dcm": "c", "d/005.dcm": "c"}
+    if kind == "SOPInstanceUID":
+        by_file = {"d/004.dcm": "c", "d/005.dcm": "d"}
+    assert found == dict.fromkeys(found, "") | by_file
+    assert len(found) == 5
+    assert f"names {len(by_file)} of 5 images by {kind}" in draft.summary
+    assert f"label    {_count(5 - len(by_file))}: fill" in draft.summary
+
+
+def _count(number):
+    return f"{number} image" + "s" * (number != 1)
+
+
+def test_a_table_may_hold_patients_and_the_split(films, tmp_path):
+    table = tmp_path / "study.csv"
+    table.write_text("id,label,patient,split\n001,a,Q1,train\n004,b,Q4,test\n")
+    draft = draft_cohort(films, films / "cohort.csv", labels=table, key="id")
+    assert draft.columns == ("image", "patient", "label", "outline", "split")
+    rows = labelled(draft)
+    assert rows["001.png"] == {
+        "patient": "Q1",
+        "label": "a",
+        "outline": "",
+        "split": "train",
+    }
+    assert rows["d/004.dcm"]["patient"] == "Q4"  # the table goes before the header
+    assert rows["d/005.dcm"] == {
+        "patient": "P4",
+        "label": "",
+        "outline": "",
+        "split": "",
+    }
+
+
+def test_a_name_that_several_folders_have_gets_no_label(films, tmp_path):
+    add_film(films / "again" / "001.png", seed=1)
+    table = tmp_path / "study.csv"
+    table.write_text("id,label\n001,a\n002,b\n")
+    draft = draft_cohort(films, films / "cohort.csv", labels=table, key="id")
+    labels = {name: row["label"] for name, row in labelled(draft).items()}
+    assert labels["001.png"] == labels["again/001.png"] == ""
+    assert labels["002.png"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "message"),
+    [
+        ("id,label\n001,a\n001,b\n", "id", "rows 2 and 3 name the same `id` with"),
+        ("id,label\n77,a\n", "id", "`id` names no image of the folder, neither by"),
+        ("id,label\n001,a\n", "case", "must name the columns case; missing: case"),
+        ("id,finding\n001,a\n", "id", "has no column `label`; rename the one"),
+        ("id,label\n001\n", "id", "row 2: must have 2 fields"),
+        ("id,label\n001,a\n", None, "needs the name of its key column"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused(films, tmp_path, text, key, message):
+    table = tmp_path / "study.csv"
+    table.write_text(text)
+    with pytest.raises(InputError, match=message):
+        draft_cohort(films, films / "cohort.csv", labels=table, key=key)
+    assert not list(films.glob("*.csv"))

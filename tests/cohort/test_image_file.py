@@ -4,9 +4,9 @@ import struct
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
-from gastritis_gan.cohort.image_file import convert_bits, read_image
+from gastritis_gan.cohort.image_file import convert_bits, read_image, read_metadata
 from gastritis_gan.errors import InputError
 
 GREY8 = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
@@ -121,6 +121,26 @@ def test_values_that_do_not_fill_their_depth_are_named(tmp_path, depth, largest)
     pixels = np.linspace(0, 2**depth - 1, 400).reshape(20, 20).astype(pixels.dtype)
     Image.fromarray(pixels).save(tmp_path / "image.png")
     assert read_image(tmp_path / "image.png", bits=8).notes == ()
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_pixels_are_as_high_as_the_resolution_says(tmp_path, suffix):
+    path = tmp_path / f"image.{suffix}"
+    Image.fromarray(GREY8).save(path, dpi=(300, 150))  # half as many rows an inch
+    assert read_metadata(path).pixel_aspect == pytest.approx(2, abs=0.01)
+    Image.fromarray(GREY8).save(path)
+    assert read_metadata(path).pixel_aspect == 1
+
+
+def test_a_resolution_that_is_no_number_is_none(tmp_path):
+    directory = TiffImagePlugin.ImageFileDirectory_v2()
+    directory[282] = TiffImagePlugin.IFDRational(1, 0)
+    directory[283], directory[296] = TiffImagePlugin.IFDRational(0, 0), 2
+    Image.fromarray(GREY8).save(tmp_path / "image.tif", tiffinfo=directory)
+    assert read_metadata(tmp_path / "image.tif").pixel_aspect == 1
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "image.tif", bits=8).pixels, GREY8
+    )
 
 
 def test_blank_and_nearly_blank_files_are_named(tmp_path):

@@ -186,6 +186,25 @@ def test_controls(run, make_generator):
     assert "PGGAN does no worse than all real patients." in result.table
 
 
+def test_rows_of_real_data_are_balanced(settings, tmp_path):
+    """A patient of one class and two of the other: the smaller pool decides."""
+    path = make_workplace(
+        tmp_path,
+        config=CONFIG.replace(
+            "train_negative_patients: 2", "train_negative_patients: 1"
+        ),
+    )
+    store = Store.open(path / "store")
+    positive, negative = (
+        len(store.patch_set(target, "train")) for target in ("positive", "negative")
+    )
+    assert negative < positive
+    many = dataclasses.replace(settings, patches_per_class=positive)
+    result = gan_train(store, (), many, resolution=16, cache=tmp_path / "cache")
+    (row,) = result.results["extractors"][0]["rows"]
+    assert row["num_positive_patches"] == row["num_negative_patches"] == negative
+
+
 def test_several_seeds_are_several_runs(run, generators, make_generator):
     more = [
         make_generator("pggan", target, seed=7, name=f"pggan_{target}_7")

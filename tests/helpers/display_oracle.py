@@ -15,7 +15,8 @@ def displayed(dataset: Dataset, stored: np.ndarray) -> np.ndarray:
     """
     values = stored.astype(np.float64)
     unsigned = False
-    if dataset.get("ModalityLUTSequence"):  # C.11.1.1
+    is_xrf = dataset.SOPClassUID == "1.2.840.10008.5.1.4.1.1.12.2"  # C.8.7.1.1.2
+    if dataset.get("ModalityLUTSequence") and not is_xrf:  # C.11.1.1
         values, _ = _table(dataset.ModalityLUTSequence[0], values, False, dataset)
         unsigned = True
     elif "RescaleSlope" in dataset:

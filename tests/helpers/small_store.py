@@ -25,6 +25,7 @@ def draw_image(rng):
 class SmallStore:
     path = Path("store")
     split_hash = "ab" * 32
+    split_given = False
     positive = "gastritis"
     negative = "non_gastritis"
     bits = 8

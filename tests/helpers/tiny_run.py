@@ -67,6 +67,7 @@ class FakeStore:
 
     path = Path("store")
     split_hash = "ab" * 32
+    is_synthetic = split_given = False
     positive = "gastritis"
     negative = "non_gastritis"
     bits = 8

@@ -37,6 +37,15 @@ def test_an_attack_has_to_be_significant_and_strong_to_fail(found, expected):
     assert decision.verdict == expected
 
 
+@pytest.mark.parametrize("found", [(0.8, 0.9, 0.001), (0.52, 0.6, 0.4)])
+def test_membership_of_a_split_that_was_given_is_undecided(found):
+    decision = decide_membership(
+        "a", membership(*found), None, alpha=0.01, max_auc=0.64, split_given=True
+    )
+    assert decision.verdict == "undecided"
+    assert "given by the cohort file, not drawn" in decision.reason
+
+
 @pytest.mark.parametrize(
     ("auc", "needed"),
     [

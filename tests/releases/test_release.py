@@ -2,9 +2,6 @@ import csv
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -17,6 +14,7 @@ from gastritis_gan.privacy.verdict import write_audit
 from gastritis_gan.releases.release import release
 from gastritis_gan.serving.exported_model import ExportedModel
 from gastritis_gan.serving.model_folder import add_audit, model_hash
+from tests.helpers.dciodvfy import find_dciodvfy, validate
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
@@ -116,6 +114,20 @@ def test_checksums_cover_everything_and_the_release_can_be_made_again(models, tm
         assert hashlib.sha256(content).hexdigest() == digests[name]
 
 
+def test_the_datasheet_says_what_the_cohort_was(models, tmp_path):
+    copy = tmp_path / "models"
+    shutil.copytree(models, copy)
+    phrases = ("was given with the cohort, not drawn", "cohort itself is synthetic")
+    plain = make(copy, tmp_path / "plain", **RISK)
+    for path in copy.glob("*/1/assets.extra/model_card.json"):
+        card = json.loads(path.read_text())
+        path.write_text(json.dumps(card | {"split_given": True, "is_synthetic": True}))
+    stated = make(copy, tmp_path / "stated", **RISK)
+    for folder, is_said in ((plain, False), (stated, True)):
+        text = " ".join((folder / "DATASHEET.md").read_text().split())
+        assert [phrase in text for phrase in phrases] == [is_said, is_said]
+
+
 def test_tfrecord(models, tmp_path):
     make(models, tmp_path / "r", **RISK, image_format="tfrecord")
     path = tmp_path / "r" / "images" / "00000.tfrecord"
@@ -162,17 +174,11 @@ def test_dicom(models, tmp_path):
 
 
 def test_dicom_by_another_validator(models, tmp_path):
-    """dciodvfy, of David Clunie's dicom3tools."""
-    beside = Path(sys.executable).with_name("dciodvfy")
-    program = beside if beside.exists() else shutil.which("dciodvfy")
-    if program is None:
+    if find_dciodvfy() is None:
         pytest.skip("needs dicom3tools")
     make(models, tmp_path / "r", **RISK, image_format="dicom")
     for path in sorted((tmp_path / "r").rglob("*.dcm"))[::5]:
-        done = subprocess.run(
-            [program, "-new", path], capture_output=True, text=True, check=False
-        )
-        lines = (done.stdout + done.stderr).splitlines()
+        lines = validate(path, "-new")
         assert "SCImage" in lines
         assert not [line for line in lines if line.startswith("Error")], lines
         assert all("DICOMDIR" in line for line in lines if line != "SCImage"), lines

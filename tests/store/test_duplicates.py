@@ -124,13 +124,14 @@ def test_one_image_under_two_labels_is_refused(
     cohort, make_store, tmp_path, is_one_patient
 ):
     copy_image(cohort, 0, 10)
+    copy_image(cohort, 2, 8)
     rows = read_rows(cohort)
     if is_one_patient:
         rows[10]["patient"] = rows[0]["patient"]
     write_rows(cohort, rows)
     with pytest.raises(CohortError) as refusal:
         make_store(cohort=cohort)
-    assert refusal.value.public.startswith("rows 2, 12 of the cohort file are the same")
+    assert refusal.value.public.startswith("rows 2, 12; 4, 10 of the cohort file are")
     assert [path.name for path in tmp_path.iterdir()] == [cohort.name]
 
 

@@ -202,7 +202,7 @@ def shrink_outline(work):
          "row 2 of the cohort file, image: (0028,0004)"),
         (lambda work: change_dicom(work, VOILUTFunction=MARKER.upper()),
          "row 2 of the cohort file, image: (0028,1056)"),
-        (spoil_window, "row 2 of the cohort file, image: the look-up tables or the"),
+        (spoil_window, "row 2 of the cohort file, image: (0028,1050) WindowCenter"),
         (spoil_syntax, "row 2 of the cohort file, image: cannot be read as DICOM."),
         (cut("0.dcm"), "row 2 of the cohort file, image: "),
         (cut("1.png"), "row 3 of the cohort file, image: is damaged"),

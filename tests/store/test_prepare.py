@@ -11,17 +11,21 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from click.testing import CliRunner
+import yaml
+from click.testing import CliRunner, Result
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from gastritis_gan.cli.main import main
 from gastritis_gan.cohort.cohort import CohortError
 from gastritis_gan.cohort.image_file import read_image
+from gastritis_gan.config import config_from_dict
 from gastritis_gan.errors import InputError
-from gastritis_gan.store.inspect import count
+from gastritis_gan.store.inspect import count, summarize
 from gastritis_gan.store.patches import PatchGeometry
+from gastritis_gan.store.pseudonym import pseudonym
 from gastritis_gan.store.split import SplitConfig, split_patients
-from gastritis_gan.store.store import PATCH_SETS
+from gastritis_gan.store.store import PATCH_SETS, Store, check_store_fits
 from tests.helpers.cohorts import MARKER, organ_mask
 
 CONFIG = """
@@ -298,6 +302,127 @@ def test_the_key_is_thrown_away_on_request(make_cohort, make_store, tmp_path):
     assert not (tmp_path / "kept.key").exists()
     with pytest.raises(InputError, match="exists already"):
         make_store("store", cohort=cohort)
+
+
+XMP = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description '
+    'Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/'
+    'trainedAlgorithmicMedia"/></rdf:RDF></x:xmpmeta>'
+)
+
+
+def _mark_as_synthetic(path: Path) -> None:
+    if path.suffix == ".dcm":
+        dataset = pydicom.dcmread(path)
+        dataset.SyntheticData = "YES"
+        dataset.save_as(path)
+        return
+    with Image.open(path) as image:
+        image.load()
+    text = PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", XMP, zip=True)
+    if path.suffix == ".tif":
+        image.save(path, tiffinfo={700: XMP.encode()})
+    else:
+        image.save(path, pnginfo=text)
+
+
+def _move_text_to_the_end(path: Path) -> None:
+    """PNG 5.6: text chunks may follow the pixels."""
+    content = path.read_bytes()
+    chunks, at = [], 8
+    while at < len(content):
+        length = int.from_bytes(content[at : at + 4], "big") + 12
+        chunks.append(content[at : at + length])
+        at += length
+    chunks.sort(key=lambda chunk: (chunk[4:8] == b"IEND", chunk[4:8] == b"iTXt"))
+    path.write_bytes(content[:8] + b"".join(chunks))
+
+
+def _images_of(cohort: Path) -> list[Path]:
+    return sorted((cohort / MARKER).glob(f"{MARKER}[0-9]*"))
+
+
+def test_a_partly_synthetic_cohort_is_refused_with_its_rows(
+    make_cohort, make_store, tmp_path
+):
+    cohort = make_cohort()
+    for number in (3, 6, 7, 8):  # two PNG, a TIFF and a DICOM file
+        _mark_as_synthetic(_images_of(cohort)[number])
+    _move_text_to_the_end(_images_of(cohort)[3])
+    with pytest.raises(CohortError) as refusal:
+        make_store(cohort=cohort)
+    assert refusal.value.public.startswith("4 of 12 images state that they are synth")
+    assert refusal.value.public.endswith("Rows of the cohort file: 5, 8-10.")
+    assert f"{MARKER}/{MARKER}07.tif" in str(refusal.value)
+    assert [path.name for path in tmp_path.iterdir()] == [cohort.name]
+
+
+def test_a_wholly_synthetic_cohort_says_so(make_cohort, make_store):
+    cohort = make_cohort()
+    plain = make_store("plain", cohort=cohort)
+    for path in _images_of(cohort):
+        _mark_as_synthetic(path)
+    store = make_store(cohort=cohort)
+    assert (plain.is_synthetic, store.is_synthetic) == (False, True)
+    assert store.split_hash == plain.split_hash
+    assert "Synthetic: every image states" in summarize(store)
+    assert "Synthetic" not in summarize(plain)
+
+
+def _give_split(cohort: Path, test: set[str]) -> None:
+    head, *rows = (cohort / "cohort.csv").read_text().splitlines()
+    lines = [f"{head},split"] + [
+        f"{row},{'test' if row.split(',')[1] in test else 'train'}" for row in rows
+    ]
+    (cohort / "cohort.csv").write_text("\n".join(lines))
+
+
+def test_a_fixed_split_is_that_of_the_cohort_file(make_cohort, tmp_path):
+    cohort = make_cohort()
+    drawn = tmp_path / "drawn.yaml"
+    drawn.write_text(CONFIG)
+    given = tmp_path / "given.yaml"
+    given.write_text(CONFIG.replace(CONFIG.splitlines()[3], ""))
+
+    def prepare(out: str, config: Path) -> Result:
+        arguments = ["prepare", str(cohort), "--config", str(config), "--workers", "1"]
+        return CliRunner().invoke(main, [*arguments, "--out", str(tmp_path / out)])
+
+    assert prepare("drawn", drawn).exit_code == 0
+    before = Store.open(tmp_path / "drawn")
+    assert not before.split_given
+    secret = (tmp_path / "drawn.key").read_bytes()
+    in_test = {image.patient for image in before.images if image.split == "test"}
+    test = {
+        patient
+        for patient, _ in _patients_of(cohort)
+        if pseudonym(secret, "patient", patient) in in_test
+    }
+    _give_split(cohort, test)
+
+    refused = prepare("given", drawn)
+    assert refused.exit_code == 2
+    assert "`split.train_positive_patients` is 2, but the cohort file" in refused.output
+    assert not (tmp_path / "given").exists()
+    result = prepare("given", given)
+    assert result.exit_code == 0, result.output
+    assert "The split was given by the cohort file" in result.output
+    store = Store.open(tmp_path / "given")
+    assert store.split_given
+    assert store.split_hash == before.split_hash  # the same patients, as it happens
+    fits = config_from_dict(yaml.safe_load(given.read_text()))
+    sections = {"cohort": fits.cohort, "patches": fits.patches}
+    check_store_fits(store, **sections, split=fits.split, config_name="given.yaml")
+    numbers = SplitConfig(train_positive_patients=2, train_negative_patients=2)
+    with pytest.raises(
+        InputError, match=r"^my\.yaml: `split\.train_positive_patients`"
+    ):
+        check_store_fits(store, **sections, split=numbers, config_name="my.yaml")
+    assert prepare("given", given).exit_code == 0  # compared, and unchanged
+    again = prepare("drawn", given)  # a drawn split does not become a given one
+    assert again.exit_code == 2
+    assert "other images, patients, labels or split" in again.output
 
 
 def _drop_outlines(cohort: Path, patients: set[str]) -> None:

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
+from gastritis_gan.cohort.cohort import CohortImage
 from gastritis_gan.errors import InputError
-from gastritis_gan.store.split import SplitConfig, hash_split, split_patients
+from gastritis_gan.store.split import (
+    SplitConfig,
+    assign_splits,
+    hash_split,
+    split_patients,
+)
 
 IMAGES = [
     (f"p{number}", label)
@@ -70,6 +77,56 @@ def test_too_few_patients_are_refused_with_the_numbers():
         match=r"`split.train_negative_patients` is 12, .* in the cohort is 12, and",
     ):
         _split(negative=12)
+
+
+def _rows(*rows):
+    return [
+        CohortImage(
+            row=number,
+            name=f"{number}.png",
+            image=Path(f"{number}.png"),
+            outline=None,
+            patient=patient,
+            label=label,
+            split=split,
+        )
+        for number, (patient, label, split) in enumerate(rows, start=2)
+    ]
+
+
+GIVEN = (
+    ("a", "positive", "train"),
+    ("a", "negative", "train"),
+    ("b", "positive", "test"),
+    ("c", "negative", "validation"),
+    ("d", "negative", "test"),
+)
+
+
+def test_a_split_of_the_cohort_file_decides():
+    splits = assign_splits(_rows(*GIVEN), SplitConfig(seed=3))
+    assert splits == {"a": "train", "b": "test", "c": "validation", "d": "test"}
+
+
+@pytest.mark.parametrize(
+    "numbers", [{"train_negative_patients": 1}, {"validation_positive_patients": 1}]
+)
+def test_a_config_has_no_numbers_beside_the_split_of_the_cohort_file(numbers):
+    (key,) = numbers
+    with pytest.raises(InputError, match=rf"`split.{key}` is 1, but the cohort file"):
+        assign_splits(_rows(*GIVEN), SplitConfig(**numbers))
+
+
+def test_a_given_split_has_both_classes_on_both_sides():
+    with pytest.raises(InputError, match="has no negative image in test"):
+        assign_splits(_rows(*GIVEN[:-1]), SplitConfig())
+
+
+def test_without_a_column_and_numbers_the_papers_count():
+    rows = [(f"{label}{n}", label, None) for label in ("positive", "negative")
+            for n in range(103)]  # fmt: skip
+    splits = assign_splits(_rows(*rows), SplitConfig())
+    assert sorted(splits.values()) == ["test"] * 6 + ["train"] * 200
 
 
 def test_the_hash_is_that_of_the_json_without_pseudonyms():

@@ -209,16 +209,22 @@ def test_an_empty_patch_set_is_named_before_a_folder_is_made(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("objective", "message"),
+    ("model", "section", "keys", "message"),
     [
-        ({"adversarial_loss": "wgan_gp", "lc_resolution": 8}, "must be logistic"),
-        ({"lc_resolution": 16}, "would never become conditional"),
+        ("lc_pggan", "objective", {"adversarial_loss": "wgan_gp"}, "must be logistic"),
+        ("dcgan", "dcgan", {"fmap_base": 1}, "`dcgan.fmap_base` must be at least 2"),
+        ("dcgan", "dcgan", {"batch_size": 64}, "`training.health_patches` must be 0"),
+        ("dcgan", "dcgan", {"resolution": 32}, "more than the store's `patches.patch"),
     ],
 )
-def test_an_objective_that_lc_pggan_cannot_have(tmp_path, objective, message):
-    config = config_from_dict({**DOCUMENT, "objective": objective})
+def test_what_is_wrong_for_one_model_is_refused_before_a_folder_is_made(
+    tmp_path, model, section, keys, message
+):
+    document = {**DOCUMENT, section: {**DOCUMENT[section], **keys}}
+    config = config_from_dict(document)  # another model could use it
     with pytest.raises(InputError, match=message):
-        fit(tmp_path / "run", config=config)
+        fit(tmp_path / "run", config=config, model=model)
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_unfinished_run_is_not_exported(tmp_path, monkeypatch):

@@ -6,11 +6,13 @@ import pytest
 import tensorflow as tf
 
 from gastritis_gan.config import config_from_dict
+from gastritis_gan.errors import InputError
 from gastritis_gan.training.recipe import (
     default_r1_weight,
     ema_decay,
     make_recipe,
 )
+from gastritis_gan.training.training_settings import ObjectiveConfig, TrainingSections
 
 # Forward operations of both networks for an image (facts/speed.md, section 3.1): 3.5
 # million at 4 pixels and 64 feature maps, 22.5 at 8, 98 at 16; 168 at 4 pixels and 512.
@@ -31,6 +33,15 @@ def steps(networks, resolution, *, done=0, model="pggan", **training):
     recipe = make_recipe(model, config.training_sections)
     spec = next(s for s in recipe.stages if s.stage.resolution == resolution)
     return spec.steps_per_call(spec.stage.first_step + done)
+
+
+def test_sections_of_an_old_run_may_be_another_models():
+    """A config is refused, but pggan runs of before have such a resolution."""
+    sections = TrainingSections(objective=ObjectiveConfig(lc_resolution=512))
+
+    assert make_recipe("pggan", sections).final_resolution == 256
+    with pytest.raises(InputError, match="would never become conditional"):
+        make_recipe("lc_pggan", sections)
 
 
 @pytest.mark.parametrize(

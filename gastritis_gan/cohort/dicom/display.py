@@ -6,6 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.uid import (
+    XRayAngiographicImageStorage,
+    XRayRadiofluoroscopicImageStorage,
+)
 
 from gastritis_gan.cohort.cohort import quoting
 from gastritis_gan.cohort.dicom.header import name_of, values_of
@@ -24,6 +28,14 @@ DISPLAY_KEYWORDS = (
     "PixelPaddingValue",
     "PixelPaddingRangeLimit",
     "PresentationLUTShape",
+    "SOPClassUID",
+)
+# Their Modality LUT leads back to the beam's intensity, and is not for display
+# (PS3.3 C.8.7.1.1.2).
+_WITHOUT_MODALITY_LUT = (
+    XRayAngiographicImageStorage,
+    XRayRadiofluoroscopicImageStorage,
+    "1.2.840.10008.5.1.4.1.1.12.3",  # biplane, retired
 )
 # PS3.3 C.8.11.3: what a display does last, by what the lowest value is meant to be.
 _SHAPES = {"MONOCHROME1": "INVERSE", "MONOCHROME2": "IDENTITY"}
@@ -52,6 +64,9 @@ def display_values(
     Raises:
         InputError: An attribute of the chain has an impossible value.
     """
+    if dataset.PhotometricInterpretation == "RGB":  # the chain is of monochrome images
+        full_range: np.ndarray = stored_values / ((1 << dataset.BitsStored) - 1)
+        return full_range
     padding = is_padding(stored_values, dataset)
     counts = np.where(padding, 0, counts)
     if not counts.any():
@@ -91,7 +106,9 @@ def display_values(
 
 def notes_of_attributes(dataset: Dataset) -> list[str]:
     """Says which attributes contradict the others; they do not change the display."""
-    notes = []
+    notes: list[str] = []
+    if dataset.PhotometricInterpretation == "RGB":
+        return notes
     padding = _padding_range(dataset)
     lowest, highest = _stored_range(dataset)
     if padding and not (lowest <= padding[0] and padding[1] <= highest):
@@ -99,9 +116,8 @@ def notes_of_attributes(dataset: Dataset) -> list[str]:
             "state a (0028,0120) PixelPaddingValue, or a limit of it, that no pixel of "
             "their (0028,0101) BitsStored has."
         )
-    photometric = dataset.PhotometricInterpretation
     shape = values_of(dataset, "PresentationLUTShape")
-    if shape and shape[0] != _SHAPES[photometric]:
+    if shape and shape[0] != _SHAPES[dataset.PhotometricInterpretation]:
         notes.append(
             "state a (2050,0020) PresentationLUTShape that contradicts their (0028,"
             "0004) PhotometricInterpretation, by which alone they are shown."
@@ -123,6 +139,12 @@ def _windows(dataset: Dataset) -> list[tuple[object, object]]:
 
 def _items(dataset: Dataset, keyword: str) -> list[Dataset]:
     return [item for sequence in values_of(dataset, keyword) for item in sequence]
+
+
+def _modality_tables(dataset: Dataset) -> list[Dataset]:
+    if dataset.get("SOPClassUID") in _WITHOUT_MODALITY_LUT:
+        return []
+    return _items(dataset, "ModalityLUTSequence")
 
 
 def _number(keyword: str, value: object) -> float:
@@ -151,7 +173,7 @@ def apply_modality_lut(stored_values: np.ndarray, dataset: Dataset) -> np.ndarra
     Raises:
         InputError: The table is malformed, or the rescale is impossible.
     """
-    for item in _items(dataset, "ModalityLUTSequence"):
+    for item in _modality_tables(dataset):
         return _look_up(stored_values, item, _stored_range(dataset))[0]
     rescale = {}
     for keyword in ("RescaleSlope", "RescaleIntercept"):
@@ -192,7 +214,7 @@ def apply_lut(values: np.ndarray, item: Dataset, dataset: Dataset) -> np.ndarray
         InputError: The table is malformed.
     """
     ends = np.array(_stored_range(dataset))
-    for modality in _items(dataset, "ModalityLUTSequence"):
+    for modality in _modality_tables(dataset):
         possible = (0, (1 << _look_up(ends, modality, (0, 0))[1]) - 1)
         break
     else:
@@ -365,7 +387,7 @@ def _padding_range(dataset: Dataset) -> tuple[int, int] | None:
     value that no pixel has would be one that pixels have.
     """
     value = values_of(dataset, "PixelPaddingValue")
-    if not value:
+    if not value or dataset.PhotometricInterpretation == "RGB":
         return None
     ends = [*value, *values_of(dataset, "PixelPaddingRangeLimit")]
     if len(value) > 1 or len(ends) > 2 or not all(isinstance(end, int) for end in ends):

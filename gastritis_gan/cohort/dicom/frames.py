@@ -94,8 +94,9 @@ def decode_frame(path: Path, header: Dataset, *, frame: int) -> tuple[np.ndarray
         frame: Number of the frame, from 1.
 
     Returns:
-        ndarray of the stored values, of shape (height, width) and native byte order, in
-        which bits above BitsStored are cleared or carry the sign (PS3.5 8.1.1); and
+        ndarray of the stored values, of native byte order and of shape (height, width),
+        RGB (height, width, 3), in which bits above BitsStored are cleared or carry the
+        sign (PS3.5 8.1.1); and
         whether they were anything else.
 
     Raises:
@@ -148,7 +149,9 @@ def decode_frame(path: Path, header: Dataset, *, frame: int) -> tuple[np.ndarray
             pixels = pixels[frame - 1]
         native: np.ndarray = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
         if not syntax.is_encapsulated and header.BitsAllocated > 1:
-            native, has_high_bits = _as_stored(native, header.BitsStored)
+            native, has_high_bits = _as_stored(
+                np.ascontiguousarray(native), header.BitsStored
+            )
             high_bits.append(has_high_bits)
         return native, any(high_bits)
 

@@ -18,9 +18,8 @@ import pydicom.config
 import pydicom.errors
 import pydicom.filereader
 import pydicom.multival
-from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
-from pydicom.tag import BaseTag
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, RLELossless
 
 from gastritis_gan.cohort.cohort import CohortError, quoting, refusing
@@ -30,6 +29,7 @@ MAX_PIXELS = 1 << 27  # 16,384 x 8,192: beyond any detector; 256 MiB at 16 bits
 _MAX_INFLATED_BYTES = 2 * MAX_PIXELS + (16 << 20)
 _CHUNK_BYTES = 1 << 16
 _META_GROUP = 0x0002
+_ITEM = b"\xfe\xff\0\xe0"
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 # A file whose only meta information is TransferSyntaxUID, Explicit VR Little Endian.
 _PLAIN_START = bytes(128) + b"DICM\x02\0\x10\0UI\x14\0" + b"1.2.840.10008.1.2.1\0"
@@ -231,9 +231,8 @@ def values_of(dataset: Dataset, keyword: str) -> list[Any]:
     """
     if keyword not in dataset:
         return []
-    tag = tag_for_keyword(keyword)
     try:
-        element = dataset[tag].value
+        element = dataset[Tag(keyword)].value
     except Exception as error:  # noqa: BLE001 - damage surfaces as any exception
         problem = f"{name_of(keyword)} cannot be read"
         raise CohortError(f"{problem} ({error}).", f"{problem}.") from None
@@ -244,7 +243,7 @@ def values_of(dataset: Dataset, keyword: str) -> list[Any]:
 
 def name_of(keyword: str) -> str:
     """Returns tag and keyword, as in "(0028,0010) Rows"."""
-    tag = BaseTag(tag_for_keyword(keyword) or 0)
+    tag = Tag(keyword)
     return f"({tag.group:04X},{tag.element:04X}) {keyword}"
 
 
@@ -270,7 +269,10 @@ def _read_pixel_element(stream: BinaryIO, header: Dataset) -> tuple[str, int]:
     # tag, and length; if explicit, VR and two bytes between them
     element = stream.read(8 if is_implicit else 12)
     if element[:4] != struct.pack(f"{order}2H", 0x7FE0, 0x0010):
-        raise InputError("has no (7FE0,0010) PixelData, so it is not an image.")
+        raise InputError(
+            "has no (7FE0,0010) PixelData, so it is not an image, or is not written as "
+            "its (0002,0010) TransferSyntaxUID states."
+        )
     representation = "" if is_implicit else element[4:6].decode("ascii", "replace")
     if representation not in ("", "OB", "OW", "UN"):
         raise InputError("(7FE0,0010) PixelData must have the VR OB or OW.")
@@ -314,8 +316,10 @@ def _check_size(header: Dataset, syntax: UID, stream: BinaryIO) -> None:
             "but (0002,0010) TransferSyntaxUID is of compressed pixels."
         )
     if syntax == RLELossless:
+        _check_offsets(header, stream, start)
         most = 64 * present  # PackBits makes at most 128 bytes of 2
     elif syntax.is_encapsulated:
+        _check_offsets(header, stream, start)
         return  # no greatest ratio; `decode_frame` compares the codestream's own size
     elif length == _UNDEFINED_LENGTH:
         raise InputError(
@@ -337,6 +341,18 @@ def _check_size(header: Dataset, syntax: UID, stream: BinaryIO) -> None:
         raise InputError(
             f"(7FE0,0010) PixelData has {excess} bytes too many: {geometry}, so that "
             "one of them does not belong to these pixels."
+        )
+
+
+def _check_offsets(header: Dataset, stream: BinaryIO, start: int) -> None:
+    """Compares the frames with those that the Basic Offset Table names (PS3.5 A.4)."""
+    stream.seek(start)
+    item = stream.read(8)
+    length = int.from_bytes(item[4:], "little") if item[:4] == _ITEM else 0
+    if length and length != 4 * num_frames(header):
+        raise InputError(
+            f"(7FE0,0010) PixelData has {length // 4} frames by its offset table, but "
+            f"(0028,0008) NumberOfFrames is {num_frames(header)}."
         )
 
 
@@ -370,8 +386,9 @@ def apply_display_macros(header: Dataset, *, frame: int) -> None:
         if item is not None:
             for keyword in keywords:
                 header.pop(keyword, None)
-                if keyword in item:
-                    header[keyword] = item[keyword]
+                if keyword in item:  # as it is, for it may be unreadable and unused
+                    tag = Tag(keyword)
+                    header[tag] = item.get_item(tag)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -384,11 +401,14 @@ class ImageMetadata:
         pixel_aspect: Height of a pixel divided by its width, 1 where nothing is stated.
         burned_in: "yes", "no" or "not stated": whether the pixels hold text that
             identifies the patient (BurnedInAnnotation, PS3.3 C.7.6.1).
+        is_synthetic: Whether the file states that nobody was examined: SyntheticData
+            (PS3.3 C.12.1), or trainedAlgorithmicMedia in the XMP of PNG and TIFF.
     """
 
     pixel_spacing_mm: tuple[float, float] | None = None
     pixel_aspect: float = 1.0
     burned_in: str = "not stated"
+    is_synthetic: bool = False
 
 
 def read_dicom_metadata(path: Path, *, frame: int | None = None) -> ImageMetadata:
@@ -401,7 +421,7 @@ def read_dicom_metadata(path: Path, *, frame: int | None = None) -> ImageMetadat
     Raises:
         InputError: The file is damaged.
     """
-    keywords = ("BurnedInAnnotation", *FUNCTIONAL_GROUPS)
+    keywords = ("BurnedInAnnotation", "SyntheticData", *FUNCTIONAL_GROUPS)
     header = read_header(path, keywords, unchecked=_LENGTHS)
     with refusing_dicom(path, "cannot be read as DICOM"):
         if 1 <= (frame or 1) <= num_frames(header):
@@ -414,6 +434,7 @@ def read_dicom_metadata(path: Path, *, frame: int | None = None) -> ImageMetadat
             burned_in=_BURNED_IN.get(
                 str(header.get("BurnedInAnnotation")), "not stated"
             ),
+            is_synthetic=str(header.get("SyntheticData")).strip().upper() == "YES",
         )
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
-from gastritis_gan.cohort.cohort import quoting
+from gastritis_gan.cohort.cohort import file_error, quoting
 from gastritis_gan.cohort.dicom.display import (
     DISPLAY_KEYWORDS,
     display_values,
@@ -101,7 +102,16 @@ def decode_dicom(
         _check_is_grey(header)
         frame = _chosen_frame(header, frame)
         apply_display_macros(header, frame=frame)
-    return header, *decode_frame(path, header, frame=frame)
+    pixels, has_high_bits = decode_frame(path, header, frame=frame)
+    if pixels.ndim == 3:  # [H, W, 3]
+        if (pixels != pixels[:, :, :1]).any():
+            raise file_error(
+                path,
+                "(0028,0004) PhotometricInterpretation is RGB, and red, green and blue "
+                "differ: the image is in colour.",
+            )
+        pixels = np.ascontiguousarray(pixels[:, :, 0])
+    return header, pixels, has_high_bits
 
 
 def _indices(pixels: np.ndarray, smallest: int) -> Iterator[np.ndarray]:
@@ -112,10 +122,16 @@ def _indices(pixels: np.ndarray, smallest: int) -> Iterator[np.ndarray]:
 
 
 def _check_is_grey(header: Dataset) -> None:
-    if not is_greyscale(header):
+    is_rgb = (
+        header.get("PhotometricInterpretation") == "RGB"
+        and header.get("SamplesPerPixel") == 3
+        and not UID(header.file_meta.TransferSyntaxUID).is_encapsulated
+    )
+    if not (is_greyscale(header) or is_rgb):
         raise quoting(
             "(0028,0004) PhotometricInterpretation is not greyscale; only MONOCHROME1 "
-            "and MONOCHROME2 with one sample a pixel are read.",
+            "and MONOCHROME2 with one sample a pixel are read, and RGB that is grey "
+            "and not compressed.",
             header.get("PhotometricInterpretation"),
         )
     allocated, stored = header.get("BitsAllocated"), header.get("BitsStored")

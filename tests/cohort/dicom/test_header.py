@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    RLELossless,
 )
 
 from gastritis_gan.cohort.dicom.reader import read_dicom
+from gastritis_gan.cohort.image_file import read_image, read_metadata
 from gastritis_gan.errors import InputError
 from tests.helpers.cohorts import grey_dataset, save_dicom
 
@@ -83,3 +86,29 @@ def test_a_deflated_file_that_inflates_without_end_is_refused(tmp_path):
     path.write_bytes(content[:start] + b"".join([*zeros, deflater.flush()]))
     with pytest.raises(InputError, match=r"\(0002,0010\).*inflates to more than"):
         read_dicom(path, bits=8)
+
+
+def test_more_frames_by_the_offset_table_than_stated_are_refused(tmp_path):
+    dataset = grey_dataset(RAMP)
+    dataset.compress(RLELossless)
+    frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
+    dataset.PixelData = encapsulate([frame, frame])
+    with pytest.raises(InputError, match=r"2 frames .* \(0028,0008\) NumberOfFrames"):
+        _read(tmp_path, dataset)
+    dataset.PixelData = encapsulate([frame])
+    np.testing.assert_array_equal(
+        _read(tmp_path, dataset), _read(tmp_path, grey_dataset(RAMP))
+    )
+
+
+def test_a_spacing_that_is_no_number_is_no_spacing(tmp_path):
+    macro, groups = Dataset(), Dataset()
+    macro.PixelSpacing = [0.1, 0.1]
+    groups.PixelMeasuresSequence = [macro]
+    dataset = grey_dataset(RAMP, SharedFunctionalGroupsSequence=[groups])
+    content = save_dicom(tmp_path / "image.dcm", dataset).read_bytes()
+    (tmp_path / "image.dcm").write_bytes(content.replace(b"0.1\\0.1", b"0.1\\a.b"))
+    assert read_image(tmp_path / "image.dcm", bits=8).pixels.shape == RAMP.shape
+    assert read_metadata(tmp_path / "image.dcm").pixel_spacing_mm is None
+    (tmp_path / "image.dcm").write_bytes(content)
+    assert read_metadata(tmp_path / "image.dcm").pixel_spacing_mm == (0.1, 0.1)

@@ -180,6 +180,28 @@ def test_what_cannot_be_shown_is_refused_with_the_tag(tmp_path, attributes, mess
     assert str(refusal.value).startswith(str(tmp_path / "image.dcm"))
 
 
+@pytest.mark.parametrize("planes", [0, 1])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_rgb_of_equal_channels_is_grey_and_any_other_is_refused(
+    tmp_path, planes, order
+):
+    grey = (np.arange(256) * 16).reshape(16, 16)
+    channels = np.stack([grey] * 3, axis=0 if planes else 2)
+    dataset = grey_dataset(RAMP.astype(np.uint16), BitsStored=12, HighBit=11)
+    dataset.SamplesPerPixel, dataset.PlanarConfiguration = 3, planes
+    dataset.PhotometricInterpretation = "RGB"
+    dataset.WindowCenter, dataset.WindowWidth = 5, 9  # not of colour images
+    dataset.PixelData = channels.astype(f"{order}u2").tobytes()
+    if order == ">":
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    shown = _read(tmp_path, dataset, bits=16)
+    np.testing.assert_allclose(shown, grey * (65535 / 4095), atol=0.501)
+    channels.flat[-1] ^= 1
+    dataset.PixelData = channels.astype(f"{order}u2").tobytes()
+    with pytest.raises(InputError, match=r"\(0028,0004\) .* in colour"):
+        _read(tmp_path, dataset)
+
+
 def test_a_report_is_no_image(tmp_path):
     dataset = grey_dataset(RAMP)
     del dataset.PixelData
