@@ -27,6 +27,8 @@ COMPUTE = [
 ]
 # NIfTI and NRRD masks; both MIT.
 OUTLINES = ["nibabel>=5.2", "pynrrd>=1.0"]
+# Finds burned-in text; Apache-2.0, as its network, which is in the wheel; MIT.
+TEXT = ["rapidocr>=3.10,<4", "onnxruntime>=1.20"]
 CPU_BUILD = "sys_platform == 'linux' and platform_machine == 'x86_64'"
 NO_CPU_BUILD = "sys_platform != 'linux' or platform_machine != 'x86_64'"
 
@@ -84,12 +86,14 @@ setup(
         ],
         "gpu": ["tensorflow[and-cuda]>=2.21", *COMPUTE],
         "outlines": OUTLINES,
+        "text": TEXT,
         "test": [
             "build>=1.2",
             f"dicom3tools>=20260927; {CPU_BUILD}",
             "hypothesis>=6.100",
             "pytest>=8.2",
             *OUTLINES,
+            *TEXT,
         ],
         "lint": [
             "import-linter>=2.1",

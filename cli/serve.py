@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from gastritis_gan.errors import InputError
+
 from .options import PATH
 
 
@@ -95,7 +97,10 @@ def serve(
     )
     exported_dir = exported_dir.resolve()
     config_dir = exported_dir if config_dir is None else config_dir.resolve()
-    tf_serving.write_server_files(config_dir, models)
+    try:
+        tf_serving.write_server_files(config_dir, models)
+    except InputError as error:
+        raise InputError(f"{error} `--config-dir` names another folder.") from error
     if printed == "docker":
         command = tf_serving.docker_command(exported_dir, config_dir, port=port)
         compose = tf_serving.compose_file(exported_dir, config_dir, port=port)

@@ -43,6 +43,10 @@ _REFUSALS = {  # by the number of the system's error: what it means, and the way
         "Give a path on a local disk.",
     ),
     errno.ENOMEM: ("memory ran out", f"Close other programs and {_AGAIN}"),
+    errno.EAGAIN: (
+        "the system lets this user start no more processes",
+        "End some, or give `prepare --workers 1`.",
+    ),
     errno.EIO: ("the disk or the network failed", f"Check it and {_AGAIN}"),
     errno.ESTALE: ("the network share went away", f"Connect it and {_AGAIN}"),
 }

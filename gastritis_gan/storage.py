@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import fcntl
 import functools
 import hashlib
@@ -25,7 +26,7 @@ import tokenize
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ from gastritis_gan.errors import InputError, refusal_of
 from gastritis_gan.progress import progress_bar
 
 PLAN_FILE = "plan.json"  # of a work folder: what is being made
+
+_ERRORS_OF_A_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 _LOCK_FILE = "lock"
 _PARTIAL_NAME = re.compile(r"\.(.+)\.partial-\w+")
@@ -77,20 +80,88 @@ def new_folder(path: Path) -> Iterator[Path]:
         InputError: `path` exists already.
     """
     refuse_existing(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.parent))
+    with _writing(path):
+        made = make_folder(path.parent)
+        try:
+            partial = Path(
+                tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.parent)
+            )
+            try:
+                yield partial
+                partial.chmod(0o755)  # mkdtemp makes 0700; others may have to serve it
+                refuse_existing(path)
+                partial.rename(path)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+        except BaseException:
+            remove_empty(made)
+            raise
+
+
+def make_folder(path: Path) -> list[Path]:
+    """Makes a folder with its parents, and returns those that it made, deepest first.
+
+    Raises:
+        InputError: It cannot be made; nothing is left.
+    """
+    missing = [p for p in (path, *path.parents) if not p.exists()]
+    with _writing(path):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            remove_empty(missing)
+            raise
+    return missing
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Removes folders that are empty, as far as they are."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turns what the system answers while `path` is written into a sentence.
+
+    An error about a file elsewhere passes. One that names none, as of a full disk, is
+    about what is written.
+    """
     try:
-        yield partial
-        partial.chmod(0o755)  # mkdtemp makes 0700; another user may have to serve this
-        refuse_existing(path)
-        partial.rename(path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        yield
+    except OSError as error:
+        if not _concerns(error, path.absolute()):
+            raise
+        raise refusal_of(error, _published(path)) from error
+
+
+def _concerns(error: OSError, path: Path) -> bool:
+    if not isinstance(error.filename, str | Path):
+        return error.errno in _ERRORS_OF_A_WRITE
+    named = Path(error.filename).absolute()
+    if path.is_relative_to(named):
+        return True
+    if not named.is_relative_to(path.parent):
+        return False
+    beside = named.relative_to(path.parent).parts[0]  # itself, or what becomes it
+    return beside.removeprefix(".").startswith(path.name)
+
+
+def _published(path: Path) -> Path:
+    """Returns what a half-written file or folder will be a part of, for a message."""
+    for parent in (path, *path.parents):
+        match = _PARTIAL_NAME.fullmatch(parent.name)
+        if match:
+            return parent.with_name(match[1])
+    return path
 
 
 def refuse_existing(path: Path) -> None:
     """Raises InputError when `path` exists: nothing is ever overwritten."""
-    if path.exists():
+    with _writing(path):
+        exists = path.exists() or path.is_symlink()
+    if exists:
         raise InputError(
             f"{path} exists already; nothing was changed. Give another path or remove "
             "it."
@@ -121,19 +192,21 @@ def new_file(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
         path: The file, in a folder that exists.
         mode: Its permissions; until it is whole only its owner can read it.
     """
-    descriptor, name = tempfile.mkstemp(
-        prefix=f".{path.name}.partial-", dir=path.parent
-    )
-    os.close(descriptor)
-    partial = Path(name)
-    try:
-        yield partial
-        with partial.open("rb") as stream:
-            os.fsync(stream.fileno())
-        partial.chmod(mode)  # mkstemp makes 0600
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with _writing(path):
+        descriptor, name = tempfile.mkstemp(
+            prefix=f".{path.name}.partial-", dir=path.parent
+        )
+        os.close(descriptor)
+        partial = Path(name)
+        try:
+            yield partial
+            with partial.open("rb") as stream:
+                os.fsync(stream.fileno())
+            partial.chmod(mode)  # mkstemp makes 0600
+            partial.replace(path)
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink()
 
 
 def write_bytes(path: Path, content: bytes, *, mode: int = 0o644) -> None:
@@ -305,8 +378,14 @@ def file_lock(path: Path, *, refusal: str) -> Iterator[None]:
     Raises:
         InputError: Another process holds it.
     """
-    with path.open("w") as stream:
-        if not _take(stream.fileno()):
+    with _writing(path):
+        stream = path.open("w")
+    with stream:
+        try:
+            taken = _take(stream.fileno())
+        except OSError as error:  # as some network shares answer
+            raise refusal_of(error, path) from error
+        if not taken:
             raise InputError(refusal)
         yield
 
@@ -316,7 +395,7 @@ def is_locked(path: Path) -> bool:
     try:
         with path.open("r") as stream:
             return not _take(stream.fileno())
-    except FileNotFoundError:
+    except OSError:  # without locks, `file_lock` lets nobody work there
         return False
 
 
@@ -348,19 +427,25 @@ def work_folder(path: Path) -> Iterator[Path]:
         InputError: Another process works in the folder, or it holds something else.
     """
     folder = work_folder_of(path)
-    is_new = not folder.exists()
-    if not is_new:
-        _refuse_other_content(folder)
-    folder.mkdir(exist_ok=True)
-    refusal = f"another process is working in {folder}; wait until it has finished."
-    with file_lock(folder / _LOCK_FILE, refusal=refusal):
+    with _writing(folder):
         try:
+            folder.mkdir()
+            is_new = True
+        except FileExistsError:
+            is_new = False
+            _refuse_other_content(folder)
+    refusal = f"another process is working in {folder}; wait until it has finished."
+    try:
+        with (
+            _writing(path),
+            file_lock(folder / _LOCK_FILE, refusal=refusal),
+        ):
             yield folder
-        except Exception:
-            if is_new:
-                shutil.rmtree(folder, ignore_errors=True)
-            raise
-        shutil.rmtree(folder)
+            shutil.rmtree(folder)
+    except Exception:
+        if is_new:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _refuse_other_content(path: Path) -> None:

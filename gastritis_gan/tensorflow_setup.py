@@ -1,4 +1,7 @@
-"""TensorFlow as this library wants it: fast kernels, and no lines of its own.
+"""TensorFlow and Keras as this library wants them, whatever their settings are.
+
+TensorFlow gets fast kernels, and no lines of its own; Keras gets TensorFlow, float32
+and channels last, though `~/.keras/keras.json` or the environment may say otherwise.
 
 Every sub-package that imports TensorFlow calls `set_up_tensorflow` before, in its
 `__init__`, so that a notebook and the command line compute the same bits.
@@ -13,28 +16,65 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
+from gastritis_gan.errors import InputError
+
 _NAME = "tensorflow"
+_KERAS = "keras"
+_BACKEND = "KERAS_BACKEND"
+_LIMITS = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")  # would end a stage early
+_EPSILON = 1e-7  # Keras' own
 _ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
 def set_up_tensorflow() -> None:
-    """Decides how TensorFlow will behave; a TensorFlow that is imported stays as it is.
+    """Decides how TensorFlow and Keras will behave when they are imported.
 
-    Variables of the environment that the user has set keep their values.
+    A TensorFlow that is imported stays as it is. Variables of the environment that the
+    user has set keep their values, but for those of Keras that would change what is
+    computed.
+
+    Raises:
+        InputError: Keras is imported already, and cannot be used as it is.
     """
-    if _NAME in sys.modules or is_set_up():
+    if _KERAS in sys.modules:
+        _refuse_other_keras()
+    if is_set_up():
+        return
+    os.environ[_BACKEND] = "tensorflow"
+    for name in _LIMITS:
+        os.environ.pop(name, None)
+    if _NAME in sys.modules:
+        sys.meta_path.insert(0, _KerasFinder)
         return
     # Its lines would bury the progress bar; its failures are exceptions.
     os.environ.setdefault(_LOG_LEVEL, "3")
     # It leaves the faster kernels off on many CPUs (docs/performance.md).
     os.environ.setdefault(_ONEDNN, "1")
-    sys.meta_path.insert(0, _QuietFinder)
+    sys.meta_path[:0] = [_QuietFinder, _KerasFinder]
 
 
 def is_set_up() -> bool:
     """Whether `set_up_tensorflow` came before the import of TensorFlow."""
     return _QuietFinder in sys.meta_path
+
+
+def _refuse_other_keras() -> None:
+    config = getattr(sys.modules[_KERAS], "config", None)
+    if config is None:  # it is being imported just now
+        return
+    for setting, wanted in (
+        ("backend", "tensorflow"),
+        ("floatx", "float32"),
+        ("image_data_format", "channels_last"),
+    ):
+        found = getattr(config, setting)()
+        if found != wanted:
+            raise InputError(
+                f"Keras is imported already, with the {setting} {found}, and "
+                f"gastritis_gan needs {wanted}; import gastritis_gan before keras, or "
+                "set it."
+            )
 
 
 def tensorflow_settings() -> dict[str, Any]:
@@ -64,10 +104,47 @@ class _QuietFinder:
     ) -> importlib.machinery.ModuleSpec | None:
         if fullname != _NAME:
             return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        if spec is not None and spec.origin is not None:
-            spec.loader = _QuietLoader(fullname, spec.origin)
-        return spec
+        return _spec(_QuietLoader, fullname, path, target)
+
+
+class _KerasFinder:
+    """Finds Keras alone, for a loader that takes its settings back."""
+
+    @staticmethod
+    def find_spec(
+        fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != _KERAS:
+            return None
+        return _spec(_KerasLoader, fullname, path, target)
+
+
+def _spec(
+    loader: type[importlib.machinery.SourceFileLoader],
+    name: str,
+    path: Sequence[str] | None,
+    target: ModuleType | None,
+) -> importlib.machinery.ModuleSpec | None:
+    spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+    if spec is not None and spec.origin is not None:
+        spec.loader = loader(name, spec.origin)
+    return spec
+
+
+class _KerasLoader(importlib.machinery.SourceFileLoader):
+    """Sets what a `keras.json` meant for other programs may have changed."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        try:
+            super().exec_module(module)
+        except (AttributeError, OSError, TypeError, ValueError) as error:
+            raise InputError(
+                f"Keras cannot be imported with the settings in its keras.json "
+                f"({error}). Remove that file, or set KERAS_HOME to another folder."
+            ) from error
+        module.config.set_floatx("float32")
+        module.config.set_epsilon(_EPSILON)
+        module.config.set_image_data_format("channels_last")
 
 
 class _QuietLoader(importlib.machinery.SourceFileLoader):
@@ -77,7 +154,12 @@ class _QuietLoader(importlib.machinery.SourceFileLoader):
         import tempfile
 
         sys.stderr.flush()
-        with tempfile.TemporaryFile() as aside:
+        try:
+            aside = tempfile.TemporaryFile()  # noqa: SIM115 - `with` stands below
+        except OSError:  # nowhere to put it: a machine without a writable folder
+            super().exec_module(module)
+            return
+        with aside:
             standard_error = os.dup(2)
             os.dup2(aside.fileno(), 2)
             try:

@@ -36,7 +36,7 @@ def test_new_folder_leaves_nothing_when_the_disk_fills(tmp_path):
             (partial / "half").write_text("half")
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(InputError, match="the disk is full"):
         fill_the_disk()
 
     assert list(tmp_path.iterdir()) == []
@@ -84,7 +84,7 @@ def test_write_bytes_keeps_the_old_file_when_the_disk_fills(tmp_path, monkeypatc
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(InputError, match="the disk is full"):
         storage.write_bytes(target, b"new")
 
     assert target.read_bytes() == b"old"

@@ -127,7 +127,9 @@ def read_grey_file(path: Path) -> np.ndarray:
     with _opening(path) as file:
         depth = _check_is_grey(path, file)
         tags = getattr(file, "tag_v2", {})
-        if file.mode in _COLOUR_MODES:
+        # a grey value can be transparent, too (PNG 11.3.1.1)
+        has_alpha = file.mode == "L" and "transparency" in file.info
+        if file.mode in _COLOUR_MODES or has_alpha:
             return _equal_channels(file)
         pixels = np.array(file, dtype=_DTYPE_OF_MODE[file.mode])
     if depth == 12:

@@ -22,7 +22,7 @@ from gastritis_gan.evaluation.extractors import (
 )
 from gastritis_gan.evaluation.patch_samples import PatchBlock
 from gastritis_gan.progress import progress_bar
-from gastritis_gan.storage import ArrayFolder, write_json
+from gastritis_gan.storage import ArrayFolder, make_folder, write_json
 
 _READERS = 2
 _BLOCKS_AHEAD = 2  # read and waiting; bounds the memory
@@ -46,7 +46,7 @@ class FeatureCache:
         self.folder = folder / f"{description['name']}-{identity[:16]}"
         self._arrays = ArrayFolder(self.folder)
         self._dim = int(description["dim"])
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         write_json(self.folder / "extractor.json", description)
 
     def __contains__(self, block: PatchBlock) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.storage import new_file
+from gastritis_gan.storage import make_folder, new_file
 
 _PUBLISHED_IN = "https://storage.googleapis.com/tensorflow/keras-applications"
 
@@ -68,7 +68,8 @@ IMAGENET_WEIGHTS = {
 def keras_folder() -> Path:
     """Returns the folder into which Keras downloads weights."""
     home = os.environ.get("KERAS_HOME")
-    return (Path(home) if home else Path.home() / ".keras") / "models"
+    default = os.path.expanduser("~/.keras")  # noqa: PTH111 - as Keras; never raises
+    return Path(home or default) / "models"
 
 
 def weights_path(network: str, folder: Path | None) -> Path:
@@ -184,7 +185,7 @@ def fetch_weights(network: str, path: Path) -> None:
     """
     cached = download(network)
     if path != cached:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with new_file(path) as partial:
             shutil.copyfile(cached, partial)
 

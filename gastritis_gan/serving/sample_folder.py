@@ -18,8 +18,10 @@ from gastritis_gan.errors import InputError
 from gastritis_gan.images import image_sheet
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.storage import (
+    make_folder,
     read_json,
     refuse_existing,
+    remove_empty,
     work_folder_of,
     write_bytes,
     write_json,
@@ -144,8 +146,12 @@ def sample(
 def _begin(partial: Path, request: dict[str, Any]) -> None:
     """Makes the folder of an unfinished request, or finds that of the same one."""
     if not partial.exists():
-        partial.mkdir(parents=True)
-        write_json(partial / _REQUEST_FILE, request)
+        made = make_folder(partial)
+        try:
+            write_json(partial / _REQUEST_FILE, request)
+        except InputError:
+            remove_empty(made)
+            raise
         return
     request_path = partial / _REQUEST_FILE
     if not request_path.is_file() or read_json(request_path) != request:

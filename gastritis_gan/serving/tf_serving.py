@@ -13,7 +13,7 @@ import yaml
 
 from gastritis_gan.errors import InputError
 from gastritis_gan.serving.model_folder import version_folders
-from gastritis_gan.storage import write_bytes
+from gastritis_gan.storage import make_folder, write_bytes
 
 BATCH_SIZES = (1, 2, 4, 8, 16)
 """A server runs batches of these sizes only; it pads others with copies of a row."""
@@ -146,7 +146,7 @@ def find_served_models(
 
 def write_server_files(folder: Path, models: Sequence[ServedModel]) -> None:
     """Writes the three files that `tensorflow_model_server` reads into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     batching = (  # the threads that all models share
         f"num_batch_threads {{ value: {os.cpu_count() or 1} }}\n"
         'thread_pool_name { value: "batching" }\n'

@@ -27,7 +27,7 @@ from gastritis_gan.cohort.size_rule import size_change
 from gastritis_gan.errors import InputError
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.storage import read_json, write_bytes
-from gastritis_gan.store.border_text import touches_text
+from gastritis_gan.store.burned_in_text import find_text
 from gastritis_gan.store.patches import PatchGeometry
 from gastritis_gan.store.pixels import encode_png, hash_pixels, read_pixels
 from gastritis_gan.store.pseudonym import hash_inputs, refuse_changed_files
@@ -104,7 +104,7 @@ class ImageConversion:
             and abs(metadata.pixel_aspect - 1) > _LARGEST_STRETCH
         ):
             notes.append(_NOT_SQUARE)
-        text = touches_text(pixels, geometry, rows, columns, film=change.film())
+        text = find_text(pixels).tolist() if geometry.exclude_text else []
         record = {
             "inputs": inputs,
             "height": pixels.shape[0],
@@ -115,7 +115,7 @@ class ImageConversion:
             "is_synthetic": metadata.is_synthetic,
             "notes": notes,
             "pixels_inside": counts.tolist(),
-            "border_text": text.astype(int).tolist(),
+            "text_boxes": text,
         }
         # Last: what has a record is finished. Indents would take long to write.
         write_bytes(record_file, json.dumps(record).encode())
@@ -133,8 +133,9 @@ def _is_whole(path: Path, record: dict[str, Any]) -> bool:
 
 def _with_arrays(record: dict[str, Any]) -> dict[str, Any]:
     """Returns a record whose columns take 4 bytes a patch; all images' are held."""
-    columns = ("pixels_inside", "border_text")
-    return record | {name: np.array(record[name], np.int32) for name in columns}
+    boxes = np.array(record["text_boxes"], np.int32).reshape(-1, 4)
+    counts = np.array(record["pixels_inside"], np.int32)
+    return record | {"pixels_inside": counts, "text_boxes": boxes}
 
 
 def run_on_images(
@@ -186,11 +187,17 @@ def _processes(workers: int) -> Iterator[Callable[..., Callable[[], dict[str, An
         yield functools.partial
         return
     # Spawned: a fork would copy the threads of whatever the caller has imported.
-    executor = concurrent.futures.ProcessPoolExecutor(
-        workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_end_with_the_parent,
-    )
+    try:
+        executor = concurrent.futures.ProcessPoolExecutor(
+            workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_end_with_the_parent,
+        )
+    except (ImportError, NotImplementedError, OSError) as error:
+        raise InputError(
+            f"several processes cannot work together here ({error}): shared memory is "
+            "missing or full, on Linux /dev/shm. `--workers 1` needs none."
+        ) from error
     try:
         yield lambda *call: executor.submit(*call).result
     except BrokenProcessPool:

@@ -6,15 +6,17 @@ import collections
 import dataclasses
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from gastritis_gan.errors import InputError
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.storage import new_folder, write_bytes, write_json
+from gastritis_gan.store.burned_in_text import find_text, load_detector, verdict_on
 from gastritis_gan.store.duplicates import Duplicate, find_duplicates
 from gastritis_gan.store.store import PATCH_SETS, Store, StoredImage
 
@@ -36,6 +38,7 @@ _COLOURS = {
     "excluded": (255, 255, 255),
 }
 _OUTLINE_COLOUR = (0, 255, 150)
+_TEXT_COLOUR = (230, 159, 0)
 _OVERLAY_STRENGTH = 0.4
 _THUMBNAIL_PX = 280
 _GAP_PX = 8
@@ -67,11 +70,14 @@ def inspect_store(store: Store, folder: str | os.PathLike[str]) -> list[Duplicat
         counts = count(store)
         duplicates = find_duplicates(store)
         counts["duplicates"] = [dataclasses.asdict(d) for d in duplicates]
+        text_boxes = _text_of_images(store)
+        for index, image in enumerate(counts["images"]):
+            image["text"] = verdict_on(text_boxes[index]) if text_boxes else None
         sheets = []
         with progress_bar(
             total=len(store.images), description="inspect", unit="image"
         ) as bar:
-            for name, sheet, num_images in contact_sheets(store):
+            for name, sheet, num_images in contact_sheets(store, text_boxes):
                 sheet.save(partial / name)
                 sheets.append(name)
                 bar.update(num_images)
@@ -90,12 +96,42 @@ def summarize(store: Store) -> str:
         for kind in ("padded", "rescaled")
         if changes[kind]
     ]
-    if store.geometry.exclude_border_px:
+    if store.geometry.exclude_text:
+        verdicts = collections.Counter(
+            verdict_on(store.text_boxes(index)) for index in range(len(store.images))
+        )
+        lines.append(_count_text(verdicts, len(store.images)))
         lines.append(
-            "Outside patches left out for text-like structure in the border "
-            f"(`patches.exclude_border_px`): {int(store.patch_excluded.sum()):,}."
+            "Patches left out because they touch it (`patches.exclude_text`): "
+            f"{int(store.patch_excluded.sum()):,} of {store.patch_excluded.size:,}."
         )
     return "\n".join(lines)
+
+
+def _count_text(verdicts: collections.Counter[Any], num_images: int) -> str:
+    if None in verdicts:
+        return "Burned-in text was not looked for: pip install 'gastritis-gan[text]'."
+    return (
+        f"Burned-in text: {verdicts['text']:,} of {num_images:,} images; "
+        f"{verdicts['lone characters']:,} have lone characters only, such as L and R."
+    )
+
+
+def _text_of_images(store: Store) -> list[np.ndarray] | None:
+    """Returns the boxes of burned-in text of every image; None without the extra."""
+    indices = range(len(store.images))
+    if store.geometry.exclude_text:
+        return [store.text_boxes(index) for index in indices]
+    try:
+        load_detector()
+    except InputError:
+        return None
+    with progress_bar(total=len(indices), description="text", unit="image") as bar:
+        found = []
+        for index in indices:
+            found.append(find_text(store.image(index)))
+            bar.update()
+    return found
 
 
 def _statements(store: Store) -> list[str]:
@@ -162,12 +198,25 @@ def _tables(
         pairs or "None, exact or near.",
         "## Images to look at",
         notes or "None.",
+        "## Burned-in text",
+        _tables_of_text(counts["images"]),
         "## Patients",
         _markdown(counts["patients"]),
         "## Contact sheets",
         "\n\n".join(f"![{name}]({name})" for name in sheets),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _tables_of_text(images: list[dict[str, Any]]) -> str:
+    """Counts the images with burned-in text, and names them."""
+    verdicts = collections.Counter(image["text"] for image in images)
+    lines = [
+        f"- {verdict}: {', '.join(i['key'] for i in images if i['text'] == verdict)}"
+        for verdict in ("text", "lone characters")
+        if verdicts[verdict]
+    ]
+    return "\n".join([_count_text(verdicts, len(images)), "", *lines]).strip()
 
 
 def images_of_notes(store: Store) -> dict[str, list[StoredImage]]:
@@ -287,17 +336,17 @@ def patch_kinds(store: Store, indices: np.ndarray, label: str) -> np.ndarray:
 
     Returns:
         ndarray of str of shape (n,): the label inside the organ, "outside", "boundary",
-        "excluded" (outside, with text-like structure in the border), or "unknown"
+        "excluded" (it touches burned-in text), or "unknown"
         without an outline.
     """
     return np.select(
         [
+            store.patch_excluded[indices],
             store.patch_inside[indices],
             store.patch_outside[indices],
-            store.patch_excluded[indices],
             np.isnan(store.patch_coverage[indices]),
         ],
-        [label, "outside", "excluded", "unknown"],
+        ["excluded", label, "outside", "unknown"],
         "boundary",
     )
 
@@ -319,7 +368,9 @@ def _count_patients(images: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(patients.values())
 
 
-def contact_sheets(store: Store) -> Iterator[tuple[str, Image.Image, int]]:
+def contact_sheets(
+    store: Store, text_boxes: list[np.ndarray] | None = None
+) -> Iterator[tuple[str, Image.Image, int]]:
     """Yields (file name, picture, number of images) for every split and class.
 
     Every image is shown twice: with the outline, and with a coloured square at the
@@ -336,10 +387,12 @@ def contact_sheets(store: Store) -> Iterator[tuple[str, Image.Image, int]]:
             for number, start in enumerate(range(0, len(indices), per_sheet), start=1):
                 chosen = indices[start : start + per_sheet]
                 name = f"sheet_{split}_{label}_{number:03}.png"
-                yield name, _sheet(store, chosen), len(chosen)
+                yield name, _sheet(store, chosen, text_boxes), len(chosen)
 
 
-def _sheet(store: Store, indices: list[int]) -> Image.Image:
+def _sheet(
+    store: Store, indices: list[int], text_boxes: list[np.ndarray] | None
+) -> Image.Image:
     """Draws up to a sheet of images with their captions under a legend."""
     cell_width = 2 * _THUMBNAIL_PX + 2 * _GAP_PX
     cell_height = _THUMBNAIL_PX + _CAPTION_PX + _GAP_PX
@@ -356,7 +409,8 @@ def _sheet(store: Store, indices: list[int]) -> Image.Image:
     for place, index in enumerate(indices):
         left = _GAP_PX + place % _PAIRS_PER_ROW * cell_width
         top = legend_height + place // _PAIRS_PER_ROW * cell_height
-        plain, overlay = _thumbnails(store, index)
+        boxes = text_boxes[index] if text_boxes else ()
+        plain, overlay = _thumbnails(store, index, boxes)
         sheet.paste(plain, (left, top))
         sheet.paste(overlay, (left + _THUMBNAIL_PX + _GAP_PX // 2, top))
         caption = _caption(store.images[index], count_image(store, index))
@@ -366,7 +420,7 @@ def _sheet(store: Store, indices: list[int]) -> Image.Image:
 
 def _draw_legend(store: Store, draw: ImageDraw.ImageDraw) -> None:
     left = _GAP_PX
-    colours = {"outline": _OUTLINE_COLOUR, **_COLOURS}
+    colours = {"outline": _OUTLINE_COLOUR, "text": _TEXT_COLOUR, **_COLOURS}
     for name, colour in colours.items():
         square = (left, _GAP_PX, left + _TEXT_PX, _GAP_PX + _TEXT_PX)
         draw.rectangle(square, colour, "grey")  # an edge: one of them is white
@@ -384,8 +438,10 @@ def _caption(image: StoredImage, counts: dict[str, Any]) -> str:
     return f"{image.key}{mark}\n{', '.join(kinds)}"
 
 
-def _thumbnails(store: Store, index: int) -> tuple[Image.Image, Image.Image]:
-    """Returns an image with its outline, and with its patches."""
+def _thumbnails(
+    store: Store, index: int, text_boxes: Iterable[np.ndarray]
+) -> tuple[Image.Image, Image.Image]:
+    """Returns an image with its outline and text, and with its patches."""
     image = store.images[index]
     scale = _THUMBNAIL_PX / max(image.height, image.width)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -400,7 +456,12 @@ def _thumbnails(store: Store, index: int) -> tuple[Image.Image, Image.Image]:
         small = Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
         for picture in (plain, overlay):
             picture[_edge(np.asarray(small, bool))] = _OUTLINE_COLOUR
-    return Image.fromarray(plain), Image.fromarray(overlay)
+    pictures = Image.fromarray(plain), Image.fromarray(overlay)
+    for top, left, bottom, right in text_boxes:
+        place = (np.array([left, top, right, bottom]) * scale).tolist()
+        for drawn in pictures:
+            ImageDraw.Draw(drawn).rectangle(place, outline=_TEXT_COLOUR, width=2)
+    return pictures
 
 
 def _colour_patches(

@@ -26,19 +26,18 @@ class PatchGeometry:
             pixels lies under the outline. The paper does not state its rule.
         outside_coverage: A patch is outside when at most this fraction does; a patch
             between the two is a boundary patch and is not trained on.
-        exclude_border_px: Width of a band along the image's edge; an outside patch that
-            touches text-like structure in it belongs to no set. 0: none is left out.
+        exclude_text: Whether to look for burned-in text; a patch that touches some
+            belongs to no set. Needs the extra `[text]`.
     """
 
     patch_size: int = 299
     stride: int = 50
     inside_coverage: float = 1.0
     outside_coverage: float = 0.0
-    exclude_border_px: int = 0
+    exclude_text: bool = False
 
     def __post_init__(self) -> None:
         require_between(self, 1, _MAX_PX, "patch_size", "stride")
-        require_between(self, 0, _MAX_PX, "exclude_border_px")
         if not 0 <= self.outside_coverage < self.inside_coverage <= 1:
             raise InputError(
                 "`inside_coverage` must be above `outside_coverage`, both from 0 to 1. "

@@ -27,13 +27,16 @@ from gastritis_gan.cohort.cohort_settings import CohortConfig
 from gastritis_gan.errors import InputError
 from gastritis_gan.storage import (
     PLAN_FILE,
+    make_folder,
     read_json,
     refuse_existing,
+    remove_empty,
     work_folder,
     work_folder_of,
     write_bytes,
     write_json,
 )
+from gastritis_gan.store.burned_in_text import load_detector, verdict_on
 from gastritis_gan.store.conversion import (
     FINISHED_FOLDER,
     STORE_FOLDER,
@@ -154,7 +157,9 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
         store = _check_store(store_path, rows, plan, secret=secret, workers=workers)
     else:
         _refuse_training_without_outline(images, splits)
-        store_path.parent.mkdir(parents=True, exist_ok=True)
+        if geometry.exclude_text:
+            load_detector()
+        made = make_folder(store_path.parent)
         try:
             keep_key(key_path, secret)
             convert = ImageConversion(
@@ -168,6 +173,7 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
         except Exception:
             if not had_key and not store_path.exists():
                 key_path.unlink(missing_ok=True)
+            remove_empty(made)
             raise
         store = Store.open(store_path)
     for note in found.notes:
@@ -284,7 +290,12 @@ def _write_patches(
         row=np.concatenate([rows for rows, _ in grids]),
         column=np.concatenate([columns for _, columns in grids]),
         pixels_inside=np.concatenate([record["pixels_inside"] for record in records]),
-        border_text=np.concatenate([record["border_text"] for record in records]),
+        text_boxes=np.concatenate(
+            [
+                np.insert(record["text_boxes"], 0, position, axis=1)
+                for position, record in enumerate(records)
+            ]
+        ),
     )
     write_bytes(folder / PATCHES_FILE, buffer.getvalue())
 
@@ -436,8 +447,16 @@ def _warn(store: Store, rows: dict[str, CohortImage]) -> None:
         warn_of(
             [rows[i.key].row for i in store.images if i.burned_in == stated],
             f"{why} ((0028,0301) BurnedInAnnotation): look at them (`gastritis-gan "
-            "inspect`); `patches.exclude_border_px` leaves text-like borders out.",
+            "inspect`); `patches.exclude_text` leaves patches over text out.",
         )
+    warn_of(
+        [
+            rows[image.key].row
+            for index, image in enumerate(store.images)
+            if verdict_on(store.text_boxes(index)) == "text"
+        ],
+        "have text in the pixels; the patches over it are left out.",
+    )
     for note, images in images_of_notes(store).items():
         warn_of([rows[image.key].row for image in images], note)
     duplicates = find_duplicates(store)

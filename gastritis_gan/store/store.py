@@ -25,7 +25,7 @@ from gastritis_gan.store.pixels import is_cut_short, read_hashes, read_pixels
 from gastritis_gan.store.split import SplitConfig, hash_split
 
 STORE_FORMAT = DocumentFormat(
-    "gastritis-gan store", 5, "Prepare the cohort again, into another path."
+    "gastritis-gan store", 6, "Prepare the cohort again, into another path."
 )
 STORE_FILE = "store.json"
 PATCHES_FILE = "patches.npz"
@@ -37,7 +37,8 @@ SPLITS = ("train", "validation", "test")
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MOST_PIXELS = 1 << 27  # of an image, as `cohort` reads them
-_PATCH_COLUMNS = ("image", "row", "column", "pixels_inside", "border_text")
+_MOST_TEXT_BOXES = 1000  # of an image
+_PATCH_COLUMNS = ("image", "row", "column", "pixels_inside")
 _FEW_IMAGES = 4  # enough for whoever reads one image after the other
 _MOST_KEPT_BYTES = 4 << 30
 _TENSOR_ALIGNMENT = 64  # bytes
@@ -114,8 +115,8 @@ class Store:
             patch under the outline; NaN in an image without outline.
         patch_inside: ndarray of bool of shape (n_patches,), True inside the organ.
         patch_outside: ndarray of bool of shape (n_patches,), True outside the organ.
-        patch_excluded: ndarray of bool of shape (n_patches,), True outside the organ
-            where text-like structure in the border excludes the patch from all sets.
+        patch_excluded: ndarray of bool of shape (n_patches,), True where the patch
+            touches burned-in text, which excludes it from all sets.
     """
 
     def __init__(
@@ -136,6 +137,8 @@ class Store:
         image_of = {image["key"]: image for image in metadata["images"]}
         if sorted(image_of) != sorted(key for _, key in hashes):
             raise ValueError(f"{HASHES_FILE} does not list the images of {STORE_FILE}")
+        if not np.isin(patches["text_boxes"][:, 0], np.arange(len(hashes))).all():
+            raise ValueError(f"{PATCHES_FILE} has text in an image that is not there")
         self.images = tuple(
             StoredImage(**image_of[key], sha256=sha256) for sha256, key in hashes
         )
@@ -146,15 +149,16 @@ class Store:
         area = self.geometry.patch_size**2
         is_known = counts >= 0
         self.patch_coverage = np.where(is_known, counts / area, np.nan).astype("f4")
-        self.patch_inside = is_known & self.geometry.is_inside(counts)
-        is_outside = is_known & self.geometry.is_outside(counts)
-        self.patch_excluded = is_outside & (patches["border_text"] != 0)
-        self.patch_outside = is_outside & ~self.patch_excluded
-        found = {image.split for image in self.images}
-        self.splits = tuple(split for split in SPLITS if split in found)
         self._first_patch = np.searchsorted(
             self.patch_image, np.arange(len(self.images) + 1)
         )
+        self._text_boxes = patches["text_boxes"]
+        self.patch_excluded = self._find_patches_over_text()
+        is_free = is_known & ~self.patch_excluded
+        self.patch_inside = is_free & self.geometry.is_inside(counts)
+        self.patch_outside = is_free & self.geometry.is_outside(counts)
+        found = {image.split for image in self.images}
+        self.splits = tuple(split for split in SPLITS if split in found)
         self._cached_image = functools.lru_cache(_FEW_IMAGES)(self._read_image)
 
     def __repr__(self) -> str:
@@ -243,6 +247,18 @@ class Store:
                 raise ValueError("its size is not its image's")
             return np.array(file, dtype=bool)
 
+    def text_boxes(self, index: int) -> np.ndarray:
+        """Returns where burned-in text was found in an image.
+
+        Args:
+            index: Position in `images`.
+
+        Returns:
+            ndarray of int32 of shape (n_boxes, 4): top, left, bottom, right, the last
+            two exclusive. Empty too where `patches.exclude_text` did not ask for it.
+        """
+        return self._text_boxes[self._text_boxes[:, 0] == index, 1:]
+
     def window(self, index: int) -> np.ndarray:
         """Returns a patch as a read-only view of its image.
 
@@ -314,6 +330,21 @@ class Store:
             InputError: The file of an image is damaged.
         """
         return float_to_uint8(read_patches(self, np.asarray(patches), resolution))
+
+    def _find_patches_over_text(self) -> np.ndarray:
+        """Returns which patches share a pixel with a box."""
+        is_over = np.zeros(self.patch_image.size, bool)
+        size = self.geometry.patch_size
+        for image, top, left, bottom, right in self._text_boxes:
+            of_image = slice(self._first_patch[image], self._first_patch[image + 1])
+            row, column = self.patch_row[of_image], self.patch_column[of_image]
+            is_over[of_image] |= (
+                (row < bottom)
+                & (row + size > top)
+                & (column < right)
+                & (column + size > left)
+            )
+        return is_over
 
     def _read_image(self, index: int) -> np.ndarray:
         image = self.images[index]
@@ -441,7 +472,7 @@ def _count_patients(store: Store) -> dict[str, int]:
 
 
 def _most_patch_bytes(metadata: dict[str, Any]) -> int:
-    """Returns what a table of all windows of all images takes."""
+    """Returns what a table of all windows of all images takes, with boxes of text."""
     geometry = PatchGeometry(**metadata["patches"])
     number = sum(
         math.prod(
@@ -450,14 +481,18 @@ def _most_patch_bytes(metadata: dict[str, Any]) -> int:
         )
         for image in metadata["images"]
     )
-    return len(_PATCH_COLUMNS) * (4 * int(number) + 1024)
+    num_boxes = _MOST_TEXT_BOXES * len(metadata["images"])
+    return 4 * (len(_PATCH_COLUMNS) * int(number) + 5 * num_boxes) + (1 << 16)
 
 
 def _read_patch_table(path: Path, most_bytes: int) -> dict[str, np.ndarray]:
     arrays = read_arrays(path, most_bytes=most_bytes)
     patches = {name: arrays[name] for name in _PATCH_COLUMNS}
+    boxes = arrays["text_boxes"]
     if any(p.dtype != np.int32 or p.ndim != 1 for p in patches.values()):
         raise ValueError(f"{path.name} does not hold int32 columns")
     if len({p.size for p in patches.values()}) != 1:
         raise ValueError(f"the columns of {path.name} differ in length")
-    return patches
+    if boxes.dtype != np.int32 or boxes.ndim != 2 or boxes.shape[1] != 5:
+        raise ValueError(f"the boxes of {path.name} are not int32 rows of five")
+    return {**patches, "text_boxes": boxes}

@@ -67,6 +67,15 @@ def test_transparent_pixels_are_refused(tmp_path, mode):
         read_image(tmp_path / "image.png", bits=8)
 
 
+def test_a_grey_value_that_is_transparent_is_refused(tmp_path):
+    path = tmp_path / "image.png"
+    Image.fromarray(GREY8).save(path, transparency=7)  # no pixel has it
+    np.testing.assert_array_equal(read_image(path, bits=8).pixels, GREY8)
+    Image.fromarray(GREY8).save(path, transparency=20)
+    with pytest.raises(InputError, match="transparent"):
+        read_image(path, bits=8)
+
+
 def _write_tiff(path, depth, data, *, sample_format=None, photometric=1):
     """Writes 4 x 3 pixels in one strip (TIFF 6.0)."""
     tags = {256: (3, 4), 257: (3, 3), 258: (3, depth), 259: (3, 1),

@@ -21,6 +21,7 @@ from tests.helpers.cohorts import MARKER, grey_dataset
 
 SIZE = 96
 TEXT_VRS = {"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"}
+MANY = (MARKER.encode() * 200)[:1600]  # bytes behind the pixels, and beside them
 # Other texts than PS3.3's are refused in these, or cannot be written.
 DEFINED_TERMS = (
     "PhotometricInterpretation",
@@ -46,6 +47,23 @@ def planted_dataset(pixels: np.ndarray) -> Dataset:
     item.ScheduledProcedureStepID = MARKER
     dataset.RequestAttributesSequence = Sequence([item])
     dataset.private_block(0x0011, MARKER, create=True).add_new(1, "LO", MARKER)
+    dataset.private_block(0x7FE1, MARKER, create=True).add_new(1, "OB", MANY)
+    dataset.ICCProfile = MANY
+    icon = Dataset()
+    icon.Rows = icon.Columns = icon.BitsAllocated = 8
+    icon.add_new("PixelData", "OB", MANY[:64])
+    dataset.IconImageSequence = Sequence([icon])
+    for group in (0x6000, 0x601E):  # overlay planes: drawn names, and their words
+        dataset.add_new(group << 16 | 0x0010, "US", SIZE)
+        dataset.add_new(group << 16 | 0x0011, "US", SIZE)
+        dataset.add_new(group << 16 | 0x0022, "LO", MARKER)
+        dataset.add_new(group << 16 | 0x0040, "CS", "G")
+        dataset.add_new(group << 16 | 0x0050, "SS", [1, 1])
+        dataset.add_new(group << 16 | 0x0100, "US", 1)
+        dataset.add_new(group << 16 | 0x0102, "US", 0)
+        dataset.add_new(group << 16 | 0x1500, "LO", MARKER)
+        dataset.add_new(group << 16 | 0x3000, "OW", MANY[: SIZE * SIZE // 8])
+    dataset.DataSetTrailingPadding = MANY
     dataset.file_meta.SourceApplicationEntityTitle = MARKER
     dataset.file_meta.ImplementationVersionName = MARKER
     return dataset
@@ -88,13 +106,22 @@ def write_planted_cohort(root: Path, *, patients: int = 6) -> Path:
             if suffix == "dcm":
                 save_planted(folder / name, planted_dataset(pixels))
             elif suffix == "png":
-                Image.fromarray(pixels).save(folder / name, pnginfo=chunks)
+                exif = Image.Exif()
+                exif[0x010E] = MARKER  # ImageDescription
+                Image.fromarray(pixels).save(folder / name, pnginfo=chunks, exif=exif)
+                append(folder / name)
             else:
                 Image.fromarray(pixels).save(folder / name, description=MARKER)
+                append(folder / name)
             label = "dense" if number < patients else "fatty"
             outline = f"{MARKER}/{MARKER}.{'json' if number % 2 else 'png'}"
             rows.writerow([name, f"{MARKER}{number // 2}", label, outline])
     return folder
+
+
+def append(path: Path) -> None:
+    """Writes the marker behind the end of an image."""
+    path.write_bytes(path.read_bytes() + MANY)
 
 
 def find_markers(folder: Path) -> list[str]:
@@ -129,6 +156,8 @@ def _search(name: str, content: bytes) -> list[str]:
         found += _search(f"{name} (gzip)", gzip.decompress(content))
     if content.startswith(b"\x89PNG"):
         found += [f"{name} {kind}" for kind in _chunks_with_marker(content)]
+        with Image.open(io.BytesIO(content)) as image:
+            found += [f"{name} pixels"] * holds_marker(np.array(image).tobytes())
     return found
 
 

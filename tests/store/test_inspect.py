@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from gastritis_gan.errors import InputError
+from gastritis_gan.store.burned_in_text import load_detector
 from gastritis_gan.store.inspect import contact_sheets, count, inspect_store
 from gastritis_gan.store.patches import PatchGeometry
 from tests.helpers.cohorts import MARKER, organ_mask
@@ -168,3 +170,42 @@ def test_a_store_whose_patches_are_all_boundary_is_counted(make_store):
     counts = count(store)
     assert {image["inside"] for image in counts["images"]} == {0}
     assert {image["boundary"] for image in counts["images"]} == {4}
+
+
+def test_text_is_shown_and_judged(make_store, make_cohort, tmp_path):
+    cohort = make_cohort()
+    picture = Image.new("L", (64, 64), 40)
+    draw = ImageDraw.Draw(picture)
+    draw.text((6, 40), "DOE JANE", 255, font=ImageFont.load_default(12))
+    picture.save(cohort / MARKER / f"{MARKER}00.png")
+    store = make_store(cohort=cohort)
+    inspect_store(store, tmp_path / "out")
+    images = json.loads((tmp_path / "out" / "counts.json").read_text())["images"]
+    key_of = {image["key"]: image["text"] for image in images}
+    (key,) = [key for key, text in key_of.items() if text == "text"]
+    assert sorted(key_of.values()) == [*["none"] * 11, "text"]
+    text = (tmp_path / "out" / "inspection.md").read_text()
+    assert "Burned-in text: 1 of 12 images; 0 have lone characters only" in text
+    assert f"- text: {key}\n" in text
+    orange = 0
+    for path in (tmp_path / "out").glob("*.png"):
+        pixels = np.asarray(Image.open(path))[30:]  # below the legend
+        rows, columns = np.nonzero((pixels == (230, 159, 0)).all(axis=2))
+        if rows.size:
+            orange += 1
+            # The letters lie in 42..51 x 6..57 of 64; a cell is 322 x 576 pixels.
+            top, bottom = np.array([rows.min(), rows.max()]) % 322 * 64 / 280
+            left = (columns.min() - 8) % 576 * 64 / 280
+            assert 34 < top < 44 < 50 < bottom < 60
+            assert left < 8
+    assert orange == 1
+
+
+def test_without_the_extra_text_is_not_looked_for(make_store, tmp_path, monkeypatch):
+    store = make_store()
+    monkeypatch.setitem(sys.modules, "rapidocr", None)
+    load_detector.cache_clear()
+    inspect_store(store, tmp_path / "out")
+    assert "was not looked for" in (tmp_path / "out" / "inspection.md").read_text()
+    images = json.loads((tmp_path / "out" / "counts.json").read_text())["images"]
+    assert {image["text"] for image in images} == {None}

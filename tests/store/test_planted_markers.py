@@ -24,7 +24,7 @@ from tests.helpers.markers import (
 
 CONFIG = """
 cohort: {positive: dense, negative: fatty}
-patches: {patch_size: 16, stride: 8, exclude_border_px: 10}
+patches: {patch_size: 16, stride: 8, exclude_text: true}
 split: {train_positive_patients: 2, train_negative_patients: 2, seed: 5}
 networks: {latent_dim: 16, fmap_base: 32, fmap_max: 8}
 schedule:
@@ -120,7 +120,7 @@ def test_no_marker_in_unfinished_work(work):
 
 
 @pytest.mark.slow
-def test_no_marker_in_runs_models_samples_and_results(work):
+def test_no_marker_in_runs_models_samples_results_audits_and_releases(work):
     common = ["--config", work / "config.yaml", "--store", "store"]
     printed = run(work, *prepare(work))
     for target in ("positive", "negative"):
@@ -131,8 +131,17 @@ def test_no_marker_in_runs_models_samples_and_results(work):
                        "--out", f"samples/{target}")  # fmt: skip
     printed += run(work, "gan-train", *common, "--generators", "exported",
                    "--out", "results")  # fmt: skip
+    printed += run(work, "audit", *common, "--generators", "exported",
+                   "--out", "audit")  # fmt: skip
+    for image_format in ("png", "dicom"):
+        printed += run(work, "release", "exported", "--per-class", 3,
+                       "--audit", "audit", "--accept-risk", "a test",
+                       "--format", image_format, "--results", "results",
+                       "--out", f"release_{image_format}")  # fmt: skip
+    printed += run(work, "inspect", "store", "--out", "inspection")
     assert not holds_marker(printed), printed
-    for folder in ("runs", "exported", "samples", "results"):
+    for folder in ("runs", "exported", "samples", "results", "audit", "release_png",
+                   "release_dicom", "inspection"):  # fmt: skip
         assert any(path.is_file() for path in (work / "out" / folder).rglob("*"))
     assert find_markers(work / "out") == []
 

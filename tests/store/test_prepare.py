@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pydicom
 import pytest
 import yaml
 from click.testing import CliRunner, Result
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from gastritis_gan.cli.main import main
@@ -21,6 +22,7 @@ from gastritis_gan.cohort.cohort import CohortError
 from gastritis_gan.cohort.image_file import read_image
 from gastritis_gan.config import config_from_dict
 from gastritis_gan.errors import InputError
+from gastritis_gan.store.burned_in_text import load_detector, verdict_on
 from gastritis_gan.store.inspect import count, summarize
 from gastritis_gan.store.patches import PatchGeometry
 from gastritis_gan.store.pseudonym import pseudonym
@@ -263,33 +265,58 @@ def test_test_images_without_an_outline_are_counted(make_cohort, make_store, cap
     assert f"Rows of the cohort file: {first}-{first + 1}\n" in caplog.text
 
 
-def test_outside_patches_over_text_in_the_border_belong_to_no_set(
-    make_cohort, make_store
-):
+def test_patches_over_text_belong_to_no_set(make_cohort, make_store, caplog):
     cohort = make_cohort()
-    for number, path in enumerate((cohort / MARKER).glob("*.png")):
-        if path.name != f"{MARKER}.png":
-            pixels = np.full((64, 64), 40, np.uint8)
-            pixels[2:12:4, 2:30:4] = 255  # a grid of dots, as dense as letters
-            pixels[4:12:4, 4:30:4] = 255
-            pixels[-1, -1 - number] = 0  # one image may not be there twice
-            Image.fromarray(pixels).save(path)
-    geometry = PatchGeometry(patch_size=16, stride=8, exclude_border_px=12)
+    _write_on_the_first_image(cohort, "DOE JANE", (4, 20), size=12)
+    geometry = PatchGeometry(patch_size=16, stride=8, exclude_text=True)
     store = make_store(cohort=cohort, geometry=geometry)
+    # Row 2: image 0 is a PNG file. Nothing is seen in the other images' noise.
+    assert "1 of 12 images have text in the pixels" in caplog.text
+    assert "left out. Rows of the cohort file: 2\n" in caplog.text
     plain = make_store("plain", cohort=cohort)
-    excluded = store.patch_excluded
-    assert excluded.any()
-    np.testing.assert_array_equal(store.patch_outside | excluded, plain.patch_outside)
     assert not plain.patch_excluded.any()
-    dotted = [i for i, image in enumerate(store.images) if store.image(i)[0, 0] == 40]
-    assert set(store.patch_image[excluded]) == set(dotted)
-    assert (store.patch_row[excluded] < 12).all()
-    for split in store.splits:
-        assert not set(store.patch_set("outside", split)) & set(
-            np.flatnonzero(excluded)
-        )
+    excluded = store.patch_excluded
+    (image,) = set(store.patch_image[excluded])
+    assert verdict_on(store.text_boxes(image)) == "text"
+    assert {index for index in range(12) if len(store.text_boxes(index))} == {image}
+    for patch in np.flatnonzero(store.patch_image == image):
+        row, column = store.patch_row[patch], store.patch_column[patch]
+        # The letters lie in 4..59 x 22..31; the box has a margin of some pixels.
+        covers = row < 32 and row + 16 > 22 and column < 58 and column + 16 > 5
+        apart = row >= 40 or row + 16 <= 14
+        assert excluded[patch] or not covers
+        assert not (excluded[patch] and apart)
+    for name, inside in (("positive", True), ("negative", True), ("outside", False)):
+        for split in store.splits:
+            whole = plain.patch_set(name, split)
+            np.testing.assert_array_equal(
+                store.patch_set(name, split), whole[~excluded[whole]]
+            )
+            assert inside or whole.size
+    assert (plain.patch_inside & excluded).any()
     counted = sum(image["excluded"] for image in count(store)["images"])
-    assert counted == excluded.sum()
+    assert counted == excluded.sum() > 0
+    assert f"{excluded.sum():,} of 588" in summarize(store)
+    assert "text: 1 of 12 images; 0 have" in summarize(store)
+
+
+def test_text_is_looked_for_only_with_the_extra(
+    make_cohort, make_store, monkeypatch, tmp_path
+):
+    monkeypatch.setitem(sys.modules, "rapidocr", None)
+    load_detector.cache_clear()
+    geometry = PatchGeometry(patch_size=16, stride=8, exclude_text=True)
+    with pytest.raises(InputError, match=r"pip install 'gastritis-gan\[text\]'"):
+        make_store("refused", cohort=make_cohort(), geometry=geometry)
+    assert not list(tmp_path.glob("refused*"))
+
+
+def _write_on_the_first_image(cohort, text, place, *, size):
+    path = cohort / MARKER / f"{MARKER}00.png"
+    picture = Image.new("L", (64, 64), 40)
+    font = ImageFont.load_default(size)
+    ImageDraw.Draw(picture).text(place, text, 255, font=font)
+    picture.save(path)
 
 
 def test_the_key_is_thrown_away_on_request(make_cohort, make_store, tmp_path):

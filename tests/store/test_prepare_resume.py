@@ -281,7 +281,7 @@ def test_a_changed_input_is_refused(work, change):
         record = {k: image[k] for k in ("height", "width")}
         record["sha256"] = sha256_of[image["key"]]
         record |= {"size_change": "none", "burned_in": "not stated", "notes": []}
-        record |= {"pixels_inside": [0] * 49, "border_text": [0] * 49}
+        record |= {"pixels_inside": [0] * 49, "text_boxes": []}
         record["inputs"] = document["inputs"][image["key"]]
         path = unfinished / "finished" / f"{image['key']}.json"
         path.write_text(json.dumps(record))

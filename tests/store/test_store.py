@@ -135,11 +135,11 @@ def _edit(store: Store, **changes: object) -> None:
 
 def test_another_format_version_is_named(make_store):
     store = make_store()
-    for version in (4, 6, None):
+    for version in (5, 7, None):
         _edit(store, format_version=version)
         with pytest.raises(
             InputError,
-            match=f"version {version}; this program reads version 5. Prepare the "
+            match=f"version {version}; this program reads version 6. Prepare the "
             "cohort again",
         ):
             Store.open(store.path)
@@ -272,8 +272,9 @@ def test_damage_is_noticed(make_store):
     refused("BadZipFile")
     columns = {
         name: np.zeros(3, np.int32)
-        for name in ("image", "row", "column", "pixels_inside", "border_text")
+        for name in ("image", "row", "column", "pixels_inside")
     }
+    columns["text_boxes"] = np.zeros((0, 5), np.int32)
     np.savez(table, **{**columns, "row": np.full(3, 49, np.int32)})
     refused("leaves its image")
     np.savez(table, **{**columns, "image": np.array([0, 12, 12], np.int32)})
@@ -282,6 +283,13 @@ def test_damage_is_noticed(make_store):
     refused("differ in length")
     np.savez(table, **{**columns, "row": np.array([None] * 3, object)})
     refused("not an array of its size")
+    for boxes, match in (
+        ([[0, 1, 2, 3]], "not int32 rows of five"),
+        ([[12, 0, 0, 9, 9]], "an image that is not there"),
+        ([[-1, 0, 0, 9, 9]], "an image that is not there"),
+    ):
+        np.savez(table, **{**columns, "text_boxes": np.array(boxes, np.int32)})
+        refused(match)
     table.write_bytes(whole_table)
     assert Store.open(store.path).images == store.images
 
@@ -345,7 +353,7 @@ def test_the_config_that_prepared_the_store_fits(make_store):
         ("cohort", "negative", "fattier"),
         ("cohort", "bits", 16),
         ("patches", "stride", 12),
-        ("patches", "exclude_border_px", 3),
+        ("patches", "exclude_text", True),
         ("split", "train_positive_patients", 3),
         ("split", "train_negative_patients", 3),
         ("split", "validation_positive_patients", 0),
