@@ -359,7 +359,7 @@ class DocumentFormat:
         version = document.get("format_version")
         if version != self.version:
             raise InputError(
-                f"{path} has format version {version}; this program reads version "
+                f"{path} has format version {version!r:.40}; this program reads version "
                 f"{self.version}. {self.way_out}"
             )
         return document

@@ -213,4 +213,5 @@ def _did_you_mean(word: Any, known: typing.Iterable[str]) -> str:
 
 
 def _text(word: Any) -> str:
-    return word[:_MAX_SHOWN] if isinstance(word, str) else _shown(word)
+    is_shown_as_it_is = isinstance(word, str) and word.isprintable()
+    return word[:_MAX_SHOWN] if is_shown_as_it_is else _shown(word)

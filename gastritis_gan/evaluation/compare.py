@@ -17,6 +17,7 @@ from gastritis_gan.evaluation.metrics import (
     mcnemar,
 )
 from gastritis_gan.evaluation.results import CompareResult, GanTrainResult
+from gastritis_gan.storage import refused_if_damaged
 
 _COMPARISON_FORMAT = 1
 Result = GanTrainResult | str | os.PathLike[str]
@@ -42,32 +43,37 @@ def compare(first: Result, second: Result) -> CompareResult:
         (r if isinstance(r, GanTrainResult) else GanTrainResult.open(r)).results
         for r in (first, second)
     )
+    with refused_if_damaged("one of the results", "Repeat `gan-train`."):
+        result = CompareResult(_compare(one, other))
+        result.table  # noqa: B018  (what it shows is in the results as well)
+    return result
+
+
+def _compare(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     evaluations = _common_extractors(one, other)
     _check_comparable(one, other, evaluations)
     images = one["images"]
     labels = [image["label"] for image in images]
-    return CompareResult(
-        {
-            "format": _COMPARISON_FORMAT,
-            "images": {
-                "positive": labels.count("positive"),
-                "negative": labels.count("negative"),
-                "patients": len({image["patient"] for image in images}),
-            },
-            "differing_protocol": {
-                key: [value, other["protocol"].get(key)]
-                for key, value in one["protocol"].items()
-                if other["protocol"].get(key) != value
-            },
-            "extractors": [
-                {
-                    "extractor": pair[0]["extractor"],
-                    "rows": _compare_rows(pair, images, seed=one["protocol"]["seed"]),
-                }
-                for pair in evaluations
-            ],
-        }
-    )
+    return {
+        "format": _COMPARISON_FORMAT,
+        "images": {
+            "positive": labels.count("positive"),
+            "negative": labels.count("negative"),
+            "patients": len({image["patient"] for image in images}),
+        },
+        "differing_protocol": {
+            key: [value, other["protocol"].get(key)]
+            for key, value in one["protocol"].items()
+            if other["protocol"].get(key) != value
+        },
+        "extractors": [
+            {
+                "extractor": pair[0]["extractor"],
+                "rows": _compare_rows(pair, images, seed=one["protocol"]["seed"]),
+            }
+            for pair in evaluations
+        ],
+    }
 
 
 def _check_comparable(

@@ -17,7 +17,13 @@ from gastritis_gan.evaluation.tables import (
     markdown_metrics,
     markdown_tables,
 )
-from gastritis_gan.storage import new_folder, read_json, write_bytes, write_json
+from gastritis_gan.storage import (
+    new_folder,
+    read_json,
+    refused_if_damaged,
+    write_bytes,
+    write_json,
+)
 
 RESULT_FORMAT = 3  # of results.json
 METRICS_FORMAT = 1  # of metrics.json
@@ -93,7 +99,10 @@ class GanTrainResult(_Result):
                 f"{path} is not a GAN-train result of format {RESULT_FORMAT}; make it "
                 "again with this version of gastritis-gan."
             )
-        return cls(results)
+        with refused_if_damaged(path, "Repeat `gan-train`."):
+            result = cls(results)
+            repr(result)
+        return result
 
     def __repr__(self) -> str:
         names = [entry["extractor"]["name"] for entry in self.results["extractors"]]

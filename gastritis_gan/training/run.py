@@ -31,6 +31,7 @@ from gastritis_gan.storage import (
     new_folder,
     read_json,
     read_yaml,
+    refused_if_damaged,
     write_bytes,
 )
 from gastritis_gan.training.checkpoint import (
@@ -153,7 +154,12 @@ class Run:
         record = _FORMAT.read(path / _RECORD)
         for key in _FORMAT.head():
             del record[key]
-        return cls(path, record, _read_document(path / _CONFIG))
+        with refused_if_damaged(path, "Start the run again under another name."):
+            if record["target"] not in ("positive", "negative"):
+                raise ValueError(f"the target {record['target']!r:.80}")
+            run = cls(path, record, _read_document(path / _CONFIG))
+            run._summarize()
+        return run
 
     @property
     def state(self) -> RunState:
@@ -167,17 +173,21 @@ class Run:
     @property
     def summary(self) -> RunSummary:
         """State and progress; needs no TensorFlow."""
+        return self._summarize()
+
+    def _summarize(self) -> RunSummary:
         last = self.last_metrics() or {}
+        swd = last.get("swd")
         return RunSummary(
             name=self.path.name,
             model=self._record["model"],
             target=self._record["target"],
             state=self.state,
-            num_images=last.get("num_images", 0),
+            num_images=int(last.get("num_images", 0)),
             total_images=self.recipe.schedule.num_images,
-            resolution=last.get("resolution", 0),
-            swd=last.get("swd"),
-            verdicts=tuple(last.get("verdicts", ())),
+            resolution=int(last.get("resolution", 0)),
+            swd=None if swd is None else float(swd),
+            verdicts=tuple(map(str, last.get("verdicts", ()))),
         )
 
     @property
