@@ -10,6 +10,8 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from gastritis_gan.tensorflow_setup import path_without_patterns
+
 SIGNATURE_NAMES = ("serving_default", "generate", "generate_png")
 
 _INIT_SIGNATURE = "__saved_model_init_op"  # TensorFlow's own; no client calls it
@@ -170,12 +172,9 @@ def _nodes(graph: Any) -> Iterator[Any]:
 def _faults_of_weights(
     version_folder: Path, graph: Any, num_parameters: int
 ) -> Iterator[str]:
-    prefix = str(version_folder / "variables" / "variables")
-    shapes = [
-        shape
-        for name, shape in tf.train.list_variables(prefix)
-        if name != "_CHECKPOINTABLE_OBJECT_GRAPH"
-    ]
+    with path_without_patterns(version_folder) as path:
+        variables = tf.train.list_variables(f"{path}/variables/variables")
+    shapes = [s for name, s in variables if name != "_CHECKPOINTABLE_OBJECT_GRAPH"]
     num_stored = sum(math.prod(shape) for shape in shapes)
     if num_stored != num_parameters:
         yield f"{num_stored} weights are stored for a generator of {num_parameters}"

@@ -19,6 +19,7 @@ from gastritis_gan.serving.graph_lint import find_faults
 from gastritis_gan.serving.model_folder import model_hash, read_model_card
 from gastritis_gan.serving.signatures import latents_from_seeds, to_uint8
 from gastritis_gan.serving.warmup import Run, replay_warmup
+from gastritis_gan.tensorflow_setup import path_without_patterns
 
 _PATH = Path("assets.extra") / "samples.npz"
 _SEEDS = (0, 1, 2, 3)
@@ -46,9 +47,13 @@ class TfSession:
         graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=graph)
         try:
-            with graph.as_default(), _deprecation_unsaid():
+            with (
+                graph.as_default(),
+                _deprecation_unsaid(),
+                path_without_patterns(version_folder) as path,
+            ):
                 meta_graph = tf.compat.v1.saved_model.load(
-                    self._session, ["serve"], str(version_folder)
+                    self._session, ["serve"], path
                 )
         except BaseException:
             self._session.close()
