@@ -137,7 +137,7 @@ def _named(error: OSError, words: Sequence[str]) -> str:
     It is the path that the user gave, if the file is that or lies below or beside it.
     """
     if not isinstance(error.filename, str | os.PathLike):
-        return "a file"
+        return "what this command reads or writes"
     named = Path(error.filename).absolute()
     given = [word.rpartition("=")[2] for word in words[1:] if not word.isdecimal()]
     given.sort(key=lambda word: len(Path(word).absolute().parts), reverse=True)

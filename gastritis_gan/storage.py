@@ -20,8 +20,12 @@ import math
 import os
 import re
 import shutil
+import struct
 import tempfile
+import tokenize
 import unicodedata
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -134,7 +138,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 def _concerns(error: OSError, path: Path) -> bool:
     if not isinstance(error.filename, str | Path):
-        return error.errno in _ERRORS_OF_A_WRITE
+        return error.errno is None or error.errno in _ERRORS_OF_A_WRITE
     named = Path(error.filename).absolute()
     if path.is_relative_to(named):
         return True
@@ -500,9 +504,12 @@ def kept_array(path: Path, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
     """
     try:
         with path.open("rb") as stream:
+            if _npy_bytes(stream) != path.stat().st_size:
+                raise ValueError("it is not an array of its size")
+            stream.seek(0)
             kept: NDArray[Any] = np.load(stream, allow_pickle=False)
         return kept
-    except (OSError, ValueError, EOFError):
+    except (*DAMAGE, OSError, EOFError):
         array = compute()
     _write_array(path, array)
     return array
@@ -533,6 +540,90 @@ def kept_rows(
             parts.append(kept_array(path, functools.partial(compute, part)))
             bar.update(len(parts[-1]))
     return np.concatenate(parts)
+
+
+def read_arrays(path: Path, *, most_bytes: int) -> dict[str, NDArray[Any]]:
+    """Reads a `.npz` file, once it is known what its arrays take.
+
+    A few bytes can claim any shape, and a compressed file holds a thousand times its
+    size.
+
+    Args:
+        path: The file.
+        most_bytes: What all arrays together may take.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is damaged, or its arrays would take more.
+    """
+    try:
+        with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
+            members = archive.infolist()
+            total = sum(member.file_size for member in members)
+            if total > most_bytes:
+                raise ValueError(f"its arrays take {total:,} bytes, not {most_bytes:,}")
+            for member in members:
+                with archive.open(member) as file:
+                    claimed = _npy_bytes(file)
+                if claimed != member.file_size:
+                    raise ValueError(f"{member.filename!a} is not an array of its size")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as loaded:
+                return {name: loaded[name] for name in loaded.files}
+    except (
+        *DAMAGE,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+    ) as e:
+        if isinstance(e, OSError | ValueError):
+            raise
+        raise ValueError(f"{type(e).__name__}: {e}") from None
+
+
+def _npy_bytes(file: Any) -> int:
+    """Returns how long a `.npy` file is according to its header."""
+    read_header = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }[np.lib.format.read_magic(file)]
+    shape, _, dtype = read_header(file)
+    if min(shape, default=0) < 0:
+        raise ValueError(f"the shape {shape} is impossible")
+    return int(file.tell() + math.prod(shape) * dtype.itemsize)
+
+
+DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    tokenize.TokenError,
+)
+"""What reading a damaged document can raise, wherever the damage is."""
+
+
+@contextlib.contextmanager
+def refused_if_damaged(what: object, way_out: str) -> Iterator[None]:
+    """Turns whatever a damaged document raises in the block into an InputError.
+
+    Args:
+        what: Such as the document's path.
+        way_out: A sentence.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (*DAMAGE, EOFError, OSError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise InputError(f"{what} is damaged ({reason}). {way_out}") from None
 
 
 def _write_array(path: Path, array: NDArray[Any]) -> None:

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import json
 import os
 import stat
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -242,3 +244,77 @@ def test_a_lock_ends_with_the_process_that_holds_it(tmp_path):
     assert not storage.is_locked(path)
     with storage.file_lock(path, refusal="mine"):
         assert storage.is_locked(path)
+
+
+def npz(path, **members):
+    """Writes a compressed `.npz` file of members of any content."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(f"{name}.npy", content)
+    return path
+
+
+def npy(array):
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def test_arrays_are_read(tmp_path):
+    arrays = {"a": np.arange(6).reshape(2, 3), "b": np.array("text"), "c": np.zeros(0)}
+    np.savez_compressed(tmp_path / "a.npz", **arrays)
+
+    found = storage.read_arrays(tmp_path / "a.npz", most_bytes=1000)
+
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array)
+        assert found[name].dtype == array.dtype
+
+
+def test_arrays_that_would_take_more_are_refused(tmp_path):
+    path = npz(tmp_path / "a.npz", a=npy(np.zeros(1 << 20, np.uint8)))
+    assert path.stat().st_size < 3000
+
+    with pytest.raises(ValueError, match="1,048,704 bytes, not 1,000"):
+        storage.read_arrays(path, most_bytes=1000)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (1 << 60,), }",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (-1,), }",
+        "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }",
+        "{'descr': '<f8', 'shape': 3}",
+        "(" * 9000,
+    ],
+)
+def test_a_header_that_claims_too_much_is_damage(tmp_path, header):
+    text = header.encode() + b"\n"
+    content = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + b"\0" * 8
+    path = npz(tmp_path / "a.npz", a=content)
+
+    with pytest.raises(ValueError, match=r"\w"):
+        storage.read_arrays(path, most_bytes=1 << 20)
+
+    (tmp_path / "kept.npy").write_bytes(content)
+    kept = storage.kept_array(tmp_path / "kept.npy", lambda: np.ones(1))
+    np.testing.assert_array_equal(kept, [1])
+
+
+@pytest.mark.parametrize("length", [0, 1, 40, 200])
+def test_a_short_archive_is_damage(tmp_path, length):
+    path = npz(tmp_path / "a.npz", a=npy(np.arange(100)))
+    path.write_bytes(path.read_bytes()[:length])
+
+    with pytest.raises(ValueError, match=r"\w"):
+        storage.read_arrays(path, most_bytes=1 << 20)
+
+
+def test_json_that_is_nested_too_deeply_is_refused(tmp_path):
+    (tmp_path / "a.json").write_text("[" * 200_000)
+
+    with pytest.raises(InputError, match="not valid JSON"):
+        storage.read_json(tmp_path / "a.json")

@@ -185,7 +185,7 @@ def _subjects(
             resolution=model.resolution,
             latent_dim=int(model.card["latent_dim"]),
             sample=model.generate,
-            open_gradient=functools.partial(open_gradient, model.path)
+            open_gradient=functools.partial(open_gradient, model.load)
             if settings.latent_patches_per_patient
             else None,
             discriminate=of_training.get(training),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def _climb(
 
 
 def open_gradient(
-    version_folder: Path,
+    load: Callable[[], Any],
 ) -> tuple[Correlate, Generate]:
     """Opens an exported generator as an attacker does, who has its weights.
 
@@ -101,14 +102,14 @@ def open_gradient(
     and TensorFlow differentiates a restored signature.
 
     Args:
-        version_folder: `exported/<name>/<version>`.
+        load: `ExportedModel.load` of the generator.
 
     Returns:
         `correlate` and `generate`.
     """
     import tensorflow as tf
 
-    loaded = tf.saved_model.load(str(version_folder))
+    loaded = load()
 
     def images_of(latents: Any) -> Any:  # keeps `loaded`, which owns the weights
         return loaded.signatures["serving_default"](latents=latents)["images"][..., 0]

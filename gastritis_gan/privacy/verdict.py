@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.storage import DocumentFormat, sha256_of_file
+from gastritis_gan.serving.model_folder import check_model_name
+from gastritis_gan.storage import (
+    DocumentFormat,
+    refused_if_damaged,
+    sha256_of_file,
+)
+from gastritis_gan.typed_config import from_plain
 
 AUDIT_FILE = "audit.json"
 REPORT_FILE = "report.html"
@@ -73,6 +78,16 @@ class AuditResult:
         return f"<AuditResult {self.verdict}: {names}, in {self.path}>"
 
 
+@dataclasses.dataclass(frozen=True)
+class _Decided:
+    """What `audit.json` has for `AuditResult`."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    split_hash: str
+    models: tuple[AuditedModel, ...]
+
+
 def write_audit(audit_dir: Path, content: Mapping[str, Any]) -> None:
     """Writes `audit.json`.
 
@@ -102,21 +117,12 @@ def read_verdict(audit_dir: str | os.PathLike[str]) -> AuditResult:
             "with `gastritis-gan audit`."
         )
     document = _FORMAT.read(path)
-    try:
-        result = AuditResult(
-            path=audit_dir,
-            verdict=document["verdict"],
-            reasons=tuple(document["reasons"]),
-            split_hash=document["split_hash"],
-            models=tuple(AuditedModel(**model) for model in document["models"]),
-            sha256=sha256_of_file(path),
-        )
-    except (KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} is damaged ({type(error).__name__}: {error}). Repeat the audit."
-        ) from None
-    if result.verdict not in typing.get_args(Verdict):
-        raise InputError(
-            f"{path} is damaged (verdict {result.verdict!r}). Repeat the audit."
-        )
-    return result
+    keys = ("verdict", "reasons", "split_hash", "models")
+    with refused_if_damaged(path, "Repeat the audit."):
+        try:
+            decided = from_plain(_Decided, {key: document[key] for key in keys})
+            for model in decided.models:
+                check_model_name(model.name)
+        except InputError as error:
+            raise ValueError(str(error)) from None
+        return AuditResult(path=audit_dir, sha256=sha256_of_file(path), **vars(decided))

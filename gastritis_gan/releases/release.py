@@ -33,6 +33,7 @@ from gastritis_gan.storage import (
     new_folder,
     read_json,
     refuse_existing,
+    refused_if_damaged,
     sha256_of_file,
     write_bytes,
     write_json,
@@ -220,16 +221,12 @@ def _read_table(results_dir: Path, models: Sequence[ExportedModel]) -> str:
         InputError: There is none, or it is about other models.
     """
     results = read_json(results_dir / "results.json")
-    try:
+    with refused_if_damaged(results_dir, "Repeat `gan-train`."):
         measured = {
             (card["name"], card["version"]): card["files"]
             for card in results["generators"]
         }
         table = (results_dir / "table.md").read_text(encoding="utf-8")
-    except (KeyError, TypeError, OSError) as error:
-        raise InputError(
-            f"{results_dir} does not contain what `gan-train` writes ({error})."
-        ) from error
     for model in models:
         if measured.get((model.name, model.version)) != model.card["files"]:
             raise InputError(

@@ -30,6 +30,8 @@ from gastritis_gan.serving.warmup import write_warmup_requests
 from gastritis_gan.storage import new_folder
 from gastritis_gan.version import __version__
 
+_MAX_REASON = 200  # characters of TensorFlow's message
+
 
 def export_generator(
     generator: Any,
@@ -101,7 +103,14 @@ def _write_saved_model(generator: Any, folder: Path) -> None:
     archive = keras.export.ExportArchive()
     for name, signature in make_signatures(generator).items():
         archive.add_endpoint(name, signature.function, input_signature=signature.inputs)
-    archive.write_out(str(folder), verbose=False)
+    try:
+        archive.write_out(str(folder), verbose=False)
+    except tf.errors.OpError as error:  # a full disk has another name each time
+        raise InputError(
+            "TensorFlow cannot write the model "
+            f"({' '.join(str(error.message).split())[:_MAX_REASON]}). Free some space, "
+            "or give another --exported-dir."
+        ) from error
 
 
 def _check_saved_model(

@@ -14,8 +14,8 @@ import numpy as np
 from gastritis_gan.errors import InputError
 from gastritis_gan.serving.model_folder import (
     find_version,
+    hash_of_files,
     highest_versions,
-    model_hash,
     read_model_card,
 )
 from gastritis_gan.serving.remote import RemoteModel
@@ -85,7 +85,7 @@ class ExportedModel:
     @functools.cached_property
     def model_hash(self) -> str:
         """Identity of graph and weights, 64 hexadecimal digits."""
-        return model_hash(self.path)
+        return hash_of_files(self.card["files"])
 
     def generate(
         self, seeds: Sequence[int] | np.ndarray, truncation: float = 1.0
@@ -112,14 +112,55 @@ class ExportedModel:
                 f"`seeds` must have the shape (n,) with n >= 1. Received: {seeds.shape}"
             )
         if self._loaded is None:
-            self._loaded = _load(self.path, self.card)
+            self._loaded = self.load()
         size = batch_size(self.resolution)
         return np.concatenate(
             [
-                _run(self._loaded, seeds[start : start + size], truncation)
+                self._run(seeds[start : start + size], truncation)
                 for start in range(0, len(seeds), size)
             ]
         )
+
+    def load(self) -> Any:
+        """Loads the SavedModel, after checking that it does nothing but arithmetic.
+
+        Returns:
+            What `tf.saved_model.load` returns.
+
+        Raises:
+            InputError: A file is not what the card says, the graph has operations that
+                no export has, or this TensorFlow cannot load it.
+        """
+        import tensorflow as tf
+
+        from gastritis_gan.serving.allow_list import loadable_copy
+
+        with loadable_copy(self.path, self.card) as copy:
+            return tf.saved_model.load(str(copy))
+
+    def _run(self, seeds: np.ndarray, truncation: float) -> np.ndarray:
+        import tensorflow as tf
+
+        size = self.resolution
+        try:
+            outputs = self._loaded.signatures["generate"](
+                seeds=tf.constant(seeds),
+                truncation=tf.fill(seeds.shape, tf.constant(truncation, tf.float32)),
+            )
+            images: np.ndarray = outputs["images"].numpy()
+        except (tf.errors.OpError, KeyError, TypeError, ValueError) as error:
+            text = " ".join(str(error).split())[:300]
+            raise InputError(
+                f"{self.path} cannot be run ({type(error).__name__}: {text}); get the "
+                "model again from whoever exported it."
+            ) from error
+        if images.shape != (len(seeds), size, size, 1) or images.dtype != np.uint8:
+            raise InputError(
+                f"{self.path} gives {images.dtype} of the shape {images.shape} for "
+                f"{len(seeds)} seeds, not images of {size} x {size} pixels as its card "
+                "says; get the model again from whoever exported it."
+            )
+        return images
 
     def close(self) -> None:
         """Frees the memory of the weights; another `generate` would load them again."""
@@ -237,26 +278,3 @@ def find_models(
                 )
             models[key] = model
     return list(models.values()), notes
-
-
-def _load(folder: Path, card: dict[str, Any]) -> Any:
-    import tensorflow as tf
-
-    try:
-        return tf.saved_model.load(str(folder))
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        raise InputError(
-            f"{folder} cannot be loaded by TensorFlow {tf.__version__}; it was "
-            f"exported with {card.get('tensorflow')} ({error})."
-        ) from error
-
-
-def _run(loaded: Any, seeds: np.ndarray, truncation: float) -> np.ndarray:
-    import tensorflow as tf
-
-    outputs = loaded.signatures["generate"](
-        seeds=tf.constant(seeds),
-        truncation=tf.fill(seeds.shape, tf.constant(truncation, tf.float32)),
-    )
-    images: np.ndarray = outputs["images"].numpy()
-    return images

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 
+from gastritis_gan.serving.allow_list import (
+    INIT_SIGNATURE,
+    find_forbidden,
+    read_saved_model,
+)
 from gastritis_gan.tensorflow_setup import path_without_patterns
 
 SIGNATURE_NAMES = ("serving_default", "generate", "generate_png")
 
-_INIT_SIGNATURE = "__saved_model_init_op"  # TensorFlow's own; no client calls it
 _JSON_DTYPES = ("float32", "float64", "int32", "int64", "uint8", "string", "bool")
 _FORBIDDEN_OPS = {
     "Assert": "one bad request would fail the whole batch",
@@ -38,7 +41,7 @@ def find_faults(version_folder: Path, *, num_parameters: int) -> list[str]:
         num_parameters: Number of weights of the generator, each of which must be stored
             once.
     """
-    saved_model = _read(version_folder)
+    saved_model = read_saved_model(version_folder)
     tags = [sorted(meta.meta_info_def.tags) for meta in saved_model.meta_graphs]
     if tags != [["serve"]]:
         return [f"the tag sets are {tags}; there must be one, 'serve'"]
@@ -48,6 +51,7 @@ def find_faults(version_folder: Path, *, num_parameters: int) -> list[str]:
         *sorted(set(_faults_of_graph(graph))),
         *_faults_of_reachable_operations(saved_model.meta_graphs[0]),
         *_faults_of_weights(version_folder, graph, num_parameters),
+        *sorted(set(find_forbidden(saved_model))),
     ]
 
 
@@ -56,31 +60,26 @@ def read_signatures(version_folder: Path) -> dict[str, Any]:
 
     A size of -1 in a shape is free.
     """
-    definitions = _read(version_folder).meta_graphs[0].signature_def
+    definitions = read_saved_model(version_folder).meta_graphs[0].signature_def
     return {
         name: {
             "inputs": _tensors(definition.inputs),
             "outputs": _tensors(definition.outputs),
         }
         for name, definition in sorted(definitions.items())
-        if name != _INIT_SIGNATURE
+        if name != INIT_SIGNATURE
     }
 
 
 def describe_graph(version_folder: Path) -> dict[str, Any]:
     """Returns the counts and kinds of what the lint looks at; JSON-able."""
-    graph = _read(version_folder).meta_graphs[0].graph_def
+    graph = read_saved_model(version_folder).meta_graphs[0].graph_def
     nodes = list(_nodes(graph))
     return {
         "num_operations": len(nodes),
         "num_variables": sum(node.op == "VarHandleOp" for node in nodes),
         "operations": sorted({node.op for node in nodes}),
     }
-
-
-def _read(version_folder: Path) -> Any:
-    content = (version_folder / "saved_model.pb").read_bytes()
-    return saved_model_pb2.SavedModel.FromString(content)
 
 
 def _tensors(infos: Any) -> dict[str, Any]:
@@ -124,7 +123,7 @@ def _faults_of_graph(graph: Any) -> Iterator[str]:
 def _faults_of_reachable_operations(meta_graph: Any) -> Iterator[str]:
     """A signature that writes a variable would answer otherwise from call to call."""
     for name, definition in sorted(meta_graph.signature_def.items()):
-        if name == _INIT_SIGNATURE:
+        if name == INIT_SIGNATURE:
             continue
         outputs = [info.name for info in definition.outputs.values()]
         for operation in sorted(_reachable_operations(meta_graph.graph_def, outputs)):

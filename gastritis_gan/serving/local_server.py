@@ -27,6 +27,7 @@ from google.protobuf import json_format
 from waitress.server import create_server
 
 from gastritis_gan.errors import InputError
+from gastritis_gan.serving.allow_list import loadable_copy
 from gastritis_gan.serving.model_folder import read_model_card
 from gastritis_gan.serving.rest_json import (
     DEFAULT_SIGNATURE,
@@ -78,10 +79,11 @@ class ModelVersion:
         """Loads the version; one that fails ends in the state END with its error."""
         self.state = "LOADING"
         try:
-            read_model_card(self.folder)  # every file is what was exported
-            session = TfSession(self.folder)
-            replay_warmup(self.folder, session.run)
-        except (InputError, OSError, ValueError, tf.errors.OpError) as error:
+            card = read_model_card(self.folder)
+            with loadable_copy(self.folder, card) as copy:
+                session = TfSession(copy)
+                replay_warmup(copy, session.run)
+        except (InputError, OSError) as error:
             self.error = str(error)
             self.state = "END"
         else:

@@ -6,38 +6,62 @@ how it was trained, and the hash of every file.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import re
-from collections.abc import Mapping
+import reprlib
+import stat
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from gastritis_gan.errors import InputError
 from gastritis_gan.storage import read_json, sha256_of_file, write_json
 
+GRAPH_FILE = "saved_model.pb"
+WEIGHTS_PREFIX = Path("variables") / "variables"
+CARD_FILE = "assets.extra/model_card.json"
+
 _CARD_FORMAT = 1
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-_VERSION = re.compile(r"[0-9]+")
-_CARD_PATH = Path("assets.extra") / "model_card.json"
-_REQUIRED_KEYS = ("name", "version", "class_name", "resolution", "latent_dim", "files")
+_NAME = re.compile(r"(?!.*\.$)[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_DEVICE_OF_WINDOWS = re.compile(r"(aux|con|nul|prn|com[0-9]|lpt[0-9])(\..*)?", re.I)
+_VERSION = re.compile(r"[0-9]{1,19}")
+_WEIGHTS = re.compile(r"variables/variables\.(index|data-[0-9]{5}-of-[0-9]{5})")
+_OTHER_FILE = re.compile(
+    r"fingerprint\.pb|batching_params\.pbtxt|assets\.extra/[A-Za-z0-9_][A-Za-z0-9_.-]*"
+)
+_MOST_FILES = 100
+_MOST_WEIGHT_BYTES = 4 << 30  # ten times the largest PGGAN
+_MOST_BYTES = 64 << 20  # of any other file; our largest graph has 0.5 MB
+_CHUNK_BYTES = 1 << 20
 
 
-def is_safe_name(name: str) -> bool:
-    """Returns whether a name can be a folder and part of an address as it is."""
-    return _NAME.fullmatch(name) is not None
+def is_safe_name(name: Any) -> bool:
+    """Returns whether a name can be a file, a folder and part of an address as it is.
+
+    It has up to 100 letters, digits, `_`, `.` and `-`, neither starts nor ends with a
+    dot, and is no device of Windows, such as `con`.
+    """
+    return (
+        isinstance(name, str)
+        and _NAME.fullmatch(name) is not None
+        and _DEVICE_OF_WINDOWS.fullmatch(name) is None
+    )
 
 
 def check_model_name(name: str) -> None:
     """Refuses a name that is unsafe as a folder or in a server's address.
 
     Raises:
-        InputError: `name` contains something other than letters, digits, `_`, `.` and
-            `-`, or starts with a dot or a dash.
+        InputError: See `is_safe_name`.
     """
     if not is_safe_name(name):
         raise InputError(
-            f"the model name {name!r} cannot be used: letters, digits, '_', '.' and "
-            "'-' are allowed, and the first must be a letter, a digit or '_'."
+            f"the model name {reprlib.repr(name)} cannot be used: up to 100 letters, "
+            "digits, '_', '.' and '-' are allowed, the first must be a letter, a digit "
+            "or '_', the last is not a dot, and devices of Windows are not allowed."
         )
 
 
@@ -119,7 +143,7 @@ def write_model_card(version_folder: Path, content: dict[str, Any]) -> None:
         for path in sorted(version_folder.rglob("*"))
         if path.is_file()
     }
-    card_path = version_folder / _CARD_PATH
+    card_path = version_folder / CARD_FILE
     card_path.parent.mkdir(exist_ok=True)
     hashed = {"model_hash": model_hash(version_folder), "files": files}
     write_json(card_path, {"format": _CARD_FORMAT, **content, **hashed})
@@ -135,18 +159,94 @@ def model_hash(version_folder: Path) -> str:
     Raises:
         InputError: There is no SavedModel in `version_folder`.
     """
-    graph = version_folder / "saved_model.pb"
+    graph = version_folder / GRAPH_FILE
     if not graph.is_file():
         raise InputError(
-            f"{version_folder} is not an exported model: it has no saved_model.pb. "
+            f"{version_folder} is not an exported model: it has no {GRAPH_FILE}. "
             "Give a folder that `gastritis-gan export` has written."
         )
     weights = (version_folder / "variables").rglob("*")
+    return hash_of_files(
+        {
+            path.relative_to(version_folder).as_posix(): sha256_of_file(path)
+            for path in (graph, *weights)
+            if path.is_file()
+        }
+    )
+
+
+def hash_of_files(files: Mapping[str, str]) -> str:
+    """Returns the model hash, as `model_hash` does, from the hashes of the files.
+
+    Args:
+        files: SHA-256 by the path in the version; others than those of graph and
+            weights do not count.
+    """
     digest = hashlib.sha256()
-    for path in sorted([graph, *(path for path in weights if path.is_file())]):
-        name = path.relative_to(version_folder).as_posix()
-        digest.update(f"{name} {sha256_of_file(path)}\n".encode())
+    for name in sorted(files, key=Path):
+        if name == GRAPH_FILE or name.startswith("variables/"):
+            digest.update(f"{name} {files[name]}\n".encode())
     return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def private_copy(version_folder: Path, files: Mapping[str, str]) -> Iterator[Path]:
+    """Yields a copy of a version that nobody else can change, and then removes it.
+
+    Args:
+        version_folder: Folder of the version.
+        files: SHA-256 by path, of a card; no other file is copied.
+
+    Raises:
+        InputError: A file is missing, is too large, or differs from its hash.
+    """
+    with tempfile.TemporaryDirectory(prefix="gastritis-gan-") as name:
+        for path, expected in files.items():
+            copy = Path(name, path)
+            copy.parent.mkdir(exist_ok=True)
+            with copy.open("xb") as stream:
+                _check_file(version_folder, path, expected, stream.write)
+        yield Path(name)
+
+
+def _check_file(
+    version_folder: Path,
+    path: str,
+    expected: str,
+    write: Callable[[bytes], object] = len,
+) -> None:
+    """Reads a file once, writes what is read, and compares its hash."""
+    limit = _MOST_WEIGHT_BYTES if _WEIGHTS.fullmatch(path) else _MOST_BYTES
+    digest = hashlib.sha256()
+    try:
+        # Without O_NONBLOCK, opening a pipe would wait for a writer.
+        descriptor = os.open(version_folder / path, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as stream:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise FileNotFoundError
+            if status.st_size > limit:
+                raise InputError(
+                    f"{version_folder} was not opened: {path} has {status.st_size:,} "
+                    f"bytes; the limit is {limit:,}. `gastritis-gan export` writes no "
+                    "such file."
+                )
+            left = limit
+            while left > 0 and (chunk := stream.read(min(_CHUNK_BYTES, left))):
+                digest.update(chunk)
+                write(chunk)
+                left -= len(chunk)
+    except (FileNotFoundError, NotADirectoryError):
+        expected = ""
+    except OSError as error:
+        raise InputError(
+            f"{version_folder}: {path} cannot be read ({error.strerror})."
+        ) from None
+    if digest.hexdigest() != expected:
+        raise InputError(
+            f"{version_folder} is damaged: {path} is missing or differs from what "
+            "was exported. Copy the version again or export it again."
+        )
 
 
 def add_audit(version_folder: Path, audit: Mapping[str, Any]) -> None:
@@ -162,7 +262,7 @@ def add_audit(version_folder: Path, audit: Mapping[str, Any]) -> None:
         InputError: The version has no card or is damaged.
     """
     card = {**read_model_card(version_folder), "audit": dict(audit)}
-    write_json(version_folder / _CARD_PATH, card)
+    write_json(version_folder / CARD_FILE, card)
 
 
 def read_model_card(version_folder: Path) -> dict[str, Any]:
@@ -172,11 +272,11 @@ def read_model_card(version_folder: Path) -> dict[str, Any]:
         InputError: There is no card, it is damaged or of another format, or a file is
             missing or differs.
     """
-    card_path = version_folder / _CARD_PATH
+    card_path = version_folder / CARD_FILE
     if not card_path.is_file():
         raise InputError(
             f"{version_folder} is not an exported model: it has no "
-            f"{_CARD_PATH.as_posix()}. Give a folder that `gastritis-gan export` has "
+            f"{CARD_FILE}. Give a folder that `gastritis-gan export` has "
             "written."
         )
     card = read_json(card_path)
@@ -185,16 +285,65 @@ def read_model_card(version_folder: Path) -> dict[str, Any]:
             f"{card_path} is not a model card of format {_CARD_FORMAT}; export the "
             "model again with this version of gastritis-gan."
         )
-    missing = [key for key in _REQUIRED_KEYS if key not in card]
-    if missing or not isinstance(card["files"], dict):
-        raise InputError(
-            f"{card_path} is damaged: {missing or 'files'} cannot be read."
+    for key, (is_valid, rule) in _CARD_RULES.items():
+        value = card.get(key)
+        is_needed = key in _REQUIRED_KEYS or (
+            key in _KEYS_OF_TRAINING and "split_hash" in card
         )
-    for name, expected in card["files"].items():
-        path = version_folder / name
-        if not path.is_file() or sha256_of_file(path) != expected:
+        if (key in card or is_needed) and not is_valid(value):
             raise InputError(
-                f"{version_folder} is damaged: {name} is missing or differs from what "
-                "was exported. Copy the version again or export it again."
+                f"{card_path} is damaged: `{key}` must be {rule}. Received: "
+                f"{reprlib.repr(value)}."
             )
+    for name, expected in card["files"].items():
+        _check_file(version_folder, name, expected)
     return card
+
+
+def is_class_name(name: Any) -> bool:
+    """Returns whether a name of a class can be shown: up to 100 printable letters."""
+    return isinstance(name, str) and 0 < len(name) <= 100 and name.isprintable()
+
+
+def _integer(least: int, most: int) -> tuple[Callable[[Any], bool], str]:
+    return (
+        lambda value: type(value) is int and least <= value <= most,
+        f"an integer from {least} to {most}",
+    )
+
+
+def _is_list_of_files(files: Any) -> bool:
+    return (
+        isinstance(files, dict)
+        and len(files) <= _MOST_FILES
+        and {GRAPH_FILE, f"{WEIGHTS_PREFIX.as_posix()}.index"} <= files.keys()
+        and all(
+            (path == GRAPH_FILE or _WEIGHTS.fullmatch(path) or _is_other_file(path))
+            and isinstance(sha256, str)
+            for path, sha256 in files.items()
+        )
+    )
+
+
+def _is_other_file(path: str) -> bool:
+    return _OTHER_FILE.fullmatch(path) is not None and path != CARD_FILE
+
+
+_CARD_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "name": (is_safe_name, "a name of letters, digits, '_', '.' and '-'"),
+    "version": _integer(0, 2**63 - 1),
+    "class_name": (is_class_name, "a text of up to 100 characters"),
+    "resolution": _integer(1, 4096),
+    "latent_dim": _integer(1, 65_536),
+    "files": (_is_list_of_files, "the files that `gastritis-gan export` writes"),
+    "model": (is_safe_name, "the name of a network"),
+    "target": (lambda value: value in ("positive", "negative"), "positive or negative"),
+    "seed": _integer(0, 2**63 - 1),
+    "split_hash": (is_class_name, "64 hexadecimal digits"),
+    "num_images": _integer(0, 2**63 - 1),
+    "num_parameters": _integer(1, 2**40),
+    "tensorflow": (is_class_name, "a version"),
+    "audit": (lambda value: isinstance(value, dict), "a mapping"),
+}
+_REQUIRED_KEYS = ("name", "version", "class_name", "resolution", "latent_dim", "files")
+_KEYS_OF_TRAINING = ("model", "target", "seed")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 import http.client
 import io
@@ -19,6 +18,7 @@ from PIL import Image
 from gastritis_gan.errors import InputError
 from gastritis_gan.serving.model_folder import check_model_name
 from gastritis_gan.serving.tf_serving import BATCH_SIZES
+from gastritis_gan.storage import DAMAGE
 
 RETRIED_STATUSES = frozenset({429, 503, 504})
 
@@ -27,6 +27,7 @@ _FIRST_PAUSE_SECONDS = 0.5  # doubled each time: 15 s in all
 _MAX_PAUSE_SECONDS = 30.0
 _MAX_REPLY_BYTES = 1 << 30
 _MAX_SHOWN = 300  # characters of a reply that an error repeats
+_MAX_SIDE = 4096  # pixels of an image
 
 
 class ServerError(InputError):
@@ -179,7 +180,9 @@ def _message(content: bytes) -> str:
         reply = json.loads(text)
         if isinstance(reply, dict) and isinstance(reply.get("error"), str):
             text = reply["error"]
-    words = " ".join(text.split())
+    # A terminal would obey control letters.
+    words = "".join(c if c.isprintable() else " " for c in text[: 10 * _MAX_SHOWN])
+    words = " ".join(words.split())
     return words if len(words) <= _MAX_SHOWN else f"{words[:_MAX_SHOWN]}..."
 
 
@@ -281,6 +284,8 @@ class RemoteModel:
                 if not is_too_much or len(chunk) == 1:
                     raise
                 self._chunk_size = max(len(chunk) // 4, 1)
+        if len({image.shape for image in images}) > 1:
+            raise InputError(f"the server's images for {self.name} differ in size.")
         return np.stack(images)[..., None]
 
     def _request(self, seeds: list[int], truncation: float) -> list[np.ndarray]:
@@ -296,8 +301,9 @@ class RemoteModel:
             retried=RETRIED_STATUSES - ({504} if len(seeds) > 1 else set()),
         )
         try:
-            images = [_decode(row["b64"]) for row in reply["predictions"]]
-        except (KeyError, TypeError, ValueError, OSError, binascii.Error) as error:
+            rows = reply["predictions"][: len(seeds) + 1]
+            images = [_decode(row["b64"]) for row in rows]
+        except (*DAMAGE, OSError, Image.DecompressionBombError) as error:
             raise InputError(
                 f"the server's reply for {self.name} contains no PNG images "
                 f"({type(error).__name__}); see that `gastritis-gan export` made the "
@@ -306,7 +312,7 @@ class RemoteModel:
         if len(images) != len(seeds):
             raise InputError(
                 f"the server's reply for {self.name} has the wrong number of images: "
-                f"{len(images)} instead of {len(seeds)}."
+                f"{len(reply['predictions'])} instead of {len(seeds)}."
             )
         return images
 
@@ -327,8 +333,11 @@ def _find(client: RestClient, name: str, version: int | None, label: str | None)
         if label is not None:
             return int(reply["model_spec"]["version"])
         statuses = reply["model_version_status"]
-        states = {int(status["version"]): status["state"] for status in statuses}
-    except (KeyError, TypeError, ValueError):
+        states = {
+            int(status["version"]): str(status["state"])[:_MAX_SHOWN]
+            for status in statuses
+        }
+    except DAMAGE:
         raise InputError(
             f"the server's reply on {name} is not that of TensorFlow Serving; see that "
             "the address is its REST port."
@@ -336,6 +345,7 @@ def _find(client: RestClient, name: str, version: int | None, label: str | None)
     available = [number for number, state in states.items() if state == "AVAILABLE"]
     if not available:
         listed = ", ".join(f"version {n}: {state}" for n, state in states.items())
+        listed = _message(listed.encode())
         raise InputError(
             f"no version of {name} is available ({listed}); wait with --wait, or see "
             "the server's log."
@@ -347,4 +357,6 @@ def _decode(content: str) -> np.ndarray:
     with Image.open(io.BytesIO(base64.b64decode(content, validate=True))) as image:
         if image.format != "PNG" or image.mode != "L":
             raise ValueError("not an 8-bit greyscale PNG")
+        if max(image.size) > _MAX_SIDE:  # before memory is taken
+            raise ValueError("too large")
         return np.asarray(image)

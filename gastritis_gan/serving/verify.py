@@ -15,13 +15,20 @@ import tensorflow as tf
 from PIL import Image
 
 from gastritis_gan.errors import InputError
+from gastritis_gan.serving.allow_list import loadable_copy
 from gastritis_gan.serving.graph_lint import find_faults
-from gastritis_gan.serving.model_folder import model_hash, read_model_card
+from gastritis_gan.serving.model_folder import (
+    CARD_FILE,
+    hash_of_files,
+    read_model_card,
+)
 from gastritis_gan.serving.signatures import latents_from_seeds, to_uint8
 from gastritis_gan.serving.warmup import Run, replay_warmup
+from gastritis_gan.storage import read_arrays
 from gastritis_gan.tensorflow_setup import path_without_patterns
 
 _PATH = Path("assets.extra") / "samples.npz"
+_MOST_BYTES = 64 << 20  # four images of 4,096 pixels
 _SEEDS = (0, 1, 2, 3)
 _TRUNCATION = (1.0, 1.0, 0.5, 0.0)
 
@@ -131,8 +138,7 @@ class RecordedSamples:
         """
         path = version_folder / _PATH
         try:
-            with np.load(path, allow_pickle=False) as file:
-                return cls(**file)
+            return cls(**read_arrays(path, most_bytes=_MOST_BYTES))
         except (OSError, ValueError, TypeError) as error:
             raise InputError(
                 f"{path} cannot be read, so the version cannot be verified "
@@ -186,28 +192,30 @@ def verify_version(version_folder: Path) -> list[str]:
     """
     card = read_model_card(version_folder)
     done = [f"Files: {len(card['files'])} as exported."]
-    identity = model_hash(version_folder)
+    for path in sorted(version_folder.rglob("*")):
+        name = path.relative_to(version_folder).as_posix()
+        if name not in {*card["files"], CARD_FILE} and not path.is_dir():
+            raise InputError(
+                f"{version_folder}: {name!a} is not in the model card, and a "
+                "server might read it; remove it."
+            )
+    identity = hash_of_files(card["files"])
     if identity != card.get("model_hash"):
         raise InputError(
             f"{version_folder}: the model hash is {identity}, not the card's "
-            f"{card.get('model_hash')}. Export the model again."
+            f"{ascii(card.get('model_hash'))[:80]}. Export the model again."
         )
     done.append(f"Model hash: {identity}.")
-    faults = find_faults(version_folder, num_parameters=card["num_parameters"])
-    if faults:
-        raise InputError(f"{version_folder} cannot be served: {'; '.join(faults)}.")
-    done.append("Graph: nothing that a server refuses.")
-    samples = RecordedSamples.read(version_folder)
-    try:
-        with contextlib.closing(TfSession(version_folder)) as session:
-            num_requests = replay_warmup(version_folder, session.run)
+    with loadable_copy(version_folder, card) as copy:
+        faults = find_faults(copy, num_parameters=card.get("num_parameters", 0))
+        if faults:
+            raise InputError(f"{version_folder} cannot be served: {'; '.join(faults)}.")
+        done.append("Graph: nothing that a server refuses.")
+        samples = RecordedSamples.read(copy)
+        with contextlib.closing(TfSession(copy)) as session:
+            num_requests = replay_warmup(copy, session.run)
             done.append(f"Warm-up: {num_requests} requests answered.")
             faults = samples.find_faults(session.run)
-    except (OSError, tf.errors.OpError) as error:
-        raise InputError(
-            f"{version_folder} cannot be run by TensorFlow {tf.__version__}; it was "
-            f"exported with {card.get('tensorflow')} ({error})."
-        ) from error
     if faults:
         raise InputError(
             f"{version_folder} gives other images than when it was exported: "

@@ -21,7 +21,9 @@ from tensorflow.core.framework import tensor_pb2
 from gastritis_gan import rng
 from gastritis_gan.errors import InputError
 from gastritis_gan.serving.tf_serving import BATCH_SIZES
+from gastritis_gan.storage import DAMAGE
 
+_MOST_RECORDS = 1000  # the server's own limit
 _MAX_ELEMENTS = 1 << 20  # 64 latents of 512 numbers are 1 << 15
 _PATH = Path("assets.extra") / "tf_serving_warmup_requests"
 _PACKAGE = "gastritis_gan.serving"  # apart from the real one, which may be loaded too
@@ -96,15 +98,34 @@ def read_warmup_requests(
     """
     path = version_folder / _PATH
     try:
+        _check_lengths(path.read_bytes())
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
             request = _PredictionLog.FromString(record).predict_log.request
             inputs = {entry.key: _to_array(entry.value) for entry in request.inputs}
             yield request.model_spec.signature_name, inputs
-    except (tf.errors.OpError, DecodeError, ValueError) as error:
+    except (tf.errors.OpError, DecodeError, OSError, *DAMAGE) as error:
         raise InputError(
             f"{path} cannot be read ({type(error).__name__}), so a server would refuse "
             "this version. Copy the version again or export it again."
         ) from error
+
+
+def _check_lengths(records: bytes) -> None:
+    """Refuses a TFRecord file whose records would not fit in it.
+
+    TensorFlow takes the memory that a record claims, and ends the process where there
+    is none.
+
+    Raises:
+        ValueError: It is damaged, or has more records than a server reads.
+    """
+    position = number = 0
+    while position < len(records):
+        length = int.from_bytes(records[position : position + 8], "little")
+        position += 8 + 4 + length + 4  # length, its checksum, record, its checksum
+        number += 1
+    if position != len(records) or number > _MOST_RECORDS:
+        raise ValueError("a record is cut short, or there are too many")
 
 
 def replay_warmup(version_folder: Path, run: Run) -> int:

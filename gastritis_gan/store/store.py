@@ -6,19 +6,20 @@ import dataclasses
 import functools
 import math
 import os
-import zipfile
+import re
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from gastritis_gan.cohort.cohort_settings import CohortConfig
 from gastritis_gan.errors import InputError
 from gastritis_gan.images import average_windows, float_to_uint8
-from gastritis_gan.storage import DocumentFormat
+from gastritis_gan.storage import DocumentFormat, read_arrays, refused_if_damaged
 from gastritis_gan.store.patches import PatchGeometry
 from gastritis_gan.store.pixels import is_cut_short, read_hashes, read_pixels
 from gastritis_gan.store.split import SplitConfig, hash_split
@@ -34,6 +35,9 @@ OUTLINES_FOLDER = "outlines"
 PATCH_SETS = ("positive", "negative", "outside")
 SPLITS = ("train", "validation", "test")
 
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_MOST_PIXELS = 1 << 27  # of an image, as `cohort` reads them
+_MOST_TEXT_BOXES = 1000  # of an image
 _PATCH_COLUMNS = ("image", "row", "column", "pixels_inside")
 _FEW_IMAGES = 4  # enough for whoever reads one image after the other
 _MOST_KEPT_BYTES = 4 << 30
@@ -69,6 +73,19 @@ class StoredImage:
     size_change: str = "none"
     burned_in: str = "not stated"
     notes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        texts = (self.patient, self.sha256, self.size_change, self.burned_in)
+        sides = (self.height, self.width)
+        if (
+            not _KEY.fullmatch(self.key)
+            or not all(isinstance(text, str) for text in (*texts, *self.notes))
+            or self.label not in ("positive", "negative")
+            or self.split not in SPLITS
+            or not all(type(side) is int and side > 0 for side in sides)
+            or math.prod(sides) > _MOST_PIXELS
+        ):
+            raise ValueError(f"an image is stated as {reprlib.repr(self)}")
 
 
 class Store:
@@ -170,20 +187,16 @@ class Store:
                 "`gastritis-gan prepare`."
             )
         metadata = STORE_FORMAT.read(path / STORE_FILE)
-        try:
+        with refused_if_damaged(path, "Prepare the cohort again."):
             store = cls(
                 path,
                 metadata,
                 read_hashes(path / HASHES_FILE),
-                _read_patch_table(path / PATCHES_FILE),
+                _read_patch_table(path / PATCHES_FILE, _most_patch_bytes(metadata)),
             )
             problem = store._find_damage()
-        except (KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile) as error:
-            problem = f"{type(error).__name__}: {error}"
-        if problem:
-            raise InputError(
-                f"{path} is damaged ({problem}). Prepare the cohort again."
-            )
+            if problem:
+                raise ValueError(problem)
         return store
 
     def image(self, index: int) -> np.ndarray:
@@ -226,14 +239,13 @@ class Store:
         path = self.path / OUTLINES_FOLDER / f"{image.key}.png"
         if not path.is_file():
             return None
-        try:
-            with Image.open(path, formats=("PNG",)) as file:
-                mask = np.array(file, dtype=bool)
-        except (OSError, ValueError, SyntaxError) as error:
-            raise InputError(f"{path} is damaged ({error}).") from None
-        if mask.shape != (image.height, image.width):
-            raise InputError(f"{path} is damaged: its size is not its image's.")
-        return mask
+        with (
+            refused_if_damaged(path, "Prepare the cohort again."),
+            PngImageFile(path) as file,  # Image.open refuses very large ones
+        ):
+            if file.size != (image.width, image.height):
+                raise ValueError("its size is not its image's")
+            return np.array(file, dtype=bool)
 
     def text_boxes(self, index: int) -> np.ndarray:
         """Returns where burned-in text was found in an image.
@@ -337,12 +349,8 @@ class Store:
     def _read_image(self, index: int) -> np.ndarray:
         image = self.images[index]
         path = self._image_path(image)
-        try:
+        with refused_if_damaged(path, "Prepare the cohort again."):
             return read_pixels(path, (image.height, image.width), image.sha256)
-        except (OSError, ValueError, SyntaxError) as error:
-            raise InputError(
-                f"{path} is damaged ({error}). Prepare the cohort again."
-            ) from None
 
     def _image_path(self, image: StoredImage) -> Path:
         return self.path / IMAGES_FOLDER / f"{image.key}.png"
@@ -463,10 +471,24 @@ def _count_patients(store: Store) -> dict[str, int]:
     return numbers
 
 
-def _read_patch_table(path: Path) -> dict[str, np.ndarray]:
-    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-        patches = {name: archive[name] for name in _PATCH_COLUMNS}
-        boxes = archive["text_boxes"]
+def _most_patch_bytes(metadata: dict[str, Any]) -> int:
+    """Returns what a table of all windows of all images takes, with boxes of text."""
+    geometry = PatchGeometry(**metadata["patches"])
+    number = sum(
+        math.prod(
+            1 + max(side - geometry.patch_size, 0) // geometry.stride
+            for side in (image["height"], image["width"])
+        )
+        for image in metadata["images"]
+    )
+    num_boxes = _MOST_TEXT_BOXES * len(metadata["images"])
+    return 4 * (len(_PATCH_COLUMNS) * int(number) + 5 * num_boxes) + (1 << 16)
+
+
+def _read_patch_table(path: Path, most_bytes: int) -> dict[str, np.ndarray]:
+    arrays = read_arrays(path, most_bytes=most_bytes)
+    patches = {name: arrays[name] for name in _PATCH_COLUMNS}
+    boxes = arrays["text_boxes"]
     if any(p.dtype != np.int32 or p.ndim != 1 for p in patches.values()):
         raise ValueError(f"{path.name} does not hold int32 columns")
     if len({p.size for p in patches.values()}) != 1:

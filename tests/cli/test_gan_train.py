@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import json
 
+import keras
+import numpy as np
 import pytest
 
+from gastritis_gan.serving.export import export_generator
+from tests.helpers.forged_models import HARMFUL, forge
 from tests.helpers.striped_store import CONFIG, invoke, make_card, make_workplace
 
-pytest.importorskip("tensorflow")
-import tensorflow as tf
-
-from gastritis_gan.serving.model_folder import write_model_card
+SIZE = 16
+LATENT_DIM = 4
 
 
 @pytest.fixture(scope="module")
@@ -17,34 +19,31 @@ def workplace(tmp_path_factory):
     return make_workplace(tmp_path_factory.mktemp("workplace"))
 
 
-class FlatPatches(tf.Module):
+def make_generator(positive):
     """Makes stripes or blotches, as the class of real images has them."""
-
-    def __init__(self, positive):
-        super().__init__()
-        self.positive = positive
-
-    @tf.function(
-        input_signature=[tf.TensorSpec([None], tf.int64), tf.TensorSpec([None])]
+    model = keras.Sequential(
+        [keras.layers.Dense(SIZE**2), keras.layers.Reshape([SIZE] * 2 + [1])]
     )
-    def generate(self, seeds, truncation):
-        def draw(seed):
-            noise = tf.random.stateless_uniform([2, 2, 1], seed=[seed, 0], minval=60.0)
-            blotches = 60 + 140 * (noise - 60) / (1 - 60)
-            blotches = tf.repeat(tf.repeat(blotches, 8, axis=0), 8, axis=1)
-            noise = tf.random.stateless_normal([16, 16, 1], seed=[seed, 1], stddev=10.0)
-            stripes = tf.tile([[[60.0], [200.0]]], [16, 8, 1]) + noise
-            return tf.clip_by_value(stripes if self.positive else blotches, 0, 255)
+    model.build((None, LATENT_DIM))
+    model.latent_dim = LATENT_DIM
+    if positive:
+        stripes = np.tile([-0.5, 0.5], SIZE**2 // 2)
+        noise = np.random.default_rng(0).normal(0, 0.04, (LATENT_DIM, SIZE**2))
+        model.set_weights([noise, stripes])
+    else:
+        quarters = np.eye(LATENT_DIM).reshape(LATENT_DIM, 2, 2)
+        blotches = 0.35 * np.kron(quarters, np.ones((SIZE // 2, SIZE // 2)))
+        model.set_weights([blotches.reshape(LATENT_DIM, -1), np.zeros(SIZE**2)])
+    return model
 
-        images = tf.map_fn(draw, seeds, fn_output_signature=tf.float32)
-        return {"images": tf.cast(images, tf.uint8), "truncation": truncation}
 
-
-def write_model(folder, model, target, split_hash):
-    module = FlatPatches(target == "positive")
-    tf.saved_model.save(module, folder, signatures={"generate": module.generate})
-    card = make_card(model, target, split_hash, name=folder.parent.name)
-    write_model_card(folder, card)
+def write_model(exported_dir, name, model, target, split_hash):
+    export_generator(
+        make_generator(target == "positive"),
+        exported_dir=exported_dir,
+        name=name,
+        metadata=make_card(model, target, split_hash, latent_dim=LATENT_DIM),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +52,8 @@ def exported(workplace):
     store = json.loads((workplace / "store" / "store.json").read_text())
     path = workplace / "exported"
     for target in ("positive", "negative"):
-        write_model(
-            path / f"pggan_{target}" / "1", "pggan", target, store["split_hash"]
-        )
-    write_model(path / "stranger" / "1", "lc_pggan", "positive", "0" * 64)
+        write_model(path, f"pggan_{target}", "pggan", target, store["split_hash"])
+    write_model(path, "stranger", "lc_pggan", "positive", "0" * 64)
     (path / "models.config").write_text("")
     return path
 
@@ -86,6 +83,29 @@ def test_tables_are_printed_and_written(run, exported, tmp_path):
     assert all(row["harmonic_mean"] == 1 for row in rows)
     assert all(len(card["files"]) >= 3 for card in results["generators"])
     assert any("stranger" in note for note in results["notes"])
+
+
+@pytest.mark.parametrize("command", ["gan-train", "audit"])
+@pytest.mark.parametrize("harm", HARMFUL)
+def test_a_graph_that_does_harm_is_refused(
+    workplace, exported, tmp_path, command, harm
+):
+    models = tmp_path / "models"
+    for target in ("positive", "negative"):
+        name = f"pggan_{target}"
+        (models / name).mkdir(parents=True)
+        forge(
+            exported / name / "1",
+            models / name / "1",
+            lambda meta: harm(meta, tmp_path / "file"),
+        )
+    result = invoke(
+        command, "--config", workplace / "config.yaml",
+        "--store", workplace / "store", "--generators", models,
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    refuse(result, tmp_path, "its graph has the operation")
+    assert not (tmp_path / "file").exists()
 
 
 def refuse(result, tmp_path, *words):

@@ -21,8 +21,8 @@ from tests.helpers.cohorts import MARKER, grey_dataset
 
 SIZE = 96
 TEXT_VRS = {"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"}
-# Other texts than PS3.3's are refused in these, or cannot be written.
 MANY = (MARKER.encode() * 200)[:1600]  # bytes behind the pixels, and beside them
+# Other texts than PS3.3's are refused in these, or cannot be written.
 DEFINED_TERMS = (
     "PhotometricInterpretation",
     "VOILUTFunction",
@@ -50,8 +50,8 @@ def planted_dataset(pixels: np.ndarray) -> Dataset:
     dataset.private_block(0x7FE1, MARKER, create=True).add_new(1, "OB", MANY)
     dataset.ICCProfile = MANY
     icon = Dataset()
-    icon.Rows = icon.Columns = 8
-    icon.PixelData = MANY[:64]
+    icon.Rows = icon.Columns = icon.BitsAllocated = 8
+    icon.add_new("PixelData", "OB", MANY[:64])
     dataset.IconImageSequence = Sequence([icon])
     for group in (0x6000, 0x601E):  # overlay planes: drawn names, and their words
         dataset.add_new(group << 16 | 0x0010, "US", SIZE)

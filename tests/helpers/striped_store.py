@@ -77,6 +77,7 @@ def make_card(
     *,
     name: str = "",
     resolution: int = 16,
+    latent_dim: int = 1,
     seed: int = 0,
 ) -> dict:
     return {
@@ -87,7 +88,7 @@ def make_card(
         "class_name": "striped" if target == "positive" else "blotched",
         "split_hash": split_hash,
         "resolution": resolution,
-        "latent_dim": 1,
+        "latent_dim": latent_dim,
         "seed": seed,
         "num_images": 1,
     }

@@ -33,7 +33,7 @@ def gradient(generator, tmp_path_factory):
             "config": {},
         },
     )
-    return open_gradient(model.path)
+    return open_gradient(model.load)
 
 
 def test_gradient_of_a_saved_model_is_that_of_the_keras_generator(gradient, generator):

@@ -40,7 +40,9 @@ def test_a_folder_without_audit_is_refused(tmp_path):
     [
         ({"format": "other"}, "does not describe a gastritis-gan audit"),
         ({"format_version": 9}, "format version 9"),
-        ({"verdict": "perhaps"}, "verdict 'perhaps'"),
+        ({"verdict": "perhaps"}, "damaged.*`verdict` must be one of pass"),
+        ({"models": [{"name": "../x", "version": 1, "model_hash": ""}]}, "damaged"),
+        ({"reasons": "text"}, "damaged.*`reasons` must be a list"),
         ({"models": [{"name": "lc"}]}, "damaged"),
         ({"split_hash": None, "models": None}, "damaged"),
     ],

@@ -4,9 +4,11 @@ import base64
 import io
 import json
 import socket
+import struct
 import subprocess
 import sys
 import threading
+import zlib
 
 import numpy as np
 import pytest
@@ -25,9 +27,15 @@ main(sys.argv[1:])
 """
 
 
-def png(seed):
+def png(seed, size=(2, 2)):
     content = io.BytesIO()
-    Image.fromarray(np.full((2, 2), seed % 256, np.uint8)).save(content, "PNG")
+    if max(size) < 10_000:
+        Image.fromarray(np.full(size[::-1], seed % 256, np.uint8)).save(content, "PNG")
+    else:  # only a header that claims it
+        header = b"IHDR" + struct.pack(">IIBBBBB", *size, 8, 0, 0, 0, 0)
+        content.write(b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header)
+        content.write(struct.pack(">I", zlib.crc32(header)))
+        content.write(b"\0\0\0\0IDAT" + struct.pack(">I", zlib.crc32(b"IDAT")))
     return base64.b64encode(content.getvalue()).decode()
 
 
@@ -143,17 +151,41 @@ def test_seeds_that_a_server_might_never_answer(seeds):
         (b'{"predictions": [1]}', "contains no PNG images"),
         (b"[]", "contains no PNG images"),
         (b'{"predictions": []}', "wrong number of images: 0 instead of 1"),
+        (json.dumps({"predictions": {"0": {"b64": png(0)}}}), "contains no PNG"),
+        (json.dumps({"predictions": [{"b64": png(0)}] * 99}), "99 instead of 1"),
+        (json.dumps({"predictions": [{"b64": png(0, (5000, 1))}]}), "no PNG images"),
+        (json.dumps({"predictions": [{"b64": png(0, (2**16,) * 2)}]}), "no PNG images"),
     ],
 )
 def test_other_models_are_named(reply, message):
     def answer(method, path, body):
-        return status(v1="AVAILABLE") if method == "GET" else (200, reply)
+        content = reply.encode() if isinstance(reply, str) else reply
+        return status(v1="AVAILABLE") if method == "GET" else (200, content)
 
     with pytest.raises(InputError, match=message):
         generate(answer, 1)
 
 
-@pytest.mark.parametrize("reply", [b"[]", b'{"model_version_status": [{}]}', b"7"])
+def test_images_of_different_sizes_are_a_sentence():
+    def answer(method, path, body):
+        if method == "GET":
+            return status(v1="AVAILABLE")
+        rows = [{"b64": png(0, (n, 2))} for n in range(2, 4)]
+        return 200, json.dumps({"predictions": rows}).encode()
+
+    with pytest.raises(InputError, match="differ in size"):
+        generate(answer, 2)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"[]",
+        b'{"model_version_status": [{}]}',
+        b"7",
+        b'{"model_version_status": [{"version": Infinity, "state": "AVAILABLE"}]}',
+    ],
+)
 def test_other_servers_are_named(reply):
     with pytest.raises(InputError, match="not that of TensorFlow Serving"):
         generate(lambda *_: (200, reply), 1)
@@ -252,6 +284,7 @@ def test_a_status_can_be_left_to_the_caller():
     [
         (b"<html><body>Bad Gateway</body></html>", "<html><body>Bad Gateway"),
         (b"\xff\xfe", "\ufffd\ufffd"),
+        (b"a\x1b[31mb\x00", "a [31mb"),
         (b"[" * 100_000, "[[["),
         (b"", ""),
     ],

@@ -15,6 +15,19 @@ def copy(exported, tmp_path):
     return shutil.copytree(exported, tmp_path / "1")
 
 
+def long_record(length):
+    """Starts a TFRecord whose length has the right checksum (CRC-32C, masked)."""
+    content = length.to_bytes(8, "little")
+    checksum = 0xFFFFFFFF
+    for byte in content:
+        checksum ^= byte
+        for _ in range(8):
+            checksum = checksum >> 1 ^ (0x82F63B78 if checksum & 1 else 0)
+    checksum ^= 0xFFFFFFFF
+    masked = (checksum >> 15 | checksum << 17) + 0xA282EAD8 & 0xFFFFFFFF
+    return content + masked.to_bytes(4, "little")
+
+
 def test_every_signature_and_batch_size_is_asked(exported):
     requests = list(read_warmup_requests(exported))
     sizes = {
@@ -75,7 +88,13 @@ def test_the_real_api_reads_the_records(exported):
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda c: c[:-3], lambda c: c[:200] + b"x" + c[201:]]
+    "damage",
+    [
+        lambda c: c[:-3],
+        lambda c: c[:200] + b"x" + c[201:],
+        lambda c: c + long_record(1 << 62),
+        lambda c: c * 100,
+    ],
 )
 def test_damage_is_found(copy, damage):
     path = copy / PATH

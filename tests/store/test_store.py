@@ -282,7 +282,7 @@ def test_damage_is_noticed(make_store):
     np.savez(table, **{**columns, "row": np.zeros(2, np.int32)})
     refused("differ in length")
     np.savez(table, **{**columns, "row": np.array([None] * 3, object)})
-    refused("allow_pickle")
+    refused("not an array of its size")
     for boxes, match in (
         ([[0, 1, 2, 3]], "not int32 rows of five"),
         ([[12, 0, 0, 9, 9]], "an image that is not there"),
