@@ -30,8 +30,6 @@ from gastritis_gan.serving.warmup import write_warmup_requests
 from gastritis_gan.storage import new_folder
 from gastritis_gan.version import __version__
 
-_MAX_REASON = 200  # characters of TensorFlow's message
-
 
 def export_generator(
     generator: Any,
@@ -106,10 +104,10 @@ def _write_saved_model(generator: Any, folder: Path) -> None:
     try:
         archive.write_out(str(folder), verbose=False)
     except tf.errors.OpError as error:  # a full disk has another name each time
+        reason = str(error.message).splitlines()[0].rpartition(";")[2].strip()
         raise InputError(
-            "TensorFlow cannot write the model "
-            f"({' '.join(str(error.message).split())[:_MAX_REASON]}). Free some space, "
-            "or give another --exported-dir."
+            f"TensorFlow cannot write the model ({reason}). Free some space, or give "
+            "another --exported-dir."
         ) from error
 
 

@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,26 +109,34 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
         if distribution.is_chief:
             run.create()
     interruption = Interruption()
+    with contextlib.ExitStack() as stack:
+        if not resume:
+            stack.enter_context(_removed_unless_begun(run))
+        if distribution.is_chief:
+            stack.enter_context(run.locked())
+        if resume and run.has_checkpoint():  # without one it was killed before
+            state = run.checkpoint()
+        if distribution.is_chief:
+            if source is not None and state is not None:
+                run.copy_history(source, state.step)
+                run.save_checkpoint(state)
+            run.rewind(0 if state is None else state.step)
+        stack.enter_context(interruption.listening())
+        stack.enter_context(deterministic_operations())
+        _Training(task, run, distribution, interruption).train(state)
+    return run
+
+
+@contextlib.contextmanager
+def _removed_unless_begun(run: Run) -> Iterator[None]:
+    """Removes a new run that the system stops before its first checkpoint."""
     try:
-        with contextlib.ExitStack() as stack:
-            if distribution.is_chief:
-                stack.enter_context(run.locked())
-            if resume and run.has_checkpoint():  # without one it was killed before
-                state = run.checkpoint()
-            if distribution.is_chief:
-                if source is not None and state is not None:
-                    run.copy_history(source, state.step)
-                    run.save_checkpoint(state)
-                run.rewind(0 if state is None else state.step)
-            stack.enter_context(interruption.listening())
-            stack.enter_context(deterministic_operations())
-            _Training(task, run, distribution, interruption).train(state)
+        yield
     except Exception as error:
         is_of_the_system = isinstance(error.__cause__ or error, OSError)
-        if is_of_the_system and not resume and not run.has_checkpoint():
-            shutil.rmtree(run.path, ignore_errors=True)  # nothing to resume from
+        if is_of_the_system and not run.has_checkpoint():
+            shutil.rmtree(run.path, ignore_errors=True)
         raise
-    return run
 
 
 def _environment() -> dict[str, Any]:
