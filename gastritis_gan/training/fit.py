@@ -110,8 +110,7 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
             run.create()
     interruption = Interruption()
     with contextlib.ExitStack() as stack:
-        if not resume:
-            stack.enter_context(_removed_unless_begun(run))
+        stack.enter_context(_removed_unless_begun(run, is_new=not resume))
         if distribution.is_chief:
             stack.enter_context(run.locked())
         if resume and run.has_checkpoint():  # without one it was killed before
@@ -128,13 +127,13 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
 
 
 @contextlib.contextmanager
-def _removed_unless_begun(run: Run) -> Iterator[None]:
+def _removed_unless_begun(run: Run, *, is_new: bool) -> Iterator[None]:
     """Removes a new run that the system stops before its first checkpoint."""
     try:
         yield
     except Exception as error:
         is_of_the_system = isinstance(error.__cause__ or error, OSError)
-        if is_of_the_system and not run.has_checkpoint():
+        if is_of_the_system and is_new and not run.has_checkpoint():
             shutil.rmtree(run.path, ignore_errors=True)
         raise
 
