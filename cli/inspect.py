@@ -20,9 +20,10 @@ def inspect(store_path: Path, folder: Path) -> None:
     """Count what STORE holds and draw contact sheets of its images.
 
     Writes inspection.md (patches per set, class, split and patient, beside the paper's;
-    images that are there twice, or are to be looked at), counts.json (the same, and per
-    image) and sheet_SPLIT_CLASS_NUMBER.png: every image with its outline, and with a
-    square at the centre of each patch, coloured by what the patch is.
+    images that are there twice, have burned-in text, or are to be looked at),
+    counts.json (the same, and per image) and sheet_SPLIT_CLASS_NUMBER.png: every image
+    with its outline and the boxes of its text, and with a square at the centre of each
+    patch, coloured by what the patch is. Text is looked for with the extra [text].
 
     The sheets show patients' images: keep them where the store is kept.
 
@@ -30,9 +31,11 @@ def inspect(store_path: Path, folder: Path) -> None:
     Example:
       gastritis-gan inspect stores/phantom --out inspections/phantom
     """
-    from gastritis_gan.storage import refuse_existing
+    from gastritis_gan.storage import read_json, refuse_existing
     from gastritis_gan.store.inspect import (
+        COUNTS_FILE,
         TABLES_FILE,
+        count_text,
         images_of_notes,
         inspect_store,
         table_beside_paper,
@@ -47,6 +50,8 @@ def inspect(store_path: Path, folder: Path) -> None:
     for note, images in images_of_notes(store).items():
         found = f"{len(images)} of {len(store.images)}"
         click.echo(f"Warning: {found} images {note}", err=True)
+    counts = read_json(folder / COUNTS_FILE)
+    click.echo(count_text([image["text"] for image in counts["images"]]))
     click.echo("Training patches beside the paper's:")
     click.echo(table_beside_paper(store))
     click.echo(f"Tables:         {folder / TABLES_FILE}")

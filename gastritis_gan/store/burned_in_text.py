@@ -16,7 +16,7 @@ from gastritis_gan.errors import InputError
 
 # The detector takes some films for one large character, from edge to edge.
 _MOST_OF_THE_IMAGE = 4
-_LONGEST_CHARACTER = 1.5  # long by short side: M has 1.35, two figures 1.6
+_LONGEST_CHARACTER = 1.5  # long by short side: L has up to 1.5, two figures 1.6
 _SETTINGS = {
     "Global.use_cls": False,
     "Global.use_rec": False,
@@ -77,7 +77,7 @@ def find_text(image: np.ndarray) -> np.ndarray:
 
 
 def is_one_character(boxes: np.ndarray) -> np.ndarray:
-    """Returns which boxes are too short for two: side markers such as L and R.
+    """Returns which boxes hold one character: side markers such as L and R.
 
     Args:
         boxes: ndarray of int of shape (n_boxes, 4), as `find_text` returns them.

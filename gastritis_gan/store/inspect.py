@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +97,11 @@ def summarize(store: Store) -> str:
         if changes[kind]
     ]
     if store.geometry.exclude_text:
-        verdicts = collections.Counter(
-            verdict_on(store.text_boxes(index)) for index in range(len(store.images))
+        lines.append(
+            count_text(
+                [verdict_on(store.text_boxes(i)) for i in range(len(store.images))]
+            )
         )
-        lines.append(_count_text(verdicts, len(store.images)))
         lines.append(
             "Patches left out because they touch it (`patches.exclude_text`): "
             f"{int(store.patch_excluded.sum()):,} of {store.patch_excluded.size:,}."
@@ -108,12 +109,18 @@ def summarize(store: Store) -> str:
     return "\n".join(lines)
 
 
-def _count_text(verdicts: collections.Counter[Any], num_images: int) -> str:
+def count_text(verdicts: Sequence[str | None]) -> str:
+    """Returns in a sentence how many images have burned-in text.
+
+    Args:
+        verdicts: Of every image what `verdict_on` says, None where nobody looked.
+    """
     if None in verdicts:
         return "Burned-in text was not looked for: pip install 'gastritis-gan[text]'."
     return (
-        f"Burned-in text: {verdicts['text']:,} of {num_images:,} images; "
-        f"{verdicts['lone characters']:,} have lone characters only, such as L and R."
+        f"Burned-in text: {verdicts.count('text'):,} of {len(verdicts):,} images; "
+        f"{verdicts.count('lone characters'):,} have lone characters only, such as L "
+        "and R."
     )
 
 
@@ -210,13 +217,13 @@ def _tables(
 
 def _tables_of_text(images: list[dict[str, Any]]) -> str:
     """Counts the images with burned-in text, and names them."""
-    verdicts = collections.Counter(image["text"] for image in images)
+    verdicts = [image["text"] for image in images]
     lines = [
         f"- {verdict}: {', '.join(i['key'] for i in images if i['text'] == verdict)}"
         for verdict in ("text", "lone characters")
-        if verdicts[verdict]
+        if verdict in verdicts
     ]
-    return "\n".join([_count_text(verdicts, len(images)), "", *lines]).strip()
+    return "\n".join([count_text(verdicts), "", *lines]).strip()
 
 
 def images_of_notes(store: Store) -> dict[str, list[StoredImage]]:

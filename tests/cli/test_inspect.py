@@ -26,6 +26,7 @@ def test_a_store_is_inspected_and_a_folder_that_exists_is_refused(tmp_path):
     assert result.exit_code == 0, result.output
     assert str(out / "inspection.md") in result.output
     assert "|  45,127 |" in result.output
+    assert "Burned-in text: 4 of 4 images; 0 have lone" in result.output
     assert {path.name for path in out.iterdir()} == {
         "inspection.md",
         "counts.json",

@@ -16,8 +16,8 @@ def find_or_skip(name: str) -> str:
 
     Without it the test is skipped, or fails where `.ci/run` has installed it.
     """
-    places = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    path = shutil.which(name, path=places)
+    places = [str(Path(sys.executable).parent), os.environ["PATH"], "/usr/sbin"]
+    path = shutil.which(name, path=os.pathsep.join(places))
     if path is None and Path(name).is_file():
         path = name
     if path is None:
