@@ -123,6 +123,7 @@ def _refusal(error: Exception, words: Sequence[str]) -> click.ClickException:
     frames = [
         f"{Path(frame.filename).name}:{frame.lineno}"
         for frame in traceback.extract_tb(error.__traceback__)
+        if not {"gastritis_gan", "cli"}.isdisjoint(Path(frame.filename).parts)
     ]
     return click.ClickException(
         f"unexpected {kind} ({' > '.join(frames[-_FRAMES_SHOWN:])}), most likely a "
@@ -136,12 +137,14 @@ def _named(error: OSError, words: Sequence[str]) -> str:
     It is the path that the user gave, if the file is that or lies below or beside it.
     """
     if not isinstance(error.filename, str | os.PathLike):
-        return "a file"
+        return "what this command reads or writes"
     named = Path(error.filename).absolute()
     given = [word.rpartition("=")[2] for word in words[1:] if not word.isdecimal()]
     given.sort(key=lambda word: len(Path(word).absolute().parts), reverse=True)
     for word in given:
-        if named.is_relative_to(Path(word).absolute()) and "--verbose" not in words:
+        path = Path(word).absolute()
+        is_beside = named.parent == path.parent and path.name in named.name
+        if (named.is_relative_to(path) or is_beside) and "--verbose" not in words:
             return word
     if words[0] in _COMMANDS_WITH_PATIENTS and "--verbose" not in words:
         return "a file or folder (its name may be a patient's; --verbose shows it)"

@@ -62,10 +62,21 @@ def refusal_of(error: OSError, what: Path | str) -> InputError:
             public.
     """
     reason, way_out = _REFUSALS.get(
-        error.errno or 0,
+        _number_of(error),
         (error.strerror or type(error).__name__, f"Check it and {_AGAIN}"),
     )
     return InputError(f"{what} cannot be used: {reason}. {way_out}")
+
+
+def _number_of(error: BaseException | None) -> int:
+    """Returns the system's number of an error, also where a library left it out."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno:
+            return error.errno
+        if "requested and" in str(error):  # NumPy: "512 requested and 64 written"
+            return errno.ENOSPC
+        error = error.__cause__ or error.__context__
+    return 0
 
 
 class RunInterruptedError(Exception):

@@ -138,7 +138,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 def _concerns(error: OSError, path: Path) -> bool:
     if not isinstance(error.filename, str | Path):
-        return error.errno in _ERRORS_OF_A_WRITE
+        return error.errno is None or error.errno in _ERRORS_OF_A_WRITE
     named = Path(error.filename).absolute()
     if path.is_relative_to(named):
         return True

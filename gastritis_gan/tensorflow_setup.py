@@ -9,10 +9,12 @@ Every sub-package that imports TensorFlow calls `set_up_tensorflow` before, in i
 
 from __future__ import annotations
 
+import contextlib
 import importlib.machinery
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -57,6 +59,22 @@ def set_up_tensorflow() -> None:
 def is_set_up() -> bool:
     """Whether `set_up_tensorflow` came before the import of TensorFlow."""
     return _QuietFinder in sys.meta_path
+
+
+@contextlib.contextmanager
+def path_without_patterns(folder: Path) -> Iterator[str]:
+    """Yields a path of a folder that TensorFlow does not take for a pattern.
+
+    It looks for a model's weights by pattern, so that it finds none below a folder with
+    brackets in its name.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        same = f"/proc/self/fd/{descriptor}"
+        is_pattern = any(letter in str(folder) for letter in "*?[]{}\\")
+        yield same if is_pattern and Path(same).exists() else str(folder)
+    finally:
+        os.close(descriptor)
 
 
 def _refuse_other_keras() -> None:

@@ -220,7 +220,11 @@ def draft_cohort(
     )
     if draft.left_out:
         _write_csv(left_out_path, [("file", "reason"), *draft.left_out])
-    _write_csv(csv_path, [draft.columns, *draft.rows])
+    try:
+        _write_csv(csv_path, [draft.columns, *draft.rows])
+    except InputError:
+        left_out_path.unlink(missing_ok=True)
+        raise
     return draft
 
 

@@ -101,7 +101,14 @@ def _write_saved_model(generator: Any, folder: Path) -> None:
     archive = keras.export.ExportArchive()
     for name, signature in make_signatures(generator).items():
         archive.add_endpoint(name, signature.function, input_signature=signature.inputs)
-    archive.write_out(str(folder), verbose=False)
+    try:
+        archive.write_out(str(folder), verbose=False)
+    except tf.errors.OpError as error:  # a full disk has another name each time
+        reason = str(error.message).splitlines()[0].rpartition(";")[2].strip()
+        raise InputError(
+            f"TensorFlow cannot write the model ({reason}). Free some space, or give "
+            "another --exported-dir."
+        ) from error
 
 
 def _check_saved_model(

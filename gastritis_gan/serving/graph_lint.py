@@ -14,6 +14,7 @@ from gastritis_gan.serving.allow_list import (
     find_forbidden,
     read_saved_model,
 )
+from gastritis_gan.tensorflow_setup import path_without_patterns
 
 SIGNATURE_NAMES = ("serving_default", "generate", "generate_png")
 
@@ -170,12 +171,9 @@ def _nodes(graph: Any) -> Iterator[Any]:
 def _faults_of_weights(
     version_folder: Path, graph: Any, num_parameters: int
 ) -> Iterator[str]:
-    prefix = str(version_folder / "variables" / "variables")
-    shapes = [
-        shape
-        for name, shape in tf.train.list_variables(prefix)
-        if name != "_CHECKPOINTABLE_OBJECT_GRAPH"
-    ]
+    with path_without_patterns(version_folder) as path:
+        variables = tf.train.list_variables(f"{path}/variables/variables")
+    shapes = [s for name, s in variables if name != "_CHECKPOINTABLE_OBJECT_GRAPH"]
     num_stored = sum(math.prod(shape) for shape in shapes)
     if num_stored != num_parameters:
         yield f"{num_stored} weights are stored for a generator of {num_parameters}"

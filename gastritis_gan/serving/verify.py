@@ -25,6 +25,7 @@ from gastritis_gan.serving.model_folder import (
 from gastritis_gan.serving.signatures import latents_from_seeds, to_uint8
 from gastritis_gan.serving.warmup import Run, replay_warmup
 from gastritis_gan.storage import read_arrays
+from gastritis_gan.tensorflow_setup import path_without_patterns
 
 _PATH = Path("assets.extra") / "samples.npz"
 _MOST_BYTES = 64 << 20  # four images of 4,096 pixels
@@ -53,9 +54,13 @@ class TfSession:
         graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=graph)
         try:
-            with graph.as_default(), _deprecation_unsaid():
+            with (
+                graph.as_default(),
+                _deprecation_unsaid(),
+                path_without_patterns(version_folder) as path,
+            ):
                 meta_graph = tf.compat.v1.saved_model.load(
-                    self._session, ["serve"], str(version_folder)
+                    self._session, ["serve"], path
                 )
         except BaseException:
             self._session.close()

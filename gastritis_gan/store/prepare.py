@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -172,7 +173,8 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
             _make_store(store_path, rows, splits, plan, convert, workers=workers)
         except Exception:
             if not had_key and not store_path.exists():
-                key_path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # also where nothing can be written
+                    key_path.unlink()
             remove_empty(made)
             raise
         store = Store.open(store_path)

@@ -8,9 +8,10 @@ import functools
 import logging
 import math
 import os
+import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,7 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
             run.create()
     interruption = Interruption()
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_removed_unless_begun(run, is_new=not resume))
         if distribution.is_chief:
             stack.enter_context(run.locked())
         if resume and run.has_checkpoint():  # without one it was killed before
@@ -122,6 +124,18 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
         stack.enter_context(deterministic_operations())
         _Training(task, run, distribution, interruption).train(state)
     return run
+
+
+@contextlib.contextmanager
+def _removed_unless_begun(run: Run, *, is_new: bool) -> Iterator[None]:
+    """Removes a new run that the system stops before its first checkpoint."""
+    try:
+        yield
+    except Exception as error:
+        is_of_the_system = isinstance(error.__cause__ or error, OSError)
+        if is_of_the_system and is_new and not run.has_checkpoint():
+            shutil.rmtree(run.path, ignore_errors=True)
+        raise
 
 
 def _environment() -> dict[str, Any]:

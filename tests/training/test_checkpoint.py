@@ -80,7 +80,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path, rng, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(InputError, match="disk is full"):
         save_checkpoint(tmp_path, state_at(2, rng), keep=2)
     assert [path.name for path in tmp_path.iterdir()] == ["step_0000000001.npz"]
 
