@@ -359,8 +359,8 @@ class DocumentFormat:
         version = document.get("format_version")
         if version != self.version:
             raise InputError(
-                f"{path} has format version {version!r:.40}; this program reads version "
-                f"{self.version}. {self.way_out}"
+                f"{path} has format version {version!r:.40}; this program reads "
+                f"version {self.version}. {self.way_out}"
             )
         return document
 
