@@ -144,7 +144,8 @@ def _named(error: OSError, words: Sequence[str]) -> str:
     for word in given:
         path = Path(word).absolute()
         is_beside = named.parent == path.parent and path.name in named.name
-        if (named.is_relative_to(path) or is_beside) and "--verbose" not in words:
+        is_below = str(named).startswith(str(path))  # also OUT.partial/plan.json
+        if (is_below or is_beside) and "--verbose" not in words:
             return word
     if words[0] in _COMMANDS_WITH_PATIENTS and "--verbose" not in words:
         return "a file or folder (its name may be a patient's; --verbose shows it)"
