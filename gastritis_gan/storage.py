@@ -41,6 +41,7 @@ PLAN_FILE = "plan.json"  # of a work folder: what is being made
 _ERRORS_OF_A_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 _LOCK_FILE = "lock"
+_MOST_SHOWN = 300  # characters of an error that a message repeats
 _PARTIAL_NAME = re.compile(r"\.(.+)\.partial-\w+")
 
 _MAX_NAME_LENGTH = 50  # 200 bytes at most; a file's name may have 255, endings included
@@ -622,7 +623,10 @@ def refused_if_damaged(what: object, way_out: str) -> Iterator[None]:
     except InputError:
         raise
     except (*DAMAGE, EOFError, OSError) as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        # A terminal would obey control letters.
+        text = f"{type(error).__name__}: {error}"[:_MOST_SHOWN]
+        words = "".join(c if c.isprintable() else " " for c in text).split()
+        reason = " ".join(words)
         raise InputError(f"{what} is damaged ({reason}). {way_out}") from None
 
 
