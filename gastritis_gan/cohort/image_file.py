@@ -151,6 +151,10 @@ def _opening(path: Path) -> Iterator[Image.Image]:
             ) from None
         except Image.DecompressionBombError:
             raise InputError("declares more pixels than any radiograph has.") from None
+        except MemoryError:  # a length of some gigabytes in a short file
+            raise InputError(
+                "is damaged: it declares more bytes than memory has."
+            ) from None
 
 
 def _equal_channels(file: Image.Image) -> np.ndarray:
