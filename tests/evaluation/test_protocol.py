@@ -199,7 +199,9 @@ def test_rows_of_real_data_are_balanced(settings, tmp_path):
         len(store.patch_set(target, "train")) for target in ("positive", "negative")
     )
     assert negative < positive
-    many = dataclasses.replace(settings, patches_per_class=positive)
+    many = dataclasses.replace(
+        settings, patches_per_class=positive, samples_per_generator=positive
+    )
     result = gan_train(store, (), many, resolution=16, cache=tmp_path / "cache")
     (row,) = result.results["extractors"][0]["rows"]
     assert row["num_positive_patches"] == row["num_negative_patches"] == negative
