@@ -58,7 +58,7 @@ def test_windows_of_held_out_patients_who_are_not_compared_pass(audit):
     store = SmallStore(num_training=24, num_test=32)
     compared = choose_cohort(store, "positive", seed=0).patients
     spare = store.with_splits(
-        "test" if image.split == "test" and image.patient not in compared else "other"
+        "test" if image.split == "test" and image.patient not in compared else "train"
         for image in store.images
     )
     assert sum(image.split == "test" for image in spare.images) == 8
