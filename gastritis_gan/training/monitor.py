@@ -157,13 +157,13 @@ class HealthCheck:
         if self._quality is not None:
 
             def fade(patches: np.ndarray) -> np.ndarray:
-                if blend is None:
-                    return patches
                 return float_to_uint8(_faded(uint_to_float(patches), blend).numpy())
 
             num_samples = len(self._quality.reference)
             samples = self._samples(model, num_samples, blend)
-            metrics |= self._quality.measure(float_to_uint8(samples.numpy()), fade)
+            metrics |= self._quality.measure(
+                float_to_uint8(samples.numpy()), None if blend is None else fade
+            )
         return {name: float(value) for name, value in metrics.items()}
 
     def _samples(self, model: Any, num_images: int, alpha: Any) -> tf.Tensor:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.linalg import sqrtm
@@ -9,6 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 from gastritis_gan.errors import InputError
 from gastritis_gan.evaluation.distances import (
     frechet_distance,
+    gaussian_kernel_distance,
     kernel_distance,
     precision_recall_density_coverage,
 )
@@ -79,6 +82,27 @@ def test_small_sets_are_compared_whole_with_scikit_learns_kernel():
         total += sum(pairs) / (count * (count - 1))
     expected = total - 2 * kernel(first, second).mean()
     assert kernel_distance(first, second, seed=0) == pytest.approx(expected)
+
+
+def test_gaussian_kernel_distance_by_its_definition():
+    rng = np.random.default_rng(2)
+    first, second = rng.normal(size=(9, 3)), rng.normal(0.7, 1, size=(6, 3))
+
+    def kernel(x, y):
+        square = sum((a - b) ** 2 for a, b in zip(x, y, strict=True))
+        return sum(np.exp(-square / (2 * width * 3)) for width in (0.25, 1, 4))
+
+    expected = -2 * np.mean([kernel(x, y) for x in first for y in second])
+    for rows in (first, second):
+        expected += np.mean([kernel(x, y) for x, y in itertools.permutations(rows, 2)])
+    assert gaussian_kernel_distance(first, second) == pytest.approx(expected)
+
+
+def test_gaussian_kernel_distance_of_equal_distributions_is_0_on_average():
+    rng = np.random.default_rng(0)
+    values = [gaussian_kernel_distance(*rng.normal(size=(2, 99, 5))) for _ in range(50)]
+    assert min(values) < 0 < max(values)
+    assert abs(np.mean(values)) < 3 * np.std(values) / np.sqrt(50)
 
 
 def test_subsets_of_large_sets_are_unbiased():
