@@ -102,7 +102,7 @@ def gaussian_kernel_distance(first: NDArray[Any], second: NDArray[Any]) -> float
 
     def kernel(rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.float64]:
         squares = euclidean_distances(rows, columns, squared=True) / rows.shape[1]
-        values = np.zeros_like(squares)
+        values: NDArray[np.float64] = np.zeros_like(squares)
         for scale in _KERNEL_SCALES:
             values += np.exp(-squares / (2 * scale))
         return values
