@@ -18,10 +18,11 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from gastritis_gan import rng
 from gastritis_gan.errors import InputError
-from gastritis_gan.images import float_to_uint8, image_sheet
+from gastritis_gan.images import SHOWS_PATIENTS, float_to_uint8, image_sheet
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.store.dataset import make_dataset
 from gastritis_gan.store.store import Store, read_patches
@@ -49,6 +50,33 @@ from gastritis_gan.training.training_settings import (
 from gastritis_gan.typed_config import to_plain
 
 _log = logging.getLogger(__name__)
+
+_GROUPS = {  # of TensorBoard's curves; the rest is about progress
+    **dict.fromkeys(("d_loss", "g_loss"), "losses"),
+    **dict.fromkeys(
+        ("d_gradient_norm", "g_gradient_norm", "skipped_steps"), "gradients"
+    ),
+    **dict.fromkeys(
+        (
+            "real_scores",
+            "real_scores_std",
+            "fake_scores",
+            "fake_scores_std",
+            "training_scores",
+            "validation_scores",
+            "sample_scores",
+            "score_spread",
+        ),
+        "scores",
+    ),
+    **dict.fromkeys(
+        ("diversity", "real_diversity", "ms_ssim", "real_ms_ssim"), "diversity"
+    ),
+    **dict.fromkeys(
+        ("swd", "swd_floor", "quality", "quality_floor", "quality_other_class"),
+        "quality",
+    ),
+}
 
 
 def fit(  # noqa: PLR0913 - what to train, on what, and where
@@ -245,6 +273,19 @@ class Task:
             else None
         )
 
+    def real_sheet(self, resolution: int) -> Image.Image:
+        """Draws patches of training patients, the same in every run of a store."""
+        pool, columns = self._pools[0], self.settings.sheet_columns
+        stream = rng.stream(0, "training.real_sheet")
+        chosen = stream.permutation(pool)[: columns**2]
+        warning = "" if self._store.is_synthetic else f" {SHOWS_PATIENTS}"
+        return image_sheet(
+            self._store.read(chosen, resolution),
+            columns,
+            caption=f"{self.record['class_name']}: real training patches, "
+            f"{resolution} x {resolution} pixels.{warning}",
+        )
+
     def quality_patches(self, stage: Stage) -> QualityPatches | None:
         """Returns what samples of a stage are compared with, if there are patches."""
         return QualityPatches.read(self._store, self.record["target"], stage.resolution)
@@ -350,11 +391,14 @@ class _Recorder:
         self._health: HealthCheck | None = None
         self._verdicts: list[str] = []
         self._last_tick: tuple[float, int] | None = None  # time and images
+        run.save_reals(task.real_sheet(task.recipe.final_resolution))
 
     def start_stage(self, stage: Stage) -> None:
         """Reads the patches on which the stage is watched."""
         self._last_tick = None  # tracing the next graph is not speed
         settings = self._task.settings
+        num_images = self._task.recipe.schedule.images_before(stage.first_step)
+        self._show("images/real", self._task.real_sheet(stage.resolution), num_images)
         if settings.health_patches:
             training, validation = self._task.health_patches(stage)
             self._health = HealthCheck(
@@ -397,7 +441,7 @@ class _Recorder:
         )
         with self._tensorboard.as_default(step=num_images):
             for name, value in {"resolution": stage.resolution, **values}.items():
-                tf.summary.scalar(name, value)
+                tf.summary.scalar(f"{_GROUPS.get(name, 'progress')}/{name}", value)
         self._tensorboard.flush()
         for sentence in found:
             if not any(_same(sentence, before) for before in self._verdicts):
@@ -415,13 +459,23 @@ class _Recorder:
         )
         alpha = tf.constant(alpha_at(stage, state.step)) if stage.transition else None
         images = gan.generator_ema(latents, alpha=alpha, training=False)
-        sheet = image_sheet(float_to_uint8(images.numpy()), settings.sheet_columns)
         num_images = self._task.recipe.schedule.images_before(state.step)
+        fading = "" if alpha is None else f", new layers at {float(alpha):.0%}"
+        sheet = image_sheet(
+            float_to_uint8(images.numpy()),
+            settings.sheet_columns,
+            caption=f"{self._task.record['class_name']}: synthetic, {stage.resolution} "
+            f"x {stage.resolution} pixels{fading}, after {num_images:,} real images.",
+        )
         self._run.save_sheet(sheet, num_images)
-        with self._tensorboard.as_default(step=num_images):
-            tf.summary.image("samples", np.asarray(sheet)[None, :, :, None])
-        self._tensorboard.flush()
+        self._show("images/synthetic", sheet, num_images)
         self._run.save_checkpoint(state)
+
+    def _show(self, name: str, sheet: Image.Image, num_images: int) -> None:
+        """Adds a picture to TensorBoard."""
+        with self._tensorboard.as_default(step=num_images):
+            tf.summary.image(name, np.asarray(sheet)[None, :, :, None])
+        self._tensorboard.flush()
 
 
 def _same(sentence: str, other: str) -> bool:
