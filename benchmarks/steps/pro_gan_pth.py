@@ -34,17 +34,23 @@ from pro_gan_pytorch import custom_layers, gan, losses, networks  # noqa: E402
 custom_layers.EqualizedConvTranspose2d._output_padding = lambda *_: (0, 0)
 
 
-def build(case):
-    """Returns the step of a case; see `protocol.serve`."""
-    torch.set_num_threads(case["threads"])
-    fmap_max = case["fmap_max"]
+def make_networks(depth, latent_dim, fmap_base, fmap_max):
+    """Returns a generator and a discriminator of the given widths."""
     own_width = networks.nf
-    networks.nf = lambda stage: own_width(stage, case["fmap_base"], fmap_max=fmap_max)
-    depth = int(math.log2(case["resolution"]))
-    latent_dim = case["latent_dim"]
+    networks.nf = lambda stage: own_width(stage, fmap_base, fmap_max=fmap_max)
     generator = networks.Generator(depth, num_channels=1, latent_size=latent_dim)
     discriminator = networks.Discriminator(depth, num_channels=1, latent_size=fmap_max)
     networks.nf = own_width
+    return generator, discriminator
+
+
+def build(case):
+    """Returns the step of a case; see `protocol.serve`."""
+    torch.set_num_threads(case["threads"])
+    depth = int(math.log2(case["resolution"]))
+    latent_dim = case["latent_dim"]
+    widths = (case["fmap_base"], case["fmap_max"])
+    generator, discriminator = make_networks(depth, latent_dim, *widths)
     size = case["batch_size"]
 
     def noise():
