@@ -342,7 +342,11 @@ def audit(
         config.audit,
         out=out,
         weights=files,
-        discriminators=[(run.metadata, run.discriminator()) for run in opened],
+        discriminators=[
+            pair
+            for run in opened
+            for pair in run.discriminators(model.card for model in found)
+        ],
         notes=notes,
     )
 

@@ -313,6 +313,12 @@ class _Training:
             if recorder is not None:
                 recorder.keep(gan, state)
 
+        def keep_best(step: int, metrics: dict[str, float]) -> None:
+            state = capture_state(gan, step)
+            if recorder is not None:
+                recorder.keep_best(state)
+
+        is_last = spec is self.task.recipe.stages[-1]
         gan.fit(
             self.distribution.dataset(
                 functools.partial(self.task.dataset, spec, first_step),
@@ -326,6 +332,11 @@ class _Training:
                 StageProgress(bar, schedule=self.task.recipe.schedule),
                 Every(tick, interval_steps=spec.tick_steps),
                 Every(keep, interval_steps=spec.checkpoint_steps),
+                *(
+                    [Every(keep_best, interval_steps=spec.tick_steps)]
+                    if is_last
+                    else []
+                ),
                 Watch(
                     self.interruption, None if self.distribution.is_cluster else keep
                 ),
@@ -346,8 +357,10 @@ class _Recorder:
         self._bar = bar  # new verdicts are written above it
         self._tensorboard = tf.summary.create_file_writer(str(run.tensorboard))
         self._health: HealthCheck | None = None
+        self._reference = ""  # whose patches `quality` is measured against
         self._verdicts: list[str] = []
         self._last_tick: tuple[float, int] | None = None  # time and images
+        self._last_kept: int | None = None  # step
 
     def start_stage(self, stage: Stage) -> None:
         """Reads the patches on which the stage is watched."""
@@ -355,12 +368,12 @@ class _Recorder:
         settings = self._task.settings
         if settings.health_patches:
             training, validation = self._task.health_patches(stage)
+            quality = self._task.quality_patches(stage)
             self._health = HealthCheck(
-                training,
-                validation,
-                self._task.quality_patches(stage),
-                seed=settings.seed,
+                training, validation, quality, seed=settings.seed
             )
+            has_validation = quality is not None and quality.has_validation
+            self._reference = "validation" if has_validation else "training"
 
     def tick(self, gan: GAN, step: int, metrics: dict[str, float]) -> None:
         """Writes the means since the last tick, and how the model is doing."""
@@ -390,6 +403,11 @@ class _Recorder:
                     name: value if math.isfinite(value) else None  # JSON has no NaN
                     for name, value in values.items()
                 },
+                **(
+                    {"quality_reference": self._reference}
+                    if "quality" in values
+                    else {}
+                ),
                 "verdicts": found,
             }
         )
@@ -419,7 +437,17 @@ class _Recorder:
         with self._tensorboard.as_default(step=num_images):
             tf.summary.image("samples", np.asarray(sheet)[None, :, :, None])
         self._tensorboard.flush()
+        self._save(state)
+
+    def keep_best(self, state: TrainingState) -> None:
+        """Writes a checkpoint if the tick at this step is the best of the run."""
+        best = self._run.best_metrics()
+        if best is not None and best["step"] == state.step != self._last_kept:
+            self._save(state)
+
+    def _save(self, state: TrainingState) -> None:
         self._run.save_checkpoint(state)
+        self._last_kept = state.step
 
 
 def _same(sentence: str, other: str) -> bool:
