@@ -125,7 +125,8 @@ def fit(
             `objective.lc_resolution` on) or `"dcgan"`.
         target: The class to imitate, `"positive"` or `"negative"`.
         out: Folder of the run: a new one, or with `resume` that of the same run.
-        resume: Resume from the newest checkpoint.
+        resume: Resume from the newest checkpoint. The config may give a longer last
+            stage, other learning rates and other bookkeeping.
         branch_from: A pggan run; an lc_pggan run starts from its last checkpoint
             before `objective.lc_resolution`, where the two are the same.
 

@@ -75,7 +75,8 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
             or `"dcgan"`.
         target: The patch set to imitate.
         out: A new folder, or with `resume` the folder of the same run.
-        resume: Continue from the newest checkpoint.
+        resume: Continue from the newest checkpoint. The last stage may have become
+            longer, and learning rates and bookkeeping others.
         branch_from: A pggan run whose last common checkpoint an lc_pggan run starts
             from; the result equals that of an lc_pggan run from the start.
         document: The whole experiment as a plain mapping, for the run's `config.yaml`;
@@ -86,7 +87,8 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
 
     Raises:
         InputError: The parts do not belong together, a patch set is empty, the folder
-            exists (or, with `resume`, is another run), or no step is finite any more.
+            exists (or, with `resume`, is another run or its config differs in what may
+            not change), or no step is finite any more.
         RunInterruptedError: SIGINT or SIGTERM came.
     """
     recipe = make_recipe(model, sections)
@@ -100,7 +102,7 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
     out, state, source = Path(out), None, None
     if resume:
         run = Run.open(out)
-        run.check_same(task.record, document)
+        run.check_same(task.record)
     else:
         if branch_from is not None:
             source = Run.open(branch_from)
@@ -113,8 +115,8 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
         stack.enter_context(_removed_unless_begun(run, is_new=not resume))
         if distribution.is_chief:
             stack.enter_context(run.locked())
-        if resume and run.has_checkpoint():  # without one it was killed before
-            state = run.checkpoint()
+        if resume:
+            state = run.resume(document, write=distribution.is_chief)
         if distribution.is_chief:
             if source is not None and state is not None:
                 run.copy_history(source, state.step)
@@ -245,6 +247,8 @@ class Task:
 
     def quality_patches(self, stage: Stage) -> QualityPatches | None:
         """Returns what samples of a stage are compared with, if there are patches."""
+        if stage.transition:
+            return None
         return QualityPatches.read(self._store, self.record["target"], stage.resolution)
 
     def _pool(self, name: str) -> np.ndarray:
@@ -303,9 +307,11 @@ class _Training:
             if state is not None:  # fit() resets the metrics just before
                 restore_metrics(gan, state)
 
+        progress = StageProgress(bar, schedule=self.task.recipe.schedule)
+
         def tick(step: int, metrics: dict[str, float]) -> None:
             if recorder is not None:
-                recorder.tick(gan, step, metrics)
+                progress.quality = recorder.tick(gan, step, metrics).get("quality")
             gan.reset_metrics()  # fit() does so per epoch, and a stage is one epoch
 
         def keep(step: int, metrics: dict[str, float]) -> None:
@@ -329,7 +335,7 @@ class _Training:
             shuffle=False,
             callbacks=[
                 keras.callbacks.LambdaCallback(on_epoch_begin=continue_means),
-                StageProgress(bar, schedule=self.task.recipe.schedule),
+                progress,
                 Every(tick, interval_steps=spec.tick_steps),
                 Every(keep, interval_steps=spec.checkpoint_steps),
                 *(
@@ -375,14 +381,18 @@ class _Recorder:
             has_validation = quality is not None and quality.has_validation
             self._reference = "validation" if has_validation else "training"
 
-    def tick(self, gan: GAN, step: int, metrics: dict[str, float]) -> None:
-        """Writes the means since the last tick, and how the model is doing."""
+    def tick(self, gan: GAN, step: int, metrics: dict[str, float]) -> dict[str, float]:
+        """Writes, and returns, means since the last tick and how the model is doing."""
         stage, recipe = gan.spec.stage, self._task.recipe
         num_images = recipe.schedule.images_before(step)
         if self._health is not None:
             metrics = metrics | self._health.measure(gan, alpha_at(stage, step))
+        is_last = stage == recipe.stages[-1].stage and not stage.transition
         found = verdicts(
-            metrics, num_images=self._task.num_images, logistic=recipe.is_logistic
+            metrics,
+            num_images=self._task.num_images,
+            logistic=recipe.is_logistic,
+            class_name=self._task.record["class_name"] if is_last else None,
         )
         values = {
             "alpha": alpha_at(stage, step),
@@ -420,6 +430,7 @@ class _Recorder:
                 line = f"{num_images / 1000:.1f} kimg: {sentence}"
                 self._bar.write(line, file=sys.stderr)
         self._verdicts = found
+        return values
 
     def keep(self, gan: GAN, state: TrainingState) -> None:
         """Writes a sheet of the fixed latents and a checkpoint."""

@@ -42,9 +42,17 @@ from gastritis_gan.training.checkpoint import (
     load_latest_checkpoint,
     save_checkpoint,
 )
+from gastritis_gan.training.config_changes import (
+    Change,
+    check_changes,
+    config_before,
+    find_changes,
+    merge_changes,
+    settings_of,
+)
 from gastritis_gan.training.recipe import Recipe, StageSpec, make_recipe
 from gastritis_gan.training.training_settings import TrainingSections
-from gastritis_gan.typed_config import from_plain
+from gastritis_gan.typed_config import from_plain, to_plain
 
 if TYPE_CHECKING:
     from gastritis_gan.models.network import Network
@@ -82,7 +90,11 @@ class RunSummary:
         num_images: Real images shown until the last tick.
         total_images: Real images of the whole run.
         resolution: In pixels, at the last tick; 0 before the first.
-        swd: Sliced Wasserstein distance at the last tick, if it was measured.
+        quality: At the last tick, if it was measured.
+        quality_floor: Its lower anchor.
+        quality_other_class: Its upper anchor.
+        best_quality: Of the state that is kept as the best, if there is one.
+        best_num_images: Images after which that was.
         verdicts: Sentences of the last tick.
     """
 
@@ -93,7 +105,11 @@ class RunSummary:
     num_images: int
     total_images: int
     resolution: int
-    swd: float | None
+    quality: float | None
+    quality_floor: float | None
+    quality_other_class: float | None
+    best_quality: float | None
+    best_num_images: int | None
     verdicts: tuple[str, ...]
 
 
@@ -118,12 +134,15 @@ class Run:
     ) -> None:
         self.path = path
         self._record = dict(record)
+        self._use(document)
+
+    def _use(self, document: Mapping[str, Any]) -> None:
         self._document = dict(document)
         known = [field.name for field in dataclasses.fields(TrainingSections)]
         self.sections: TrainingSections = from_plain(
             TrainingSections, {key: document[key] for key in known if key in document}
         )
-        self.recipe: Recipe = make_recipe(record["model"], self.sections)
+        self.recipe: Recipe = make_recipe(self._record["model"], self.sections)
 
     def __repr__(self) -> str:
         return (
@@ -180,7 +199,7 @@ class Run:
 
     def _summarize(self) -> RunSummary:
         last = self.last_metrics() or {}
-        swd = last.get("swd")
+        best = self.best_metrics() or {}
         return RunSummary(
             name=self.path.name,
             model=self._record["model"],
@@ -189,7 +208,11 @@ class Run:
             num_images=int(last.get("num_images", 0)),
             total_images=self.recipe.schedule.num_images,
             resolution=int(last.get("resolution", 0)),
-            swd=None if swd is None else float(swd),
+            quality=last.get("quality"),
+            quality_floor=last.get("quality_floor"),
+            quality_other_class=last.get("quality_other_class"),
+            best_quality=best.get("quality"),
+            best_num_images=best.get("num_images"),
             verdicts=tuple(map(str, last.get("verdicts", ()))),
         )
 
@@ -213,13 +236,22 @@ class Run:
     def _metadata_at(self, step: int) -> dict[str, Any]:
         """Returns `metadata` as of a checkpoint."""
         before_branch = step <= (self.recipe.branch_step or 0)
+        images = self._images(step)
+        changes = [c for c in self._changes if c["num_images"] < images]
         return {
             **self.metadata,
+            "config": config_before(self._document, self._changes, images),
+            **({"config_changes": changes} if self._changes else {}),
             # until the branch both are the same run
             "model": self.recipe.branches_from if before_branch else self.recipe.model,
             "resolution": self._spec_at(step).stage.resolution,
-            "num_images": self.recipe.schedule.images_before(step),
+            "num_images": images,
         }
+
+    @property
+    def _changes(self) -> list[Change]:
+        changes: list[Change] = self._record.get("config_changes", [])
+        return changes
 
     def metrics(self) -> list[dict[str, Any]]:
         """Returns a mapping per tick; a last line that a kill has torn is left out."""
@@ -504,7 +536,7 @@ class Run:
         stage = dataclasses.replace(spec.stage, phase="stable")
         return dataclasses.replace(spec, stage=stage)
 
-    def check_same(self, record: Mapping[str, Any], document: Any) -> None:
+    def check_same(self, record: Mapping[str, Any]) -> None:
         """Checks that a task is the one that this run was started with.
 
         Raises:
@@ -516,11 +548,45 @@ class Run:
                     f"{self.path} is a run with {key}={self._record.get(key)}, not "
                     f"{value}. Give the options and the store of the run to resume it."
                 )
-        if self._document != document:
-            raise InputError(
-                f"{self.path} was started with another config than this one. Give its "
-                f"own: --config {self.path / _CONFIG}."
-            )
+
+    def resume(
+        self, document: Mapping[str, Any], *, write: bool = True
+    ) -> TrainingState | None:
+        """Takes the config to continue with; notes what has changed, and since when.
+
+        Args:
+            document: The experiment as a plain mapping.
+            write: Whether this process writes to the folder.
+
+        Returns:
+            The newest whole checkpoint; None if the run was killed before its first.
+
+        Raises:
+            InputError: What differs may not change; nothing was written.
+        """
+        state = self.checkpoint() if self.has_checkpoint() else None
+        step = 0 if state is None else state.step
+        images = self._images(step)
+        before = {**self._document, **to_plain(self.sections)}  # with newer keys
+        changes = find_changes(before, document, num_images=images)
+        changed = Run(self.path, self._record, document)
+        check_changes(
+            changes,
+            name=str(self.path),
+            before=self.recipe.schedule,
+            after=changed.recipe.schedule,
+            step=step,
+        )
+        merged = merge_changes(self._changes, before, changes, num_images=images)
+        if merged != self._changes:
+            self._record["config_changes"] = merged
+            if write:  # first: what never held is found out, what is not noted is not
+                _FORMAT.write(self.path / _RECORD, self._record)
+        if document != self._document:
+            self._use(document)
+            if write:
+                self._write_config(self.path)
+        return state
 
     def branch_state(
         self, recipe: Recipe, *, record: Mapping[str, Any], document: Mapping[str, Any]
@@ -546,15 +612,27 @@ class Run:
                     f"{self.path} is a run with {key}={self._record.get(key)}; to "
                     f"branch from it, {key}={value} is needed."
                 )
-        ours = dict(_flat(document))
-        for key, value in _flat(self._document):
+        state = self.checkpoint(last_step=recipe.branch_step)
+        images = self._images(state.step)
+        for change in self._changes:
+            key = change["key"]
+            if change["num_images"] < images and not key.startswith(_FREE_IN_A_BRANCH):
+                raise InputError(
+                    f"{self.path} has been trained with another `{key}` since "
+                    f"{change['num_images']:,} images, before the branch: no run from "
+                    "the start equals it. Train the other one without --from."
+                )
+        ours = dict(settings_of(document))
+        theirs = config_before(self._document, self._changes, images)
+        for key, value in settings_of(theirs):
             if ours.get(key) != value and not key.startswith(_FREE_IN_A_BRANCH):
                 raise InputError(
-                    f"{self.path} was trained with `{key}`: {value}, this config has "
-                    f"{ours.get(key)}. Only `objective.lc_resolution` and "
-                    "`objective.lc_weight` may differ before the branch."
+                    f"{self.path} was trained with `{key}`: {json.dumps(value)}, this "
+                    f"config has {json.dumps(ours.get(key))}. Only "
+                    "`objective.lc_resolution` and `objective.lc_weight` may differ "
+                    "before the branch."
                 )
-        return self.checkpoint(last_step=recipe.branch_step)
+        return state
 
     def copy_history(self, source: Run, step: int) -> None:
         """Copies another run's metrics and sheets up to a step, as if made here."""
@@ -601,11 +679,27 @@ class Run:
         Raises:
             InputError: It exists.
         """
+        if (self.path / _RECORD).is_file():
+            summary = Run.open(self.path).summary
+            done = f"{summary.num_images:,} of {summary.total_images:,} images"
+            way_out = {
+                "running": f"a process trains it and has shown {done}",
+                "stopped": f"it has stopped after {done}. To continue it, add --resume",
+                "finished": f"it is finished, after {done}. To train it for longer, "
+                "lengthen its last stage in the config and add --resume",
+            }[summary.state]
+            raise InputError(
+                f"{self.path} exists already: {way_out}. Give another name for another "
+                "run."
+            )
         with new_folder(self.path) as partial:
             _FORMAT.write(partial / _RECORD, self._record)
-            text = yaml.safe_dump(self._document, sort_keys=False)
-            write_bytes(partial / _CONFIG, text.encode())
+            self._write_config(partial)
             (partial / _CHECKPOINTS).mkdir()
+
+    def _write_config(self, folder: Path) -> None:
+        text = yaml.safe_dump(self._document, sort_keys=False)
+        write_bytes(folder / _CONFIG, text.encode())
 
     def append_metrics(self, record: Mapping[str, Any]) -> None:
         """Adds the metrics of a tick."""
@@ -688,11 +782,3 @@ def _read_document(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InputError(f"{path} is missing or damaged. Restore it from a backup.")
     return document
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, member in value.items():
-        if isinstance(member, Mapping):
-            yield from _flat(member, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", json.dumps(member)

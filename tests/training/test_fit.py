@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -188,7 +189,7 @@ def resume(run_dir, **options):
 
 def test_resume_refuses_what_is_not_the_same_run(finished_run, tmp_path):
     other = config_from_dict({**DOCUMENT, "optimizer": {"ema_half_life_images": 4}})
-    with pytest.raises(InputError, match="another config"):
+    with pytest.raises(InputError, match=r"`optimizer\.ema_half_life_images`: 26, and"):
         resume(finished_run, config=other)
     with pytest.raises(InputError, match="target=positive, not negative"):
         resume(finished_run, target="negative")
@@ -272,16 +273,30 @@ def branch(source, run_dir, **options):
 def test_a_branch_ends_like_the_run_from_the_start(finished_run, pggan_run, tmp_path):
     """Eq. 5 begins with step 4; the PGGAN run has kept its checkpoint of that step.
 
-    What only matters after training may differ.
+    What only matters after training may differ, and what has changed in the PGGAN run
+    after the branch.
     """
-    run_dir = tmp_path / "branch"
+    run_dir, source = tmp_path / "branch", tmp_path / "pggan"
+    shutil.copytree(pggan_run, source)
+    faster = config_from_dict(
+        {**DOCUMENT, "optimizer": {**DOCUMENT["optimizer"], "learning_rate": 0.01}}
+    )
+    resume(source, model="pggan", config=faster)
     config = config_from_dict({**DOCUMENT, "evaluation": {"svm_c": 2.0}})
-    branch(pggan_run, run_dir, config=config)
+    branch(source, run_dir, config=config)
     assert_same_ending(run_dir, finished_run)
     sheets = {path.name: path.read_bytes() for path in run_dir.glob("sheet_*.png")}
     assert sheets == {
         path.name: path.read_bytes() for path in finished_run.glob("sheet_*.png")
     }
+    with pytest.raises(InputError, match=r"with `optimizer\.learning_rate`: 0\.001, "):
+        branch(source, tmp_path / "other", config=faster)
+    record = (source / "run.json").read_text()
+    assert '"num_images": 44' in record
+    record = record.replace('"num_images": 44', '"num_images": 12')
+    (source / "run.json").write_text(record)
+    with pytest.raises(InputError, match=r"rate` since 12 images, before the branch"):
+        branch(source, tmp_path / "other", config=faster)
 
 
 def test_a_branch_off_no_twin_is_refused(finished_run, pggan_run, tmp_path):
