@@ -34,6 +34,7 @@ _COMMANDS = (
     "compare",
     "weights",
     "audit",
+    "reproduce",
 )
 _PACKAGES_OF_THE_CPU_EXTRA = (
     "tensorflow",
