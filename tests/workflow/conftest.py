@@ -20,3 +20,17 @@ def workplace(tmp_path_factory, repository):
     document["evaluation"]["controls"] = False
     (path / "config.yaml").write_text(yaml.safe_dump(document))
     return path
+
+
+@pytest.fixture(scope="package")
+def chain(workplace):
+    """The folder of a chain that one command has made."""
+    out = workplace / "whole"
+    result = invoke(
+        "reproduce", "--config", workplace / "config.yaml",
+        "--cohort", workplace / "cohort", "--out", out,
+        "--", "--cores", "2", "--set-threads", "fit=1",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "LC-PGGAN + PGGAN" in result.output
+    return out

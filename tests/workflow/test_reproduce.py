@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.helpers.chains import (
+    MODELS,
+    NAMES,
+    last_checkpoint,
+    processes_of,
+    wait_for,
+)
 from tests.helpers.striped_store import invoke
 
-TARGETS = ("positive", "negative")
-MODELS = ("pggan", "lc_pggan", "dcgan")
-NAMES = [f"{model}_{target}_0" for model in MODELS for target in TARGETS]
 PRODUCTS = {
     "store",
     *(f"{folder}/{n}" for folder in ("runs", "exported", "samples") for n in NAMES),
@@ -110,20 +111,6 @@ def test_without_snakemake_one_sentence_says_what_to_install(workplace, tmp_path
     assert not (tmp_path / "out").exists()
 
 
-@pytest.fixture(scope="package")
-def chain(workplace):
-    """The folder of a chain that one command has made."""
-    out = workplace / "whole"
-    result = invoke(
-        "reproduce", "--config", workplace / "config.yaml",
-        "--cohort", workplace / "cohort", "--out", out,
-        "--", "--cores", "2", "--set-threads", "fit=1",
-    )  # fmt: skip
-    assert result.exit_code == 0, result.output
-    assert "LC-PGGAN + PGGAN" in result.output
-    return out
-
-
 def times(out):
     """When each product of a chain was made, by its marker."""
     markers = out / ".done"
@@ -196,21 +183,22 @@ def test_what_was_removed_is_made_again(chain, reproduce):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("section", "key", "value", "where"),
+    ("key", "value", "where"),
     [
-        ("schedule", "stable_images", 40, "pggan_positive_0"),
-        ("dcgan", "learning_rate", 0.1, "dcgan_positive_0"),
-        ("patches", "stride", 12, "store"),
+        ("schedule.stable_images", 40, "pggan_positive_0"),
+        ("dcgan.learning_rate", 0.1, "dcgan_positive_0"),
+        ("patches.stride", 12, "store"),
     ],
 )
 def test_another_experiment_is_refused(
-    chain, reproduce, workplace, tmp_path, section, key, value, where
+    chain, reproduce, workplace, tmp_path, key, value, where
 ):
     before = times(chain)
-    config = changed(workplace, tmp_path / "other.yaml", section, **{key: value})
+    section, name = key.split(".")
+    config = changed(workplace, tmp_path / "other.yaml", section, **{name: value})
     result = reproduce(chain, config=config)
     assert result.exit_code == 2
-    assert f"`{section}.{key}`" in result.output
+    assert f"`{key}`" in result.output
     assert where in result.output
     assert times(chain) == before
 
@@ -236,34 +224,6 @@ def test_a_dry_run_forecasts_what_is_left_and_writes_nothing(
     assert not (tmp_path / "new").exists()
 
 
-def checkpoints(run):
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in (run / "checkpoints").glob("step_*.npz")
-    }
-
-
-def processes_of(run):
-    """Numbers of the processes that train in the folder `run`."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        try:
-            words = (folder / "cmdline").read_bytes().decode().split("\0")
-            cwd = Path(os.readlink(folder / "cwd"))
-        except (OSError, ValueError):
-            continue
-        if "fit" in words and cwd / words[words.index("--run") + 1] == run:
-            found.append(int(folder.name))
-    return found
-
-
-def wait_for(condition, seconds=300):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_chain_that_was_killed_or_stopped_resumes(workplace, chain, number):
@@ -278,7 +238,7 @@ def test_a_chain_that_was_killed_or_stopped_resumes(workplace, chain, number):
     ]  # fmt: skip
     started = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     with started:
-        wait_for(lambda: checkpoints(out / "runs" / name))
+        wait_for(lambda: last_checkpoint(out / "runs" / name))
         (training,) = processes_of(out / "runs" / name)
         os.kill(training if number == signal.SIGKILL else started.pid, number)
         _, errors = started.communicate(timeout=300)
@@ -286,9 +246,13 @@ def test_a_chain_that_was_killed_or_stopped_resumes(workplace, chain, number):
     assert started.returncode == (2 if number == signal.SIGKILL else 130)
     assert "Traceback" not in errors
     assert not processes_of(out / "runs" / name)
-    assert checkpoints(out / "runs" / name) != checkpoints(chain / "runs" / name)
+    assert last_checkpoint(out / "runs" / name) != last_checkpoint(
+        chain / "runs" / name
+    )
 
     subprocess.run(command, check=True)
     # The run is the same one, not a new one.
     assert (out / "runs" / name / "run.json").stat().st_mtime_ns == record.st_mtime_ns
-    assert checkpoints(out / "runs" / name) == checkpoints(chain / "runs" / name)
+    assert last_checkpoint(out / "runs" / name) == last_checkpoint(
+        chain / "runs" / name
+    )
