@@ -54,9 +54,7 @@ def test_two_trainings_at_once_one_cancelled_and_the_same_bits(slurm, workplace,
         trained = [name for name in NAMES if processes_of(runs / name)]
         wait_for(lambda: any(last_checkpoint(runs / name) for name in trained))
         (cancelled, *_) = [name for name in trained if last_checkpoint(runs / name)]
-        (number,) = [
-            n for comment, n in jobs().items() if cancelled_by(comment, cancelled)
-        ]
+        number = jobs()[f"rule_fit_wildcards_{cancelled}"]
         subprocess.run(["scancel", number], check=True)
         assert started.wait() == 2
     record = (runs / cancelled / "run.json").stat().st_mtime_ns
