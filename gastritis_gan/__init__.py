@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from gastritis_gan.releases.release import release as release
     from gastritis_gan.serving.exported_model import open_model as open_model
     from gastritis_gan.serving.sample_folder import sample as sample
+    from gastritis_gan.serving.walk import walk as walk
     from gastritis_gan.store.inspect import inspect_store as inspect_store
     from gastritis_gan.training.run import list_runs as list_runs
     from gastritis_gan.workflow.chain import forecast_chain as forecast_chain
@@ -64,6 +65,7 @@ _MODULES = {
     "release": "releases.release",
     "reproduce": "workflow.chain",
     "sample": "serving.sample_folder",
+    "walk": "serving.walk",
 }
 __all__ = list(_MODULES)
 
