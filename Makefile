@@ -39,6 +39,8 @@ demo: $(READY)
 	  --generators demo/exported --out demo/audit
 	gastritis-gan release demo/exported --per-class 100 --audit demo/audit \
 	  --accept-risk "the cohort is artificial" --results demo/results --out demo/release
+	gastritis-gan report demo/report.html --store demo/store --runs demo/runs \
+	  --exported demo/exported --results demo/results --audit demo/audit
 	@echo 'cohort    demo/cohort            artificial radiographs, outlines, cohort.csv'
 	@echo 'store     demo/store             the same without identities, split by patient'
 	@echo 'runs      demo/runs/*/           checkpoints, metrics, sheet_*.png per stage'
@@ -47,6 +49,7 @@ demo: $(READY)
 	@echo 'table     demo/results/table.md  GAN-train: what the samples are worth'
 	@echo 'audit     demo/audit/report.html do the samples give a patient away?'
 	@echo 'release   demo/release/          200 labelled images with their datasheet'
+	@echo 'report    demo/report.html       all of it on one page: open it in a browser'
 
 test: $(READY)
 	python -m pytest

@@ -28,6 +28,7 @@ COMMANDS = [
     "compare",
     "weights",
     "audit",
+    "report",
 ]
 
 # One fresh interpreter asks for every help text and lists what it had to import.
