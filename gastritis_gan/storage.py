@@ -378,10 +378,11 @@ class DocumentFormat:
 
 
 @contextlib.contextmanager
-def file_lock(path: Path, *, refusal: str) -> Iterator[None]:
+def file_lock(path: Path, *, refusal: str) -> Iterator[int]:
     """Holds the lock file `path`, which keeps every other process out of the block.
 
-    The system releases it when the process ends, in whatever way.
+    The system releases it when the process ends, in whatever way. Yields its
+    descriptor: a process that inherits it holds the lock as well.
 
     Args:
         path: The file; made when it is absent, and left there.
@@ -399,7 +400,7 @@ def file_lock(path: Path, *, refusal: str) -> Iterator[None]:
             raise refusal_of(error, path) from error
         if not taken:
             raise InputError(refusal)
-        yield
+        yield stream.fileno()
 
 
 def is_locked(path: Path) -> bool:
