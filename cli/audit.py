@@ -8,6 +8,7 @@ import click
 
 from .options import (
     PATH,
+    Config,
     config_option,
     generators_option,
     parse_weights,
@@ -38,7 +39,7 @@ from .options import (
     help="Folder to make, such as audits/NAME. An interrupted audit resumes there.",
 )
 def audit(
-    config_path: Path,
+    config: Config,
     store_path: Path,
     generator_paths: tuple[Path, ...],
     run_paths: tuple[Path, ...],
@@ -64,7 +65,7 @@ def audit(
     from gastritis_gan import api
 
     result = api.audit(
-        config_path,
+        config,
         store_path,
         generator_paths,
         out=out,

@@ -93,8 +93,8 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
     """Trains one generator and keeps everything about it in a folder.
 
     The same arguments give the same checkpoints, bit for bit, in a new process as after
-    other runs in this one. TensorFlow's operations are deterministic while it trains,
-    and afterwards as they were.
+    other runs in this one, unless `training.deterministic` is false. TensorFlow's
+    operations are deterministic while it trains, and afterwards as they were.
 
     Args:
         sections: The training sections of the experiment.
@@ -133,7 +133,7 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
         if branch_from is not None:
             source = Run.open(branch_from)
             state = source.branch_state(recipe, record=task.record, document=document)
-        run = Run(out, {**task.record, "environment": _environment()}, document)
+        run = Run(out, {**task.record, "environment": _environment(sections)}, document)
         if distribution.is_chief:
             run.create()
     interruption = Interruption()
@@ -149,7 +149,9 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
                 run.save_checkpoint(state)
             run.rewind(0 if state is None else state.step)
         stack.enter_context(interruption.listening())
-        stack.enter_context(deterministic_operations())
+        stack.enter_context(
+            deterministic_operations(wanted=sections.training.deterministic)
+        )
         _Training(task, run, distribution, interruption).train(state)
     return run
 
@@ -166,7 +168,7 @@ def _removed_unless_begun(run: Run, *, is_new: bool) -> Iterator[None]:
         raise
 
 
-def _environment() -> dict[str, Any]:
+def _environment(sections: TrainingSections) -> dict[str, Any]:
     settings = tensorflow_settings()
     if not settings["onednn"] and not is_set_up():
         _log.warning(
@@ -174,7 +176,7 @@ def _environment() -> dict[str, Any]:
             "this run's numbers will differ in rounding from those of the command "
             "line. Import gastritis_gan first, or set TF_ENABLE_ONEDNN_OPTS=1."
         )
-    return settings
+    return {**settings, "deterministic": sections.training.deterministic}
 
 
 class Task:

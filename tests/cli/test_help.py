@@ -29,6 +29,7 @@ COMMANDS = [
     "weights",
     "audit",
     "report",
+    "reproduce",
 ]
 
 # One fresh interpreter asks for every help text and lists what it had to import.

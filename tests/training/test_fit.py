@@ -112,6 +112,7 @@ def test_the_metadata_of_a_run(finished_run):
     assert metadata.pop("environment") == {
         "tensorflow": tf.__version__,
         "onednn": True,  # tests/conftest.py sets it
+        "deterministic": True,
     }
     assert metadata == {
         "model": "lc_pggan",
