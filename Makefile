@@ -41,6 +41,7 @@ demo: $(READY)
 	  --accept-risk "the cohort is artificial" --results demo/results --out demo/release
 	@echo 'cohort    demo/cohort            artificial radiographs, outlines, cohort.csv'
 	@echo 'store     demo/store             the same without identities, split by patient'
+	@echo 'key       demo/keys/store.key    the secret of its pseudonyms: keep it apart'
 	@echo 'runs      demo/runs/*/           checkpoints, metrics, sheet_*.png per stage'
 	@echo 'models    demo/exported/*/1/     SavedModels for TensorFlow Serving'
 	@echo 'samples   demo/samples/*/        64 images each, over HTTP; sheet.png shows them'

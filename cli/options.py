@@ -23,6 +23,12 @@ store_option = click.option(
     type=PATH,
     help="Folder that `prepare` made.",
 )
+key_option = click.option(
+    "--key-file",
+    "key_path",
+    type=PATH,
+    help="File of the store's secret key. [default: keys/NAME.key beside the store]",
+)
 generators_option = click.option(
     "--generators",
     "generator_paths",

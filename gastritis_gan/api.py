@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from gastritis_gan.config import ExperimentConfig, config_to_dict, load_config
-from gastritis_gan.storage import refuse_existing
+from gastritis_gan.storage import private_folder, refuse_existing
 from gastritis_gan.store.store import Store, check_store_fits
 from gastritis_gan.training.training_settings import ModelName, Target
 
@@ -44,6 +44,7 @@ def prepare(
     *,
     workers: int | None = None,
     window: int | str | None = None,
+    key: PathLike | None = None,
     discard_key: bool = False,
 ) -> Store:
     """Decodes and de-identifies a cohort: a store, split by patient.
@@ -54,10 +55,12 @@ def prepare(
     Args:
         cohort: A `cohort.csv`, or the folder that holds it.
         config: The experiment; its sections `cohort`, `patches` and `split` are used.
-        out: The store to make. The key of its pseudonyms is written beside it.
+        out: The store to make.
         workers: Processes that decode images; by default one for each CPU core.
         window: Which of several windows or VOI LUTs a DICOM file is shown with: its
             number, from 1, or its explanation; the first by default.
+        key: File of the secret key of its pseudonyms, made if it is missing; by default
+            `keys/NAME.key` beside the store.
         discard_key: Remove the key once the store is finished.
 
     Raises:
@@ -81,6 +84,7 @@ def prepare(
         split=config.split,
         workers=workers,
         window=window,
+        key=key,
         discard_key=discard_key,
     )
 
@@ -363,15 +367,17 @@ def _evaluate(
     if out is not None:
         refuse_existing(Path(out))
     found, notes = _find_models(models, store)
-    result = measure(
-        store,
-        found,
-        config.evaluation,
-        resolution=config.schedule.final_resolution,
-        cache=cache or Path(out or ".").parent / "feature-cache",
-        weights=files,
-        notes=notes,
-    )
+    cache = Path(cache or Path(out or ".").parent / "feature-cache")
+    with private_folder(cache):
+        result = measure(
+            store,
+            found,
+            config.evaluation,
+            resolution=config.schedule.final_resolution,
+            cache=cache,
+            weights=files,
+            notes=notes,
+        )
     if out is not None:
         result.save(out)
     return result

@@ -138,15 +138,15 @@ def audit(
                 for package in ("gastritis-gan", "numpy", "scipy")
             },
         }
-        with new_folder(out) as partial:
+        with new_folder(out, private=True) as partial:
             write_audit(partial, document)
             write_report(partial, document, findings, store)
-            result = read_verdict(partial)
-            entry = {"verdict": result.verdict, "sha256": result.sha256}
-            for model in models:
-                add_audit(model.path, entry)
-                model.card["audit"] = entry
-    return read_verdict(out)
+    result = read_verdict(out)
+    entry = {"verdict": result.verdict, "sha256": result.sha256}
+    for model in models:
+        add_audit(model.path, entry)
+        model.card["audit"] = entry
+    return result
 
 
 def _subjects(
@@ -224,7 +224,7 @@ def _start_work(out: Path, plan: dict[str, Any]) -> None:
     """
     folder = work_folder_of(out)
     if not folder.exists():
-        with new_folder(folder) as partial:
+        with new_folder(folder, private=True) as partial:
             write_json(partial / PLAN_FILE, plan)
 
 

@@ -20,7 +20,7 @@ from gastritis_gan.cohort.cohort import (
     split_number,
 )
 from gastritis_gan.errors import InputError
-from gastritis_gan.storage import sha256_of_file, write_bytes
+from gastritis_gan.storage import private_folder, sha256_of_file, write_bytes
 
 _KEY_BYTES = 32
 # 96 bits: two of a million images collide with probability 1e-17.
@@ -41,8 +41,11 @@ def pseudonym(key: bytes, domain: str, identifier: str) -> str:
 
 
 def key_path_of(store_path: Path) -> Path:
-    """Returns the file beside a store that holds its key."""
-    return store_path.with_name(f"{store_path.name}.key")
+    """Returns where a store's key is unless the user names another file.
+
+    It has a folder of its own, so that the store can be copied without it.
+    """
+    return store_path.parent / "keys" / f"{store_path.name}.key"
 
 
 def load_or_make_key(path: Path) -> bytes:
@@ -64,9 +67,10 @@ def load_or_make_key(path: Path) -> bytes:
 
 
 def keep_key(path: Path, key: bytes) -> None:
-    """Writes the key, readable by its owner only, unless it is there already."""
+    """Writes the key into a private folder, unless it is there already."""
     if not path.exists():
-        write_bytes(path, key, mode=0o600)
+        with private_folder(path.parent):
+            write_bytes(path, key)
 
 
 def hash_cohort(
