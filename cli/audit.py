@@ -10,6 +10,7 @@ from .options import (
     PATH,
     config_option,
     generators_option,
+    key_option,
     parse_weights,
     store_option,
     weights_dir_option,
@@ -31,6 +32,12 @@ from .options import (
 )
 @weights_option
 @weights_dir_option
+@key_option
+@click.option(
+    "--by",
+    default="",
+    help="Who runs the audit, for the report's line to sign; empty by default.",
+)
 @click.option(
     "--out",
     required=True,
@@ -44,6 +51,8 @@ def audit(
     run_paths: tuple[Path, ...],
     weights: tuple[str, ...],
     weights_dir: Path | None,
+    key_path: Path | None,
+    by: str,
     out: Path,
 ) -> None:
     """Measure memorisation and membership, patient by patient, and decide.
@@ -70,6 +79,8 @@ def audit(
         out=out,
         runs=run_paths,
         weights=parse_weights(weights, weights_dir),
+        key=key_path,
+        by=by,
     )
     click.echo(f"Verdict: {result.verdict.upper()}")
     for reason in result.reasons:

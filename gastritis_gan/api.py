@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gastritis_gan.config import ExperimentConfig, config_to_dict, load_config
 from gastritis_gan.storage import private_folder, refuse_existing
+from gastritis_gan.store.pseudonym import key_path_of, read_key
 from gastritis_gan.store.store import Store, check_store_fits
 from gastritis_gan.training.training_settings import ModelName, Target
 
@@ -293,7 +294,7 @@ def image_metrics(
     return _evaluate(protocol.image_metrics, config, store, models, out, weights, cache)
 
 
-def audit(
+def audit(  # noqa: PLR0913 - what is audited, how, and by whom
     config: Config,
     store: Store | PathLike,
     models: Models,
@@ -301,6 +302,8 @@ def audit(
     out: PathLike,
     runs: Iterable[Run | PathLike] = (),
     weights: Weights = None,
+    key: PathLike | None = None,
+    by: str = "",
 ) -> AuditResult:
     """Measures memorisation and membership, patient by patient, and decides.
 
@@ -317,6 +320,9 @@ def audit(
         runs: The models' runs, for the attack of somebody who also has the
             discriminator; it does not decide.
         weights: As of `gan_train`.
+        key: File of the store's key, which seals the verdict; by default
+            `keys/NAME.key` beside the store, if it is there.
+        by: Who runs the audit, for its report.
 
     Returns:
         The verdict, its reasons, and where the report is.
@@ -334,6 +340,8 @@ def audit(
     from gastritis_gan.privacy.audit import audit as run_audit
 
     config, store = _experiment(config, store)
+    key_path = Path(key) if key else key_path_of(store.path)
+    secret = read_key(key_path) if key or key_path.exists() else None
     files = find_weights(weights, config.audit.extractors)
     refuse_existing(Path(out))
     found, notes = _find_models(models, store)
@@ -348,6 +356,8 @@ def audit(
         weights=files,
         discriminators=[(run.metadata, run.discriminator()) for run in opened],
         notes=notes,
+        key=secret,
+        by=by,
     )
 
 

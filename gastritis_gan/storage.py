@@ -270,7 +270,8 @@ def new_file(path: Path) -> Iterator[Path]:
     """Yields a sibling path; its file replaces `path` when the block succeeds.
 
     Args:
-        path: The file, in a folder that exists. The umask decides who can read it.
+        path: The file, in a folder that exists. The umask decides who can read it; one
+            that is replaced keeps its permissions.
     """
     with _writing(path):
         partial = _partial(path)
@@ -279,6 +280,8 @@ def new_file(path: Path) -> Iterator[Path]:
             yield partial
             with partial.open("rb") as stream:
                 os.fsync(stream.fileno())
+            if path.exists():
+                partial.chmod(stat.S_IMODE(path.stat().st_mode))
             partial.replace(path)
         finally:
             with contextlib.suppress(OSError):
@@ -303,8 +306,21 @@ def read_json(path: Path) -> Any:
     Raises:
         InputError: The file cannot be read or is not JSON.
     """
+    return read_hashed_json(path)[0]
+
+
+def read_hashed_json(path: Path) -> tuple[Any, str]:
+    """Reads a JSON file once.
+
+    Returns:
+        Its content, and the SHA-256 of exactly that as 64 hexadecimal digits.
+
+    Raises:
+        InputError: The file cannot be read or is not JSON.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+        return json.loads(content.decode()), hashlib.sha256(content).hexdigest()
     except FileNotFoundError:
         raise InputError(f"{path} does not exist.") from None
     except OSError as error:
@@ -429,7 +445,15 @@ class DocumentFormat:
             InputError: The file is absent, is not JSON, or is of another kind or
                 version.
         """
-        document = read_json(path)
+        return self.read_hashed(path)[0]
+
+    def read_hashed(self, path: Path) -> tuple[dict[str, Any], str]:
+        """Returns what `read` does, and the SHA-256 of the file.
+
+        Raises:
+            InputError: As `read`.
+        """
+        document, sha256 = read_hashed_json(path)
         if not isinstance(document, dict) or document.get("format") != self.name:
             raise InputError(f"{path} does not describe a {self.name}.")
         version = document.get("format_version")
@@ -438,7 +462,7 @@ class DocumentFormat:
                 f"{path} has format version {version!r:.40}; this program reads "
                 f"version {self.version}. {self.way_out}"
             )
-        return document
+        return document, sha256
 
 
 @contextlib.contextmanager
