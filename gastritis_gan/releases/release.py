@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import operator
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,9 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from gastritis_gan.errors import InputError
+<<<<<<< HEAD
 from gastritis_gan.images import image_sheet
+=======
+from gastritis_gan.images import image_sheet, stack_sheets
+from gastritis_gan.privacy.verdict import AuditResult, read_verdict
+>>>>>>> main
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.releases.clearance import clear, describe_clearance
 from gastritis_gan.releases.datasheet import ReleaseMetadata, datasheet
@@ -214,20 +221,24 @@ def _command(parts: Sequence[ReleasePart], options: Mapping[str, Any]) -> str:
 
 def _write(parts: Sequence[ReleasePart], out: Path, metadata: ReleaseMetadata) -> None:
     with new_folder(out) as partial:
-        shown: list[np.ndarray] = []
+        shown: list[tuple[str, Image.Image]] = []
         images = _draw(parts, truncation=metadata.truncation, shown=shown)
         written = FORMATS[metadata.image_format](images, partial)
         _write_manifest(written, partial, total=sum(part.count for part in parts))
-        image_sheet(np.stack(shown), _SHEET_IMAGES_PER_PART).save(partial / "sheet.png")
+        shown.sort(key=operator.itemgetter(0))
+        stack_sheets([sheet for _, sheet in shown]).save(partial / "sheet.png")
         write_bytes(partial / "DATASHEET.md", datasheet(parts, metadata).encode())
         write_json(partial / "release.json", _describe(parts, metadata))
         _write_checksums(partial)
 
 
 def _draw(
-    parts: Sequence[ReleasePart], *, truncation: float, shown: list[np.ndarray]
+    parts: Sequence[ReleasePart],
+    *,
+    truncation: float,
+    shown: list[tuple[str, Image.Image]],
 ) -> Iterator[ReleasedImage]:
-    """Yields the images in order; adds the first ones of each part to `shown`."""
+    """Yields the images in order; adds each part's class and sheet to `shown`."""
     classes = sorted({part.model.class_name for part in parts})
     number = 0
     for part in parts:
@@ -236,7 +247,11 @@ def _draw(
             size = min(_CHUNK_SIZE, part.count - start)
             seeds = part.seed + start + np.arange(size, dtype=np.int64)
             images = model.generate(seeds, truncation)
-            shown.extend(images[: max(0, _SHEET_IMAGES_PER_PART - start)])
+            if start == 0:
+                caption = f"{model.class_name}: synthetic, {origin(model)}"
+                first = images[:_SHEET_IMAGES_PER_PART]
+                sheet = image_sheet(first, len(first), caption=caption)
+                shown.append((model.class_name, sheet))
             for image_seed, image in zip(seeds, images, strict=True):
                 yield ReleasedImage(
                     number=number,
