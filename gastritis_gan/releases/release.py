@@ -15,12 +15,7 @@ import numpy as np
 from PIL import Image
 
 from gastritis_gan.errors import InputError
-<<<<<<< HEAD
-from gastritis_gan.images import image_sheet
-=======
 from gastritis_gan.images import image_sheet, stack_sheets
-from gastritis_gan.privacy.verdict import AuditResult, read_verdict
->>>>>>> main
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.releases.clearance import clear, describe_clearance
 from gastritis_gan.releases.datasheet import ReleaseMetadata, datasheet
