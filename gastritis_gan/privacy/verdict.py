@@ -290,6 +290,8 @@ def _decide_again(
         raise ValueError(
             f"it states '{stated.verdict}', and its decisions give '{verdict}'"
         )
+    if not "".join(reasons).isprintable():
+        raise ValueError("its reasons hold letters that cannot be printed")
     tests = [test.test for generator in examined for test in generator.decisions]
     return AuditResult(
         path=audit_dir,
