@@ -96,6 +96,10 @@ def whiten(content):
     ]
 
 
+def del_seal(content):
+    del content["seal"]
+
+
 def failed(change):
     """Returns what makes a failed audit, and edits it."""
 
@@ -195,7 +199,7 @@ def exported_again(place):
     """The next version is what a release takes."""
     small = place / "models" / "small"
     shutil.copytree(small / "1", small / "2")
-    change_card(small / "2", version=2)
+    edit(small / "2/assets.extra/model_card.json", lambda c: c.update(version=2))
 
 
 def audited_before_the_card_changed(place):
@@ -215,7 +219,9 @@ FORGERIES = {
     "passes over failed decisions": failed(flip),
     "all made to pass": failed(whiten),
     "all made to pass, unsealed": failed(lambda c: whiten(c) or c.update(seal=None)),
-    "all made to pass, no seal": failed(lambda c: whiten(c) or c.pop("seal") and None),
+    "all made to pass, no seal": failed(
+        lambda c: whiten(c) or (c.pop("seal") and None)
+    ),
     "all made to pass, sealed with another key": sealed_by_another,
     "the seal of another audit": another_ones,
     "eight lines": eight_lines,
