@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -16,6 +17,8 @@ from .options import (
     weights_dir_option,
     weights_option,
 )
+
+_EXIT_CODES = {"pass": 0, "fail": 3, "undecided": 4}
 
 
 @click.command()
@@ -66,6 +69,9 @@ def audit(
     The folder shows training patients' patches: it must stay inside the hospital.
 
     \b
+    Exit code: 0 pass, 3 fail, 4 undecided; 2 where there is no verdict.
+
+    \b
     Example:
       gastritis-gan audit --config configs/phantom.yaml --store stores/phantom \\
           --generators exported/ --out audits/phantom
@@ -89,3 +95,4 @@ def audit(
         f"Report:  {result.report}\nMetrics: {result.metrics}\n"
         "Both show training patients; keep them inside the hospital."
     )
+    sys.exit(_EXIT_CODES[result.verdict])

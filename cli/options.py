@@ -95,6 +95,14 @@ def evaluation_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def remind_of_audit(*version_folders: Path) -> None:
+    """Names on standard error the models that have not passed a privacy audit."""
+    from gastritis_gan.serving.model_folder import audit_reminder
+
+    if reminder := audit_reminder(version_folders):
+        click.echo(reminder, err=True)
+
+
 def parse_weights(
     options: Sequence[str], folder: Path | None
 ) -> dict[str, Path] | Path | None:

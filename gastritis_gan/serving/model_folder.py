@@ -14,7 +14,7 @@ import re
 import reprlib
 import stat
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -282,6 +282,36 @@ def add_audit(
         )
     audits = [*card.get("audits", []), dict(audit)]
     write_json(version_folder / CARD_FILE, {**card, "audits": audits})
+
+
+def audit_reminder(version_folders: Iterable[Path]) -> str | None:
+    """Returns a line on the models without a passing audit, None if there are none.
+
+    The last audit that a card records counts. Nothing else of a model is checked.
+
+    Args:
+        version_folders: Of the models.
+    """
+    found = [
+        f"{folder.parent.name}/{folder.name} {verdict}"
+        for folder in version_folders
+        if (verdict := _last_verdict(folder)) != "(pass)"
+    ]
+    if not found:
+        return None
+    return (
+        "Images may show training patients: there is no passing privacy audit of "
+        f"{', '.join(found)}."
+    )
+
+
+def _last_verdict(version_folder: Path) -> str:
+    try:
+        card = read_json(version_folder / CARD_FILE)
+        audits = card["audits"] if _is_list_of_audits(card.get("audits")) else []
+    except (InputError, AttributeError):
+        audits = []
+    return f"({audits[-1]['verdict']})" if audits else "(not audited)"
 
 
 def read_model_card(version_folder: Path) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def run(work, *arguments):
         check=False,
         cwd=work / "out",
     )
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.returncode in (0, 4), done.stderr[-3000:]  # 4: an audit's "undecided"
     return done.stdout + done.stderr
 
 
