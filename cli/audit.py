@@ -9,6 +9,7 @@ import click
 
 from .options import (
     PATH,
+    Config,
     config_option,
     generators_option,
     key_option,
@@ -48,7 +49,7 @@ _EXIT_CODES = {"pass": 0, "fail": 3, "undecided": 4}
     help="Folder to make, such as audits/NAME. An interrupted audit resumes there.",
 )
 def audit(
-    config_path: Path,
+    config: Config,
     store_path: Path,
     generator_paths: tuple[Path, ...],
     run_paths: tuple[Path, ...],
@@ -79,7 +80,7 @@ def audit(
     from gastritis_gan import api
 
     result = api.audit(
-        config_path,
+        config,
         store_path,
         generator_paths,
         out=out,

@@ -8,17 +8,13 @@ import click
 
 from gastritis_gan.errors import InputError
 
-from .options import key_option
+from .options import Config, experiment_options, key_option
 
 
 @click.command()
 @click.argument("cohort", type=click.Path(path_type=Path))
-@click.option(
-    "--config",
-    "config_path",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="The experiment file; its keys `cohort`, `patches` and `split` are used.",
+@experiment_options(
+    "The experiment file; its keys `cohort`, `patches` and `split` are used."
 )
 @click.option(
     "--out",
@@ -52,7 +48,7 @@ from .options import key_option
 )
 def prepare(
     cohort: Path,
-    config_path: Path,
+    config: Config,
     store_path: Path,
     workers: int | None,
     window: str | None,
@@ -92,7 +88,7 @@ def prepare(
     try:
         store = api.prepare(
             cohort,
-            config_path,
+            config,
             store_path,
             workers=workers,
             window=int(window) if window and window.isdecimal() else window,

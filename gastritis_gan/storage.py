@@ -343,24 +343,35 @@ def read_yaml(path: Path) -> Any:
         InputError: The file cannot be read, is not YAML, is too large or nested too
             deep, or has a key twice.
     """
-    import yaml  # many commands read none
-
     try:
         with path.open("rb") as stream:
             content = stream.read(_MAX_YAML_BYTES + 1)
-        if len(content) > _MAX_YAML_BYTES:
-            raise InputError(f"is larger than {_MAX_YAML_BYTES} bytes.")
-        node = yaml.compose(content.decode("utf-8-sig"), Loader=yaml.SafeLoader)
-        return None if node is None else _YamlValues().read(node)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+    try:
+        return parse_yaml(content)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def parse_yaml(content: bytes) -> Any:
+    """Reads what `read_yaml` reads from a file.
+
+    Raises:
+        InputError: As `read_yaml`; the message continues the name of the source.
+    """
+    import yaml  # many commands read none
+
+    if len(content) > _MAX_YAML_BYTES:
+        raise InputError(f"is larger than {_MAX_YAML_BYTES} bytes.")
+    try:
+        node = yaml.compose(content.decode("utf-8-sig"), Loader=yaml.SafeLoader)
+        return None if node is None else _YamlValues().read(node)
     except RecursionError:
-        raise InputError(f"{path}: is nested too deep.") from None
+        raise InputError("is nested too deep.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{path}: is not valid YAML ({reason}).") from None
+        raise InputError(f"is not valid YAML ({reason}).") from None
 
 
 class _YamlValues:
@@ -466,10 +477,11 @@ class DocumentFormat:
 
 
 @contextlib.contextmanager
-def file_lock(path: Path, *, refusal: str) -> Iterator[None]:
+def file_lock(path: Path, *, refusal: str) -> Iterator[int]:
     """Holds the lock file `path`, which keeps every other process out of the block.
 
-    The system releases it when the process ends, in whatever way.
+    The system releases it when the process ends, in whatever way. Yields its
+    descriptor: a process that inherits it holds the lock as well.
 
     Args:
         path: The file; made when it is absent, and left there.
@@ -487,7 +499,7 @@ def file_lock(path: Path, *, refusal: str) -> Iterator[None]:
             raise refusal_of(error, path) from error
         if not taken:
             raise InputError(refusal)
-        yield
+        yield stream.fileno()
 
 
 def is_locked(path: Path) -> bool:

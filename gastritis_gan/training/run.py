@@ -44,7 +44,7 @@ from gastritis_gan.training.checkpoint import (
 )
 from gastritis_gan.training.recipe import Recipe, StageSpec, make_recipe
 from gastritis_gan.training.training_settings import TrainingSections
-from gastritis_gan.typed_config import from_plain
+from gastritis_gan.typed_config import flat_keys, from_plain
 
 if TYPE_CHECKING:
     from gastritis_gan.models.network import Network
@@ -350,8 +350,8 @@ class Run:
                     f"{self.path} is a run with {key}={self._record.get(key)}; to "
                     f"branch from it, {key}={value} is needed."
                 )
-        ours = dict(_flat(document))
-        for key, value in _flat(self._document):
+        ours = dict(flat_keys(document))
+        for key, value in flat_keys(self._document):
             if ours.get(key) != value and not key.startswith(_FREE_IN_A_BRANCH):
                 raise InputError(
                     f"{self.path} was trained with `{key}`: {value}, this config has "
@@ -513,11 +513,3 @@ def _read_document(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InputError(f"{path} is missing or damaged. Restore it from a backup.")
     return document
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, member in value.items():
-        if isinstance(member, Mapping):
-            yield from _flat(member, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", json.dumps(member)
