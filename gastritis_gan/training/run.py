@@ -30,6 +30,7 @@ from gastritis_gan.storage import (
     is_locked,
     new_file,
     new_folder,
+    private_files,
     read_json,
     read_yaml,
     refused_if_damaged,
@@ -218,6 +219,11 @@ class Run:
         records = self.metrics()
         return records[-1] if records else None
 
+    def sheets(self) -> dict[int, Path]:
+        """Returns the sheets of samples by the number of real images before them."""
+        paths = sorted(self.path.glob("sheet_*.png"))
+        return {int(path.stem.removeprefix("sheet_")): path for path in paths}
+
     def has_checkpoint(self) -> bool:
         """Whether there is a checkpoint, whole or damaged."""
         return any((self.path / _CHECKPOINTS).glob("step_*.npz"))
@@ -371,7 +377,7 @@ class Run:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps every other process from training in this folder.
+        """Keeps other processes from training in this folder, and its files private.
 
         Raises:
             InputError: Another process is training here.
@@ -380,7 +386,10 @@ class Run:
             f"another process is training {self.path}. Wait for it, or stop it with "
             "Ctrl-C or SIGTERM: it leaves a checkpoint."
         )
-        with file_lock(self.path / _LOCK, refusal=refusal):
+        with (
+            private_files(self.path.parent),
+            file_lock(self.path / _LOCK, refusal=refusal),
+        ):
             yield
 
     def rewind(self, step: int) -> None:
@@ -404,7 +413,7 @@ class Run:
         Raises:
             InputError: It exists.
         """
-        with new_folder(self.path) as partial:
+        with new_folder(self.path, private=True) as partial:
             _FORMAT.write(partial / _RECORD, self._record)
             text = yaml.safe_dump(self._document, sort_keys=False)
             write_bytes(partial / _CONFIG, text.encode())
