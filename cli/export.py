@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from .options import remind_of_audit
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -59,6 +61,7 @@ def export(run: Path, name: str, exported_dir: Path, checkpoint: str | None) -> 
         f"Sample it:   gastritis-gan sample {model.path.parent} --out samples/{name}\n"
         f"Serve it:    gastritis-gan serve --exported-dir {exported_dir}"
     )
+    remind_of_audit(model.path)
 
 
 def _describe(checkpoint: dict[str, Any]) -> str:

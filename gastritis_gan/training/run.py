@@ -1,6 +1,7 @@
 """A run's folder: everything that is written to it, and everything that is asked of it.
 
-    run.json  config.yaml  checkpoints/  metrics.jsonl  tensorboard/  sheet_*.png  lock
+    run.json  config.yaml  checkpoints/  metrics.jsonl  tensorboard/  sheet_*.png
+    reals.png  lock
 
 TensorFlow is loaded when a network is asked for, not before.
 """
@@ -29,6 +30,7 @@ from gastritis_gan.storage import (
     is_locked,
     new_file,
     new_folder,
+    private_files,
     read_json,
     read_yaml,
     refused_if_damaged,
@@ -221,7 +223,8 @@ class Run:
         """What a model card has about the training; JSON-able and free of identifiers.
 
         The keys are `model`, `target`, `class_name`, `split_hash`, `environment`
-        (TensorFlow's version and kernels), and of the whole run `resolution` in pixels,
+        (TensorFlow's version and kernels, and whether its operations were
+        deterministic), and of the whole run `resolution` in pixels,
         `latent_dim`, `num_images`, `seed` and `config`, the experiment.
         """
         return {
@@ -279,6 +282,11 @@ class Run:
             and tick.get("quality_reference") == "validation"
             and tick["quality"] is not None
         ]
+
+    def sheets(self) -> dict[int, Path]:
+        """Returns the sheets of samples by the number of real images before them."""
+        paths = sorted(self.path.glob("sheet_*.png"))
+        return {int(path.stem.removeprefix("sheet_")): path for path in paths}
 
     def has_checkpoint(self) -> bool:
         """Whether there is a checkpoint, whole or damaged."""
@@ -646,7 +654,7 @@ class Run:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps every other process from training in this folder.
+        """Keeps other processes from training in this folder, and its files private.
 
         Raises:
             InputError: Another process is training here.
@@ -655,7 +663,10 @@ class Run:
             f"another process is training {self.path}. Wait for it, or stop it with "
             "Ctrl-C or SIGTERM: it leaves a checkpoint."
         )
-        with file_lock(self.path / _LOCK, refusal=refusal):
+        with (
+            private_files(self.path.parent),
+            file_lock(self.path / _LOCK, refusal=refusal),
+        ):
             yield
 
     def rewind(self, step: int) -> None:
@@ -692,7 +703,7 @@ class Run:
                 f"{self.path} exists already: {way_out}. Give another name for another "
                 "run."
             )
-        with new_folder(self.path) as partial:
+        with new_folder(self.path, private=True) as partial:
             _FORMAT.write(partial / _RECORD, self._record)
             self._write_config(partial)
             (partial / _CHECKPOINTS).mkdir()
@@ -709,6 +720,11 @@ class Run:
     def save_sheet(self, sheet: Image.Image, num_images: int) -> None:
         """Writes samples of the fixed latents after a number of real images."""
         with new_file(self._sheet(num_images)) as partial:
+            sheet.save(partial, format="PNG")
+
+    def save_reals(self, sheet: Image.Image) -> None:
+        """Writes real patches for the eye to compare samples with."""
+        with new_file(self.path / "reals.png") as partial:
             sheet.save(partial, format="PNG")
 
     def save_checkpoint(self, state: TrainingState) -> None:

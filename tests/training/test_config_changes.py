@@ -12,11 +12,12 @@ from gastritis_gan.config import config_from_dict, config_to_dict
 from gastritis_gan.errors import InputError
 from gastritis_gan.training.fit import fit
 from gastritis_gan.training.run import Run
-from tests.helpers.tiny_run import CONFIG, DOCUMENT, FakeStore
+from tests.helpers.tiny_run import DOCUMENT, FakeStore
 
 
 def config_of(**changes):
     document = copy.deepcopy(DOCUMENT)
+    document["training"]["keep_checkpoints"] = 9
     for name, keys in changes.items():
         document[name] = {**document.get(name, {}), **keys}
     return config_from_dict(document)
@@ -136,7 +137,7 @@ def test_what_decides_on_steps_that_are_done_may_not_change(
         tmp_path / "run",
         {"model": "pggan", "target": "positive", "class_name": "gastritis",
          "split_hash": "ab" * 32},
-        config_to_dict(CONFIG),
+        config_to_dict(config_of()),
     )  # fmt: skip
     run.create()
     before = (run.path / "config.yaml").read_bytes()
