@@ -147,7 +147,7 @@ def test_metrics_hold_keys_only(workplace, audited):
 def test_page_is_self_contained_and_warns(audited):
     folder, _ = audited
     page = " ".join((folder / "report.html").read_text().split())
-    assert "belongs inside the hospital" in page
+    assert "stays inside the hospital" in page
     assert page.count("data:image/png;base64,") == 3  # the closest pair, two groups
     assert page.count("data:image/svg+xml;base64,") == 5  # two spaces, three attacks
     assert not re.search(r"(?i)https?://|<script|<link|url\(", page)
