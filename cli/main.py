@@ -36,6 +36,7 @@ _COMMANDS = (
     "weights",
     "audit",
     "trace",
+    "report",
     "reproduce",
 )
 _PACKAGES_OF_THE_CPU_EXTRA = (

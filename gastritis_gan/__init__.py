@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from gastritis_gan.evaluation.compare import compare as compare
     from gastritis_gan.phantom.phantom_cohort import make_phantom as make_phantom
     from gastritis_gan.releases.release import release as release
+    from gastritis_gan.reports.report import report as report
     from gastritis_gan.serving.exported_model import open_model as open_model
     from gastritis_gan.serving.sample_folder import sample as sample
     from gastritis_gan.serving.walk import walk as walk
@@ -64,6 +65,7 @@ _MODULES = {
     "open_store": "api",
     "prepare": "api",
     "release": "releases.release",
+    "report": "reports.report",
     "reproduce": "workflow.chain",
     "sample": "serving.sample_folder",
     "trace_patient": "store.trace",

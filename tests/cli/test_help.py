@@ -29,6 +29,7 @@ COMMANDS = [
     "weights",
     "audit",
     "trace",
+    "report",
     "reproduce",
 ]
 
