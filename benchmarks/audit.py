@@ -4,6 +4,8 @@ r"""The audit: a whole one, its verdict on leaks, its test dealt anew, its searc
         [--classes positive negative] [--kill-after 300]
     python benchmarks/audit.py leaks --config EXPERIMENT.yaml --store STORE \
         [--label positive] --control 30 --samples 1000 --resolution 32
+    python benchmarks/audit.py kinds --config EXPERIMENT.yaml --store STORE \
+        [--label positive] --control 30 --samples 1000 --resolution 32
     python benchmarks/audit.py deals --store STORE [--label positive] [--resolution 32]
     python benchmarks/audit.py search [--patches 1000] [--size 16] [--side 128]
 
@@ -18,6 +20,9 @@ leaks: windows of a store's patients play the samples of a generator that leaks,
 one that does not. `--control` held-out patients are compared; windows of the other
 held-out patients are the innocent samples. Thresholds and extractors are those of the
 config's section `audit`.
+
+kinds: the power of an audit for every kind of planted copies, in every space and in
+all together, and the CPU time of the audit; the samples are innocent, as for `leaks`.
 
 deals: false alarms and power of the exposure test. Windows of every patient of a class,
 plain and disguised as copies, are matched with every image of the class once. Then the
@@ -51,10 +56,20 @@ import threadpoolctl
 from gastritis_gan.config import load_config
 from gastritis_gan.evaluation.extractors import make_extractor
 from gastritis_gan.images import area_resize
-from gastritis_gan.privacy.copies import plant_copies
+from gastritis_gan.privacy.audit_settings import AuditSettings
+from gastritis_gan.privacy.copies import PLAIN, plant_copies
 from gastritis_gan.privacy.decision import overall
-from gastritis_gan.privacy.exposure import find_exposed, fisher_transform, stand_out
-from gastritis_gan.privacy.generator_audit import GeneratorFindings, audit_generator
+from gastritis_gan.privacy.exposure import (
+    find_exposed,
+    fisher_transform,
+    joint_power,
+    stand_out,
+)
+from gastritis_gan.privacy.generator_audit import (
+    GeneratorFindings,
+    audit_generator,
+    num_deciding_tests,
+)
 from gastritis_gan.privacy.matching import PixelMatcher
 from gastritis_gan.privacy.subjects import AuditCohort, AuditSubject
 from gastritis_gan.privacy.verdict import AuditedModel
@@ -112,7 +127,7 @@ def draw_windows(
 def draw_copies(
     store: Store, images: Sequence[int], *, number: int, resolution: int, seed: int
 ) -> np.ndarray:
-    """Draws windows like the audit's planted copies: turned, altered, noisy.
+    """Draws windows like the audit's plain planted copies: flipped, altered, noisy.
 
     Returns:
         uint8 of shape (number, resolution, resolution).
@@ -123,9 +138,9 @@ def draw_copies(
         patients=("",),
         is_training=np.array([True]),
     )
-    return plant_copies(
-        store, one, number=number, resolution=resolution, seed=seed
-    ).patches
+    nothing = np.zeros((1, resolution, resolution), np.float32)
+    copies = plant_copies(store, one, PLAIN, samples=nothing, number=number, seed=seed)
+    return np.rint(copies.patches * 255).astype(np.uint8)
 
 
 # whole
@@ -240,37 +255,105 @@ def write_findings(name: str, found: GeneratorFindings) -> None:
         pixels.exposure.exposed.sum(),
         pixels.num_copies,
         f"{pixels.exposure.threshold:.1f}, {highest:.1f}",
-        ", ".join(f"{space.is_noticed.mean():.2f}" for space in found.spaces),
+        ", ".join(f"{s.is_noticed[PLAIN.kind].mean():.2f}" for s in found.spaces),
         aucs,
     )
 
 
-def report_leaks(options: argparse.Namespace) -> None:
-    """Writes a row for every way to leak, then reasons and linkage."""
+def deal_fresh(
+    options: argparse.Namespace,
+) -> tuple[Store, AuditSettings, list[list[int]], list[list[int]], list[list[int]]]:
+    """Opens a store; some of its held-out patients are fresh: they are not compared.
+
+    Returns:
+        The store, the settings, and the images of each training patient, of each
+        held-out patient of the comparison, and of each fresh one.
+    """
     config, store = load_config(options.config), Store.open(options.store)
-    number = options.samples
-    settings = dataclasses.replace(config.audit, samples_per_generator=number)
-    patients = images_of_patients(store, options.label)
-    training = [
-        images
-        for images in patients.values()
-        if store.images[images[0]].split == "train"
-    ]
-    held_out = [
-        patient
-        for patient, images in patients.items()
-        if store.images[images[0]].split == "test"
-    ]
+    settings = dataclasses.replace(config.audit, samples_per_generator=options.samples)
+    patients = images_of_patients(store, options.label).values()
+    training, held_out = (
+        [images for images in patients if store.images[images[0]].split == split]
+        for split in ("train", "test")
+    )
     control, fresh = held_out[: options.control], held_out[options.control :]
-    store.images = tuple(  # the fresh ones are neither trained on nor compared
+    of_fresh = {store.images[i].patient for images in fresh for i in images}
+    store.images = tuple(
         dataclasses.replace(image, split="validation")
-        if image.patient in fresh
+        if image.patient in of_fresh
         else image
         for image in store.images
     )
+    return store, settings, training, control, fresh
 
-    def of(groups: Sequence[list[int]]) -> list[int]:
-        return [image for images in groups for image in images]
+
+def of(groups: Sequence[list[int]]) -> list[int]:
+    """Returns the images of all patients of a group."""
+    return [image for images in groups for image in images]
+
+
+def audit_played(
+    store: Store,
+    samples: np.ndarray,
+    settings: AuditSettings,
+    options: argparse.Namespace,
+) -> GeneratorFindings:
+    """Audits samples, uint8 of shape (n, r, r), as if a generator had made them."""
+    extractors = [
+        make_extractor(
+            name,
+            resolution=min(options.resolution, settings.match_resolution),
+            weights_file=options.weights if name == "vgg16_block5" else None,
+        )
+        for name in settings.extractors
+    ]
+    subject = AuditSubject(
+        model=AuditedModel(name="played", version=1, model_hash="0" * 64),
+        label=options.label,
+        resolution=options.resolution,
+        latent_dim=1,
+        sample=lambda seeds: samples[seeds][..., None],
+    )
+    alpha = settings.false_alarm_rate / num_deciding_tests([subject], len(extractors))
+    with tempfile.TemporaryDirectory() as folder:
+        return audit_generator(
+            store, subject, extractors, settings, alpha=alpha, folder=Path(folder)
+        )
+
+
+def report_kinds(options: argparse.Namespace) -> None:
+    """Writes a row for every kind of planted copies."""
+    if options.quick:
+        options.samples = 100
+    store, settings, _, _, fresh = deal_fresh(options)
+    samples = draw_windows(
+        store, of(fresh), number=options.samples, resolution=options.resolution, seed=1
+    )
+    start = time.process_time()
+    found = audit_played(store, samples, settings, options)
+    seconds = time.process_time() - start
+    training = int(found.cohort.is_training.sum())
+    harness.write(
+        f"{training} training and {len(found.cohort.patients) - training} held-out "
+        f"patients, {len(found.cohort.images)} images, {options.samples} samples of "
+        f"{options.resolution} pixels: {seconds:.0f} s of CPU."
+    )
+    harness.write_header("copies", "planted", "all", *(s.name for s in found.spaces))
+    for kind, is_noticed in found.spaces[0].is_noticed.items():
+        harness.write_row(
+            kind,
+            len(is_noticed),
+            f"{joint_power(found.spaces, kind):.2f}",
+            *(f"{space.is_noticed[kind].mean():.2f}" for space in found.spaces),
+        )
+    for decision in found.decisions:
+        harness.write(f"{decision.test}: {decision.verdict}. {decision.reason}")
+
+
+def report_leaks(options: argparse.Namespace) -> None:
+    """Writes a row for every way to leak, then reasons and linkage."""
+    store, settings, training, control, fresh = deal_fresh(options)
+    number = options.samples
 
     def draw(
         function: Callable[..., np.ndarray], images: list[int], count: int, seed: int
@@ -279,7 +362,7 @@ def report_leaks(options: argparse.Namespace) -> None:
             store, images, number=count, resolution=options.resolution, seed=seed
         )
 
-    innocent = draw(draw_windows, of([patients[p] for p in fresh]), number, 1)
+    innocent = draw(draw_windows, of(fresh), number, 1)
 
     def with_copies(images: list[int], count: int) -> np.ndarray:
         samples = innocent.copy()
@@ -294,36 +377,15 @@ def report_leaks(options: argparse.Namespace) -> None:
         "1 % copied from one patient": with_copies(training[0], one_percent),
         "all copied from one patient": with_copies(training[0], number),
         "all copied": with_copies(of(training), number),
-        "of the control's own patients": draw(
-            draw_windows, of([patients[p] for p in control]), number, 2
-        ),
+        "of the control's own patients": draw(draw_windows, of(control), number, 2),
     }
-    extractors = [
-        make_extractor(
-            name,
-            resolution=min(options.resolution, settings.match_resolution),
-            weights_file=options.weights if name == "vgg16_block5" else None,
-        )
-        for name in settings.extractors
-    ]
-    alpha = settings.false_alarm_rate / (2 + 2 * len(extractors))
     harness.write_header(
         "samples", "verdict", "patients exposed", "copies",
         "threshold, highest exposure", "power", "AUC of each attack",
     )  # fmt: skip
     remarks = []
     for name, samples in scenarios.items():
-        subject = AuditSubject(
-            model=AuditedModel(name="played", version=1, model_hash="0" * 64),
-            label=options.label,
-            resolution=options.resolution,
-            latent_dim=1,
-            sample=lambda seeds, samples=samples: samples[seeds][..., None],
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            found = audit_generator(
-                store, subject, extractors, settings, alpha=alpha, folder=Path(folder)
-            )
+        found = audit_played(store, samples, settings, options)
         write_findings(name, found)
         remarks += [
             f"{name}: {decision.test}: {decision.reason}"
@@ -480,11 +542,12 @@ def main() -> None:
     whole.add_argument("--samples", type=int, default=10_000)
     whole.add_argument("--classes", nargs="+", default=["positive"])
     whole.add_argument("--kill-after", type=float, help="seconds")
-    leaks = parts.add_parser("leaks")
-    leaks.add_argument("--config", type=Path, required=True)
-    leaks.add_argument("--control", type=int, required=True)
-    leaks.add_argument("--samples", type=int, default=1000)
-    leaks.add_argument("--weights", type=Path, help="of vgg16_block5")
+    leaks, kinds = parts.add_parser("leaks"), parts.add_parser("kinds")
+    for part in (leaks, kinds):
+        part.add_argument("--config", type=Path, required=True)
+        part.add_argument("--control", type=int, required=True)
+        part.add_argument("--samples", type=int, default=1000)
+        part.add_argument("--weights", type=Path, help="of vgg16_block5")
     deals = parts.add_parser("deals")
     deals.add_argument("--windows", type=int, default=60, help="of each patient")
     deals.add_argument("--copies", type=int, default=12, help="of each patient")
@@ -492,7 +555,7 @@ def main() -> None:
     deals.add_argument("--training", type=int, help="half of the others by default")
     deals.add_argument("--patients", type=int, help="of the class; all by default")
     deals.add_argument("--deals", type=int, default=300)
-    for part in (leaks, deals):
+    for part in (leaks, kinds, deals):
         part.add_argument("--store", type=Path, required=True)
         part.add_argument("--label", default="positive")
         part.add_argument("--resolution", type=int, default=32)
@@ -505,6 +568,7 @@ def main() -> None:
     {
         "whole": report_whole,
         "leaks": report_leaks,
+        "kinds": report_kinds,
         "deals": report_deals,
         "search": report_search,
     }[options.part](options)

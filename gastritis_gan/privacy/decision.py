@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from gastritis_gan.privacy.copies import samples_needed
+from gastritis_gan.privacy.copies import PLAIN, samples_needed
 from gastritis_gan.privacy.exposure import (
     SpaceFindings,
     joint_copy_rate_bound,
@@ -45,9 +45,10 @@ def decide_memorisation(
 
     Args:
         spaces: At least one. A copy has to be noticed in one of them. Those that notice
-            hardly any planted copy cannot fail.
-        min_power: Share of the planted copies that has to be noticed.
-        max_copy_rate: Copies per sample that may remain possible.
+            hardly any plain copy cannot fail.
+        min_power: Share of the plain copies that has to be noticed. Kinds of disguise
+            of which less is noticed are named in the reason of a pass.
+        max_copy_rate: Plain copies per sample that may remain possible.
     """
     failures = [
         Decision(f"memorisation, {space.name}", "fail", _exposed(space))
@@ -63,8 +64,8 @@ def decide_memorisation(
             Decision(
                 "memorisation",
                 "undecided",
-                f"Only {power:.0%} of the planted copies were noticed (at least "
-                f"{min_power:.0%} have to be), {_remedy(spaces)}.",
+                f"Only {power:.0%} of the planted copies ({PLAIN.kind}) were "
+                f"noticed (at least {min_power:.0%} have to be), {_remedy(spaces)}.",
             )
         ]
     bound = joint_copy_rate_bound(spaces)
@@ -83,9 +84,24 @@ def decide_memorisation(
             "memorisation",
             "pass",
             f"No copy among {num_samples} samples, while {power:.0%} of the planted "
-            f"copies were noticed: at most {bound:.2%} of samples are copies.",
+            f"copies ({PLAIN.kind}) were noticed: at most {bound:.2%} of samples are "
+            f"copies like these. {_overlooked(spaces, min_power)}",
         )
     ]
+
+
+def _overlooked(spaces: Sequence[SpaceFindings], min_power: float) -> str:
+    """Returns a sentence on the other kinds of disguise."""
+    power = {kind: joint_power(spaces, kind) for kind in spaces[0].is_noticed}
+    overlooked = [
+        f"{kind} ({share:.0%})" for kind, share in power.items() if share < min_power
+    ]
+    if not overlooked:
+        return f"At least {min_power:.0%} of every other kind were noticed."
+    return (
+        f"Of copies of these kinds less than {min_power:.0%} were noticed, so they are "
+        f"not excluded: {'; '.join(overlooked)}."
+    )
 
 
 def _exposed(space: SpaceFindings) -> str:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import scipy.stats
 from numpy.typing import NDArray
 
-from gastritis_gan.privacy.copies import ExcessRate, copy_rate_bound, excess_rate
+from gastritis_gan.privacy.copies import (
+    PLAIN,
+    ExcessRate,
+    copy_rate_bound,
+    excess_rate,
+)
 from gastritis_gan.rng import stream
 
 _MAX_CORRELATION = 1 - 1e-4  # keeps Fisher's transform of a perfect copy finite
 _EPSILON = 1e-9
 _CLOSE_QUANTILE = 0.99  # of the samples' best held-out matches
-_MIN_POWER_TO_DECIDE = 0.1  # share of the planted copies
+_MIN_POWER_TO_DECIDE = 0.1  # share of the plain planted copies
 _NUM_SIMULATIONS = 20_000
 # Of the generalised extreme value distribution: maxima of scores with a somewhat longer
 # than exponential tail. At 0 (Gumbel) innocent samples failed more often than stated;
@@ -171,14 +176,15 @@ class SpaceFindings:
         scores: From `stand_out`, of shape `(samples, patients)`.
         is_training: Shape `(patients,)`.
         exposure: Per patient.
-        is_noticed: Shape `(planted,)`: which planted copies pass the threshold.
+        is_noticed: Per kind of planted copies, shape `(planted,)`: which of them pass
+            the threshold.
         copies: Samples beyond the threshold, minus the control's.
         close: The same for a lower threshold, which 1 % of the samples' best held-out
             matches pass: near copies and mere likeness.
         num_copies: Samples that match any training patient beyond the threshold.
         num_held_out_exposed: Held-out patients beyond what training patients show, were
             the groups exchanged: samples of them spoil the yardstick.
-        patients_needed: Per group, until the threshold lets `min_power` of the planted
+        patients_needed: Per group, until the threshold lets `min_power` of the plain
             copies through; None where no number would.
     """
 
@@ -186,7 +192,7 @@ class SpaceFindings:
     scores: NDArray[np.float64]
     is_training: NDArray[np.bool_]
     exposure: Exposure
-    is_noticed: NDArray[np.bool_]
+    is_noticed: Mapping[str, NDArray[np.bool_]]
     copies: ExcessRate
     close: ExcessRate
     num_copies: int
@@ -197,16 +203,16 @@ class SpaceFindings:
     def decides(self) -> bool:
         """Whether the space notices copies at all, so that exposure in it means one.
 
-        In a space that overlooks nearly all planted copies, a patient who stands out is
+        In a space that overlooks nearly all plain copies, a patient who stands out is
         an unusual patient.
         """
-        return bool(self.is_noticed.mean() >= _MIN_POWER_TO_DECIDE)
+        return bool(self.is_noticed[PLAIN.kind].mean() >= _MIN_POWER_TO_DECIDE)
 
 
 def examine_space(
     name: str,
     scores: NDArray[np.float64],
-    copy_scores: NDArray[np.float64],
+    copy_scores: Mapping[str, NDArray[np.float64]],
     is_training: NDArray[np.bool_],
     *,
     alpha: float,
@@ -218,11 +224,11 @@ def examine_space(
     Args:
         name: Of the space.
         scores: Of the samples, from `stand_out`, of shape `(samples, patients)`.
-        copy_scores: Shape `(planted,)`: how far each planted copy stands out for the
-            patient it comes from.
+        copy_scores: Per kind of planted copies, shape `(planted,)`: how far each copy
+            stands out for the patient it comes from.
         is_training: Shape `(patients,)`; both groups must occur.
         alpha: Probability of a false alarm in this space.
-        min_power: Share of the planted copies that the audit has to notice.
+        min_power: Share of the plain copies that the audit has to notice.
         seed: Of the bootstraps.
     """
     exposure = find_exposed(scores, is_training, alpha=alpha)
@@ -235,7 +241,10 @@ def examine_space(
         scores=scores,
         is_training=is_training,
         exposure=exposure,
-        is_noticed=copy_scores > exposure.threshold,
+        is_noticed={
+            kind: of_copies > exposure.threshold
+            for kind, of_copies in copy_scores.items()
+        },
         copies=excess_rate(
             scores, is_training, threshold=exposure.threshold, seed=seed
         ),
@@ -248,19 +257,24 @@ def examine_space(
         num_copies=int(beyond.sum()),
         num_held_out_exposed=int(mirrored.exposed.sum()),
         patients_needed=patients_needed(
-            held_out, float(np.quantile(copy_scores, 1 - min_power)), alpha=alpha
+            held_out,
+            float(np.quantile(copy_scores[PLAIN.kind], 1 - min_power)),
+            alpha=alpha,
         )
         if len(held_out) > 1
         else None,
     )
 
 
-def joint_power(spaces: Sequence[SpaceFindings]) -> float:
-    """Returns the share of planted copies that at least one space notices."""
-    return float(np.any([space.is_noticed for space in spaces], axis=0).mean())
+def joint_power(spaces: Sequence[SpaceFindings], kind: str = PLAIN.kind) -> float:
+    """Returns the share of a kind of planted copies that at least one space notices."""
+    return float(np.any([space.is_noticed[kind] for space in spaces], axis=0).mean())
 
 
-def joint_copy_rate_bound(spaces: Sequence[SpaceFindings]) -> float:
-    """Returns the rate of copies that is not excluded, the spaces taken together."""
+def joint_copy_rate_bound(
+    spaces: Sequence[SpaceFindings], kind: str = PLAIN.kind
+) -> float:
+    """Returns the rate of copies of a kind that is not excluded, by all the spaces."""
     num_copies = max((s.num_copies for s in spaces if s.decides), default=0)
-    return copy_rate_bound(num_copies, len(spaces[0].scores), joint_power(spaces))
+    num_samples = len(spaces[0].scores)
+    return copy_rate_bound(num_copies, num_samples, joint_power(spaces, kind))

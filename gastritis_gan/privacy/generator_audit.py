@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gastritis_gan.evaluation.extractors import FeatureExtractor
 from gastritis_gan.privacy.audit_settings import AuditSettings
-from gastritis_gan.privacy.copies import plant_copies
+from gastritis_gan.privacy.copies import DISGUISES, PLAIN, plant_copies
 from gastritis_gan.privacy.decision import (
     Decision,
     decide_membership,
@@ -45,12 +45,12 @@ from gastritis_gan.privacy.subjects import (
     AuditSubject,
     choose_cohort,
     draw_samples,
-    shrink,
 )
 from gastritis_gan.privacy.windows import MIN_STD
 from gastritis_gan.store.store import Store
 
 _MIN_PATIENTS = 2  # per group, for any statistic
+_PLAIN_COPIES = 5  # planted for every one of another kind
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,14 +112,22 @@ def audit_generator(
         size=size,
         folder=folder / "samples",
     )
-    planted = plant_copies(
-        store,
-        cohort,
-        number=settings.planted_copies,
-        resolution=subject.resolution,
-        seed=settings.seed,
+    planted = {
+        disguise.kind: plant_copies(
+            store,
+            cohort,
+            disguise,
+            samples=samples,
+            number=settings.planted_copies
+            if disguise is PLAIN
+            else settings.planted_copies // _PLAIN_COPIES,
+            seed=settings.seed,
+        )
+        for disguise in DISGUISES
+    }
+    patches = np.concatenate(
+        [samples, *(copies.patches for copies in planted.values())]
     )
-    patches = np.concatenate([samples, shrink(planted.patches, size)])
     matcher = PixelMatcher(
         patches, patch_size=store.geometry.patch_size, min_std=MIN_STD
     )
@@ -134,11 +142,15 @@ def audit_generator(
 
     def examine(name: str, scores: NDArray[np.float64]) -> SpaceFindings:
         standing_out = stand_out(cohort.per_patient(scores))
-        of_copies = standing_out[num_samples:]
+        of_copies, first = {}, num_samples
+        for kind, copies in planted.items():
+            row = first + np.arange(len(copies.patient))
+            of_copies[kind] = standing_out[row, copies.patient]
+            first += len(row)
         return examine_space(
             name,
             standing_out[:num_samples],
-            of_copies[np.arange(len(of_copies)), planted.patient],
+            of_copies,
             cohort.is_training,
             alpha=alpha,
             min_power=settings.min_power,

@@ -27,6 +27,7 @@ from gastritis_gan.privacy.windows import (
     QuarterPixelWindows,
     flip_patches,
     scale_image,
+    starts_inside,
 )
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.storage import kept_array
@@ -80,19 +81,26 @@ class PixelMatcher:
         self._standardized = functools.cache(self._standardize)
         self._search = functools.cache(lambda r: PositionSearch(self._standardized(r)))
 
-    def match(self, image: NDArray[np.float32]) -> PatchMatch:
+    def match(
+        self, image: NDArray[np.float32], inside: NDArray[np.bool_] | None = None
+    ) -> PatchMatch:
         """Returns the best match of every patch in an image.
 
         Args:
             image: Shape `(height, width)`, in [0, 1], at least `patch_size` high and
                 wide.
+            inside: Of that shape: where windows have to lie; None for anywhere.
         """
         coarse, *finer = self._resolutions(max(image.shape))
         quarters = scale_image(image, self.patch_size / self.resolution / STEPS)
         windows = self._windows(quarters, coarse)
         with self._lock:
             search = self._search(coarse)
-        row, column, flip = search.find(windows.whole, windows.inverse_norm)
+        norms = windows.inverse_norm
+        if inside is not None:
+            pixel = self.patch_size / coarse
+            norms = norms * starts_inside(inside, pixel, coarse, norms.shape)
+        row, column, flip = search.find(windows.whole, norms)
         row, column = row * STEPS, column * STEPS
         step = STEPS // 2  # the coarse grid's own pixels have been searched
         for resolution in (coarse, *finer):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gastritis_gan.images import image_sheet
+from gastritis_gan.privacy.copies import PLAIN
 from gastritis_gan.privacy.decision import overall
 from gastritis_gan.privacy.exposure import (
     Exposure,
@@ -95,6 +96,15 @@ def _generator(found: GeneratorFindings, store: Store) -> dict[str, Any]:
         "memorisation": {
             "power": joint_power(found.spaces),
             "copy_rate_bound": joint_copy_rate_bound(found.spaces),
+            "kinds": [
+                {
+                    "kind": kind,
+                    "planted": len(is_noticed),
+                    "power": joint_power(found.spaces, kind),
+                    "copy_rate_bound": joint_copy_rate_bound(found.spaces, kind),
+                }
+                for kind, is_noticed in found.spaces[0].is_noticed.items()
+            ],
             "spaces": [_space(space) for space in found.spaces],
         },
         "closest_pairs": {
@@ -128,7 +138,11 @@ def _space(space: SpaceFindings) -> dict[str, Any]:
         "copies": space.num_copies,
         "excess_copies": dataclasses.asdict(space.copies),
         "excess_close": dataclasses.asdict(space.close),
-        "power": float(np.mean(space.is_noticed)),
+        "power": float(np.mean(space.is_noticed[PLAIN.kind])),
+        "power_of_kinds": {
+            kind: float(np.mean(is_noticed))
+            for kind, is_noticed in space.is_noticed.items()
+        },
         "held_out_exposed": space.num_held_out_exposed,
         "patients_needed": space.patients_needed,
     }

@@ -76,7 +76,8 @@ def draw_samples(
 
     def draw(part: slice) -> NDArray[np.float32]:
         images = subject.sample(np.arange(part.start, part.stop))
-        return shrink(images[..., 0], size)
+        out = np.empty((len(images), size, size), np.float32)
+        return average_windows(images[..., 0], out, low=0)
 
     return kept_rows(
         folder,
@@ -85,12 +86,6 @@ def draw_samples(
         rows_per_file=_SAMPLES_PER_FILE,
         description=f"audit, samples of {subject.model.name}",
     )
-
-
-def shrink(images: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
-    """Averages `(n, r, r)` images to `size` pixels, in [0, 1]."""
-    out = np.empty((len(images), size, size), np.float32)
-    return average_windows(images, out, low=0)
 
 
 @dataclasses.dataclass(frozen=True)

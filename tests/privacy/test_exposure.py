@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from gastritis_gan.privacy.copies import PLAIN
 from gastritis_gan.privacy.decision import decide_memorisation
 from gastritis_gan.privacy.exposure import (
     examine_space,
     find_exposed,
     fisher_transform,
+    joint_copy_rate_bound,
     patients_needed,
     stand_out,
     standardize_rows,
@@ -126,7 +128,7 @@ def space(name, planted_score):
     """One training patient stands out; planted copies score as given."""
     scores = np.random.default_rng(0).normal(size=(200, 40))
     scores[17, 3] = 15
-    planted = np.full(20, planted_score)
+    planted = {PLAIN.kind: np.full(20, planted_score)}
     return examine_space(
         name, scores, planted, IS_TRAINING, alpha=0.01, min_power=0.8, seed=0
     )
@@ -153,8 +155,29 @@ def test_a_space_that_overlooks_copies_cannot_fail():
 @pytest.mark.parametrize("noticed", [1, 2])
 def test_a_tenth_of_the_copies_is_enough_to_decide(noticed):
     scores = np.random.default_rng(0).normal(size=(200, 40))
-    planted = np.where(np.arange(20) < noticed, 30.0, 0.0)
+    planted = {PLAIN.kind: np.where(np.arange(20) < noticed, 30.0, 0.0)}
     found = examine_space(
         "pixels", scores, planted, IS_TRAINING, alpha=0.01, min_power=0.8, seed=0
     )
     assert found.decides == (noticed == 2)
+
+
+def test_kinds_that_are_overlooked_are_named_with_their_share():
+    scores = np.random.default_rng(0).normal(size=(200, 40))
+    planted = {
+        PLAIN.kind: np.full(20, 30.0),
+        "turned": np.where(np.arange(20) < 15, 30.0, 0.0),
+        "bent": np.where(np.arange(20) < 18, 30.0, 0.0),
+    }
+    found = examine_space(
+        "pixels", scores, planted, IS_TRAINING, alpha=0.01, min_power=0.8, seed=0
+    )
+    (decision,) = decide_memorisation([found], min_power=0.8, max_copy_rate=0.05)
+    assert decision.verdict == "pass"
+    assert decision.reason.endswith(
+        "Of copies of these kinds less than 80% were noticed, so they are not "
+        "excluded: turned (75%)."
+    )
+    # 1 - 0.05^(1 / 200), Clopper and Pearson's bound without a copy, over the power
+    expected = 0.01487 / 0.75
+    assert joint_copy_rate_bound([found], "turned") == pytest.approx(expected, rel=1e-3)
