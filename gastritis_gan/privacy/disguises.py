@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,16 +36,26 @@ _MARGIN = 4  # pixels around the image, beside half a patch: turned windows reac
 _BATCH_VALUES = 2**17  # of windows at once: they stay in the processor's cache
 _EPSILON = 1e-12
 
-_Move = tuple[float, float]  # degrees, logarithm of the scale
-_COARSE_TURNS: tuple[_Move, ...] = tuple(
+_Find = Callable[
+    [NDArray[np.float32], NDArray[np.float32]],
+    tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]],
+]
+# A pose is where a window is read: row and column of its middle in quarters of a pixel,
+# and turn and scale in these units. So all of them are integers.
+_TURN = 1.25  # degrees
+_SCALE = 0.02  # of the logarithm
+_MOST = np.array([11, 7])  # units of turn and scale that any search can reach
+
+_Move = tuple[int, int]  # units of turn and scale
+_COARSE_MOVES: tuple[_Move, ...] = tuple(
     (turn, scale)
-    for turn in (-10, -5, 0, 5, 10)
-    for scale in (-0.08, 0, 0.08)
+    for turn in (-8, -4, 0, 4, 8)
+    for scale in (-4, 0, 4)
     if (turn, scale) != (0, 0)
 )
 
 
-def _around(turn: float, scale: float) -> tuple[_Move, ...]:
+def _around(turn: int, scale: int) -> tuple[_Move, ...]:
     return ((-turn, 0), (turn, 0), (0, -scale), (0, scale))
 
 
@@ -54,14 +64,15 @@ def _around(turn: float, scale: float) -> tuple[_Move, ...]:
 _Round = tuple[_Move, ...] | int
 _WHOLE_ROUNDS: tuple[_Round, ...] = (2, 1)
 _TURNED_ROUNDS: tuple[_Round, ...] = (
-    _COARSE_TURNS,
+    _COARSE_MOVES,
     4,
     2,
-    _around(2.5, 0.04),
+    _around(2, 2),
     1,
-    _around(1.25, 0.02),
+    _around(1, 1),
 )
-_SUB_ROUNDS: tuple[_Round, ...] = (2, _around(5, 0.07), 1)
+_SUB_ROUNDS: tuple[_Round, ...] = (2, _around(4, 3), 1)
+_SHIFTS = [shift for shift in itertools.product((-1, 0, 1), repeat=2) if any(shift)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,15 +155,15 @@ class DisguiseMatcher:
         small: _LowPassImage,
         inside: NDArray[np.bool_],
         patches: NDArray[np.float32],
-        find: ...,
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        find: _Find,
+    ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         """Returns the patches, flipped as they match, and where: poses `(4, n)`."""
         size = patches.shape[1]
         norms = inverse_norms(small.whole, size, self._min_std)
         norms *= starts_inside(inside, self._pixel, size, norms.shape)
         row, column, flip = find(small.whole, norms)
-        pose = np.zeros((4, len(patches)), np.float32)
-        pose[:2] = np.stack([row, column]) * STEPS + (size - 1) / 2 * STEPS
+        pose = np.zeros((4, len(patches)), np.int32)
+        pose[:2] = np.stack([row, column]) * STEPS + (size - 1) * STEPS // 2
         return flip_patches(patches, flip), pose
 
 
@@ -172,7 +183,7 @@ class _LowPassImage:
         boxes = box_sums(fine - fine.mean(), STEPS).astype(np.float32) / STEPS**2
         boxes = ndimage.gaussian_filter(boxes, _LOW_PASS * STEPS, mode="nearest")
         self.whole = np.ascontiguousarray(boxes[::STEPS, ::STEPS])
-        self._last = np.array(boxes.shape, np.float32)[:, None] - 1
+        self._last = np.array(boxes.shape)[:, None] - 1
         self._margin = margin * STEPS
         padded = np.pad(boxes, self._margin, mode="edge")
         self._width = padded.shape[1]
@@ -182,15 +193,14 @@ class _LowPassImage:
     def climb(
         self,
         patches: NDArray[np.float32],
-        pose: NDArray[np.float32],
+        pose: NDArray[np.int32],
         rounds: Sequence[_Round],
     ) -> NDArray[np.float32]:
         """Moves each pose to the best one tried, round by round.
 
         Args:
             patches: Shape `(n, s, s)`, each of mean 0 and norm 1, or all 0.
-            pose: Shape `(4, n)`: row and column of the middle in quarters of a pixel,
-                degrees, logarithm of the scale. It is changed.
+            pose: Shape `(4, n)`, is changed.
             rounds: What is tried from the best pose so far.
 
         Returns:
@@ -198,51 +208,63 @@ class _LowPassImage:
         """
         size = patches.shape[1]
         flat = patches.reshape(len(patches), -1)
+        offsets = self._offsets(size)
         score = np.empty(len(patches), np.float32)
         batch = max(1, _BATCH_VALUES // size**2)
         for start in range(0, len(patches), batch):
             part = slice(start, start + batch)
-            score[part] = self._climb(flat[part], size, pose[:, part], rounds)
+            score[part] = self._climb(flat[part], offsets, pose[:, part], rounds)
         return score
+
+    def _offsets(self, size: int) -> NDArray[np.int32]:
+        """Returns where a window's pixels are in the values, from its middle.
+
+        Returns:
+            Shape `(turns, scales, size * size)`.
+        """
+        turns, scales = (np.arange(-most, most + 1) for most in _MOST)
+        # What is shown larger comes from less of the image.
+        stretch = STEPS * np.exp(-_SCALE * scales)[None, :, None, None]
+        angle = np.deg2rad(_TURN * turns)[:, None, None, None]
+        down, right = np.mgrid[:size, :size] - (size - 1) / 2
+        rows = np.rint(stretch * (np.cos(angle) * down - np.sin(angle) * right))
+        columns = np.rint(stretch * (np.sin(angle) * down + np.cos(angle) * right))
+        offsets = (rows * self._width + columns).astype(np.int32)
+        return offsets.reshape(len(turns), len(scales), -1)
 
     def _climb(
         self,
         patches: NDArray[np.float32],
-        size: int,
-        pose: NDArray[np.float32],
+        offsets: NDArray[np.int32],
+        pose: NDArray[np.int32],
         rounds: Sequence[_Round],
     ) -> NDArray[np.float32]:
-        best = self._correlate(patches, self._places(pose, size))
+        best = self._correlate(patches, self._places(pose, offsets))
         for tried in rounds:
             base = pose.copy()
             if isinstance(tried, int):
-                places = self._places(base, size)
-                for down, right in itertools.product((-tried, 0, tried), repeat=2):
-                    shift = np.array([down, right, 0, 0], np.float32)
-                    score = self._correlate(
-                        patches, places + np.int32(down * self._width + right)
-                    )
+                places = self._places(base, offsets)
+                for down, right in _SHIFTS:
+                    shift = tried * np.array([down, right, 0, 0], np.int32)
+                    step = np.int32(tried * (down * self._width + right))
+                    score = self._correlate(patches, places + step)
                     _keep_better(best, pose, score, base + shift[:, None])
             else:
                 for turn, scale in tried:
-                    other = base + np.array([0, 0, turn, scale], np.float32)[:, None]
-                    score = self._correlate(patches, self._places(other, size))
+                    other = base + np.array([0, 0, turn, scale], np.int32)[:, None]
+                    places = self._places(other, offsets)
+                    score = self._correlate(patches, places)
                     _keep_better(best, pose, score, other)
         return best
 
-    def _places(self, pose: NDArray[np.float32], size: int) -> NDArray[np.int32]:
+    def _places(
+        self, pose: NDArray[np.int32], offsets: NDArray[np.int32]
+    ) -> NDArray[np.int32]:
         """Returns where each window's pixels are in the values, `(n, size * size)`."""
         row, column = np.clip(pose[:2], 0, self._last) + self._margin
-        stretch = STEPS * np.exp(-pose[3])  # shown larger: less of the image
-        cosine = (stretch * np.cos(np.deg2rad(pose[2])))[:, None, None]
-        sine = (stretch * np.sin(np.deg2rad(pose[2])))[:, None, None]
-        middle = np.float32((size - 1) / 2)
-        down, right = np.mgrid[:size, :size].astype(np.float32) - middle
-        rows = np.rint(row[:, None, None] + cosine * down - sine * right)
-        columns = np.rint(column[:, None, None] + sine * down + cosine * right)
-        places = rows.astype(np.int32) * np.int32(self._width)
-        places += columns.astype(np.int32)
-        return np.asarray(places.reshape(len(places), -1))
+        middle = (row * self._width + column).astype(np.int32)
+        turn, scale = pose[2:] + _MOST[:, None]
+        return np.asarray(middle[:, None] + offsets[turn, scale])
 
     def _correlate(
         self, patches: NDArray[np.float32], places: NDArray[np.int32]
@@ -258,9 +280,9 @@ class _LowPassImage:
 
 def _keep_better(
     best: NDArray[np.float32],
-    pose: NDArray[np.float32],
+    pose: NDArray[np.int32],
     score: NDArray[np.float32],
-    tried: NDArray[np.float32],
+    tried: NDArray[np.int32],
 ) -> None:
     better = score > best
     best[better] = score[better]

@@ -22,6 +22,8 @@ from gastritis_gan.rng import stream
 _MAX_CORRELATION = 1 - 1e-4  # keeps Fisher's transform of a perfect copy finite
 _EPSILON = 1e-9
 _CLOSE_QUANTILE = 0.99  # of the samples' best held-out matches
+_CLOSE_SAMPLES = 0.95  # quantile: samples below it have no close match
+_NUM_PERMUTATIONS = 10_000  # the given division is one of them
 _MIN_POWER_TO_DECIDE = 0.1  # share of the plain planted copies
 _NUM_SIMULATIONS = 20_000
 # Of the generalised extreme value distribution: maxima of scores with a somewhat longer
@@ -278,3 +280,63 @@ def joint_copy_rate_bound(
     num_copies = max((s.num_copies for s in spaces if s.decides), default=0)
     num_samples = len(spaces[0].scores)
     return copy_rate_bound(num_copies, num_samples, joint_power(spaces, kind))
+
+
+@dataclasses.dataclass(frozen=True)
+class CloseMatches:
+    """Whether samples keep close to training patients, copies or not.
+
+    Attributes:
+        space: Where the groups differ most.
+        training: Share of the close matches there that are training patients.
+        p_value: That the groups differ so much by chance in any space.
+    """
+
+    space: str
+    training: float
+    p_value: float
+
+
+def compare_close_matches(
+    spaces: Sequence[SpaceFindings], *, seed: int
+) -> CloseMatches:
+    """Compares how many close matches the patients of the two groups have.
+
+    A sample's close match is the patient who stands out most, if the sample is among
+    the 5 % where somebody stands out most. A patient counts by the logarithm of one
+    plus the number of these matches. The difference of the groups' means, in
+    units of its standard deviation, is compared with those of other divisions of the
+    same patients. The highest of all spaces is compared with the highest: exact for all
+    together, whatever the distributions, where chance has made the groups.
+
+    Args:
+        spaces: Of the same patients.
+        seed: Of the permutations.
+    """
+    is_training = spaces[0].is_training
+    counts = np.stack([_close_matches(space.scores) for space in spaces], axis=1)
+    weights = np.log1p(counts)  # [patients, spaces]
+    weights -= weights.mean(axis=0)
+    generator = stream(seed, "privacy.close_matches")
+    groups = np.tile(is_training, (_NUM_PERMUTATIONS, 1))
+    groups = generator.permuted(groups, axis=1)
+    groups[0] = is_training
+    # The difference of the means, but for a factor that all divisions share.
+    differences = groups.astype(np.float64) @ weights
+    spread = differences.std(axis=0)
+    differences = differences / np.where(spread > 0, spread, 1)
+    highest = differences.max(axis=1)
+    space = int(differences[0].argmax())
+    total = counts[:, space].sum()
+    return CloseMatches(
+        space=spaces[space].name,
+        training=float(counts[is_training, space].sum() / max(1, total)),
+        p_value=float((highest >= highest[0] - _EPSILON).mean()),
+    )
+
+
+def _close_matches(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Returns how many close matches each patient has, of `(samples, patients)`."""
+    best, highest = scores.argmax(axis=1), scores.max(axis=1)
+    close = highest >= np.quantile(highest, _CLOSE_SAMPLES)
+    return np.bincount(best[close], minlength=scores.shape[1])

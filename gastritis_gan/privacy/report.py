@@ -107,6 +107,21 @@ def _generator(found: GeneratorFindings, store: Store) -> dict[str, Any]:
             ],
             "spaces": [_space(space) for space in found.spaces],
         },
+        "other_class": None
+        if not found.other_spaces
+        else {
+            "patients": {
+                "training": int(found.other_cohort.is_training.sum()),
+                "held_out": int((~found.other_cohort.is_training).sum()),
+                "images": len(found.other_cohort.images),
+            },
+            "power": joint_power(found.other_spaces),
+            "copy_rate_bound": joint_copy_rate_bound(found.other_spaces),
+            "spaces": [_space(space) for space in found.other_spaces],
+        },
+        "close_matches": None
+        if found.close is None
+        else dataclasses.asdict(found.close),
         "closest_pairs": {
             group: _closest_pairs(found, store, is_training=is_training)
             for group, is_training in GROUPS.items()
@@ -166,6 +181,11 @@ def _membership(found: Membership) -> dict[str, Any]:
             {"fpr": fpr, **dataclasses.asdict(rate)}
             for fpr, rate in zip(FALSE_POSITIVE_RATES, found.tpr, strict=True)
         ],
+        "certain": {
+            "fpr": found.certain_fpr,
+            **dataclasses.asdict(found.certain),
+            "p_value": found.certain_p_value,
+        },
     }
 
 

@@ -19,6 +19,8 @@ from gastritis_gan.store.store import Store
 GROUPS = {"training": True, "held_out": False}
 """The two groups of patients by name: whether the generator saw them."""
 
+OTHER_CLASS = {"positive": "negative", "negative": "positive"}
+
 _SAMPLES_PER_FILE = 256
 
 Correlate = Callable[
@@ -130,8 +132,7 @@ def choose_cohort(store: Store, label: str, *, seed: int) -> AuditCohort:
 
     Args:
         store: The store.
-        label: "positive" or "negative": the class that the generator imitates. The
-            groups hold this class only, as its training did.
+        label: "positive" or "negative".
         seed: Of the choice among the held-out patients.
     """
     usable = [

@@ -13,8 +13,8 @@ MIN_STD = 2 / 255  # of the range [0, 1]: what is flatter shows nobody
 _TOLERANCE = 1e-9  # of a pixel: an edge that rounding puts beyond the border counts
 _MIN_SQUARED_NORM = 1e-12  # rounding leaves less of a flat window
 _WORST = np.float32(-2.0)  # below every correlation
-_PATCHES = 256  # at once ...
-_WINDOWS = 320  # ... with so many: what is compared stays in the processor's cache
+_PATCHES = 64  # at once ...
+_WINDOWS = 640  # ... with so many: what is compared stays in the processor's cache
 
 
 def flip_patches(

@@ -7,6 +7,7 @@ from scipy import stats
 from gastritis_gan.privacy.copies import PLAIN
 from gastritis_gan.privacy.decision import decide_memorisation
 from gastritis_gan.privacy.exposure import (
+    compare_close_matches,
     examine_space,
     find_exposed,
     fisher_transform,
@@ -181,3 +182,33 @@ def test_kinds_that_are_overlooked_are_named_with_their_share():
     # 1 - 0.05^(1 / 200), Clopper and Pearson's bound without a copy, over the power
     expected = 0.01487 / 0.75
     assert joint_copy_rate_bound([found], "turned") == pytest.approx(expected, rel=1e-3)
+
+
+def close_p_value(scores, seed=0):
+    space = examine_space(
+        "pixels", scores, {PLAIN.kind: np.zeros(20)}, IS_TRAINING, alpha=0.01,
+        min_power=0.8, seed=0,
+    )  # fmt: skip
+    return compare_close_matches([space], seed=seed).p_value
+
+
+def test_close_matches_of_exchangeable_patients_are_as_often_significant_as_stated():
+    p_values = [
+        close_p_value(np.random.default_rng(seed).gumbel(size=(200, 40)))
+        for seed in range(60)
+    ]
+    assert 0.3 < np.mean(p_values) < 0.7  # standard error 0.04
+    assert np.mean(np.array(p_values) < 0.2) == pytest.approx(0.2, abs=0.16)
+
+
+def test_closer_training_patients_are_found_though_nobody_is_exposed():
+    scores = np.random.default_rng(3).gumbel(size=(400, 40))
+    scores[:, IS_TRAINING] += 1.0
+    found = examine_space(
+        "pixels", scores, {PLAIN.kind: np.zeros(20)}, IS_TRAINING, alpha=0.01,
+        min_power=0.8, seed=0,
+    )  # fmt: skip
+    assert not found.exposure.exposed.any()
+    close = compare_close_matches([found, found], seed=0)
+    assert close.p_value < 0.005
+    assert close.training > 0.6
