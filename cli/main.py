@@ -26,6 +26,7 @@ _COMMANDS = (
     "runs",
     "export",
     "sample",
+    "walk",
     "verify",
     "serve",
     "release",
@@ -34,6 +35,8 @@ _COMMANDS = (
     "compare",
     "weights",
     "audit",
+    "report",
+    "reproduce",
 )
 _PACKAGES_OF_THE_CPU_EXTRA = (
     "tensorflow",

@@ -230,7 +230,7 @@ class _LowPassImage:
         rows = np.rint(stretch * (np.cos(angle) * down - np.sin(angle) * right))
         columns = np.rint(stretch * (np.sin(angle) * down + np.cos(angle) * right))
         offsets = (rows * self._width + columns).astype(np.int32)
-        return offsets.reshape(len(turns), len(scales), -1)
+        return np.asarray(offsets.reshape(len(turns), len(scales), -1))
 
     def _climb(
         self,

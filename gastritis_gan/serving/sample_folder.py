@@ -136,7 +136,12 @@ def sample(
         for number, path in enumerate(paths):
             manifest.writerow((path.name, seed + number, truncation, *origin))
     shown = np.stack([_read(path) for path in paths[:_SHEET_IMAGES]])
-    sheet = image_sheet(shown[..., None], min(_SHEET_COLUMNS, len(shown)))
+    of_class = f", class {model.class_name}" if model.class_name else ""
+    sheet = image_sheet(
+        shown[..., None],
+        min(_SHEET_COLUMNS, len(shown)),
+        caption=f"Synthetic: {model.name}, version {model.version}{of_class}.",
+    )
     sheet.save(partial / "sheet.png")
     (partial / _REQUEST_FILE).unlink()
     partial.rename(out)

@@ -1,6 +1,7 @@
 """A run's folder: everything that is written to it, and everything that is asked of it.
 
-    run.json  config.yaml  checkpoints/  metrics.jsonl  tensorboard/  sheet_*.png  lock
+    run.json  config.yaml  checkpoints/  metrics.jsonl  tensorboard/  sheet_*.png
+    reals.png  lock
 
 TensorFlow is loaded when a network is asked for, not before.
 """
@@ -29,6 +30,7 @@ from gastritis_gan.storage import (
     is_locked,
     new_file,
     new_folder,
+    private_files,
     read_json,
     read_yaml,
     refused_if_damaged,
@@ -42,7 +44,7 @@ from gastritis_gan.training.checkpoint import (
 )
 from gastritis_gan.training.recipe import Recipe, StageSpec, make_recipe
 from gastritis_gan.training.training_settings import TrainingSections
-from gastritis_gan.typed_config import from_plain
+from gastritis_gan.typed_config import flat_keys, from_plain
 
 if TYPE_CHECKING:
     from gastritis_gan.models.network import Network
@@ -195,7 +197,8 @@ class Run:
         """What a model card has about the training; JSON-able and free of identifiers.
 
         The keys are `model`, `target`, `class_name`, `split_hash`, `environment`
-        (TensorFlow's version and kernels), and of the whole run `resolution` in pixels,
+        (TensorFlow's version and kernels, and whether its operations were
+        deterministic), and of the whole run `resolution` in pixels,
         `latent_dim`, `num_images`, `seed` and `config`, the experiment.
         """
         return {
@@ -215,6 +218,11 @@ class Run:
         """Returns the metrics of the last tick, if there was one."""
         records = self.metrics()
         return records[-1] if records else None
+
+    def sheets(self) -> dict[int, Path]:
+        """Returns the sheets of samples by the number of real images before them."""
+        paths = sorted(self.path.glob("sheet_*.png"))
+        return {int(path.stem.removeprefix("sheet_")): path for path in paths}
 
     def has_checkpoint(self) -> bool:
         """Whether there is a checkpoint, whole or damaged."""
@@ -347,8 +355,8 @@ class Run:
                     f"{self.path} is a run with {key}={self._record.get(key)}; to "
                     f"branch from it, {key}={value} is needed."
                 )
-        ours = dict(_flat(document))
-        for key, value in _flat(self._document):
+        ours = dict(flat_keys(document))
+        for key, value in flat_keys(self._document):
             if ours.get(key) != value and not key.startswith(_FREE_IN_A_BRANCH):
                 raise InputError(
                     f"{self.path} was trained with `{key}`: {value}, this config has "
@@ -369,7 +377,7 @@ class Run:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps every other process from training in this folder.
+        """Keeps other processes from training in this folder, and its files private.
 
         Raises:
             InputError: Another process is training here.
@@ -378,7 +386,10 @@ class Run:
             f"another process is training {self.path}. Wait for it, or stop it with "
             "Ctrl-C or SIGTERM: it leaves a checkpoint."
         )
-        with file_lock(self.path / _LOCK, refusal=refusal):
+        with (
+            private_files(self.path.parent),
+            file_lock(self.path / _LOCK, refusal=refusal),
+        ):
             yield
 
     def rewind(self, step: int) -> None:
@@ -402,7 +413,7 @@ class Run:
         Raises:
             InputError: It exists.
         """
-        with new_folder(self.path) as partial:
+        with new_folder(self.path, private=True) as partial:
             _FORMAT.write(partial / _RECORD, self._record)
             text = yaml.safe_dump(self._document, sort_keys=False)
             write_bytes(partial / _CONFIG, text.encode())
@@ -416,6 +427,11 @@ class Run:
     def save_sheet(self, sheet: Image.Image, num_images: int) -> None:
         """Writes samples of the fixed latents after a number of real images."""
         with new_file(self._sheet(num_images)) as partial:
+            sheet.save(partial, format="PNG")
+
+    def save_reals(self, sheet: Image.Image) -> None:
+        """Writes real patches for the eye to compare samples with."""
+        with new_file(self.path / "reals.png") as partial:
             sheet.save(partial, format="PNG")
 
     def save_checkpoint(self, state: TrainingState) -> None:
@@ -502,11 +518,3 @@ def _read_document(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InputError(f"{path} is missing or damaged. Restore it from a backup.")
     return document
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, member in value.items():
-        if isinstance(member, Mapping):
-            yield from _flat(member, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", json.dumps(member)

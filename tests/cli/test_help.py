@@ -19,6 +19,7 @@ COMMANDS = [
     "runs",
     "export",
     "sample",
+    "walk",
     "verify",
     "serve",
     "release",
@@ -27,6 +28,8 @@ COMMANDS = [
     "compare",
     "weights",
     "audit",
+    "report",
+    "reproduce",
 ]
 
 # One fresh interpreter asks for every help text and lists what it had to import.
