@@ -53,10 +53,14 @@ def find_changes(before: Document, after: Document, *, num_images: int) -> list[
     """
     old, new = dict(settings_of(before)), dict(settings_of(after))
     return [
-        {"num_images": num_images, "key": key, "before": before, "after": after}
+        {
+            "num_images": num_images,
+            "key": key,
+            "before": old.get(key),
+            "after": new.get(key),
+        }
         for key in {**old, **new}
-        if not key.startswith(_NOT_OF_TRAINING)
-        and (before := old.get(key)) != (after := new.get(key))
+        if not key.startswith(_NOT_OF_TRAINING) and old.get(key) != new.get(key)
     ]
 
 

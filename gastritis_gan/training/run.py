@@ -729,8 +729,8 @@ class Run:
 
     def save_checkpoint(self, state: TrainingState) -> None:
         """Writes a checkpoint; the newest few, the best and that of the branch stay."""
-        best = self.best_metrics()
-        always = (self.recipe.branch_step, best and best["step"])
+        best = self.best_metrics() or {}
+        always: tuple[int | None, ...] = (self.recipe.branch_step, best.get("step"))
         save_checkpoint(
             self.path / _CHECKPOINTS,
             state,
