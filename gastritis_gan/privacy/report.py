@@ -18,6 +18,7 @@ from PIL import Image
 
 from gastritis_gan.images import image_sheet
 from gastritis_gan.privacy.audit_settings import AuditSettings
+from gastritis_gan.privacy.copies import PLAIN
 from gastritis_gan.privacy.decision import overall
 from gastritis_gan.privacy.exposure import (
     Exposure,
@@ -98,8 +99,32 @@ def _generator(found: GeneratorFindings, store: Store) -> dict[str, Any]:
         "memorisation": {
             "power": joint_power(found.spaces),
             "copy_rate_bound": joint_copy_rate_bound(found.spaces),
+            "kinds": [
+                {
+                    "kind": kind,
+                    "planted": len(is_noticed),
+                    "power": joint_power(found.spaces, kind),
+                    "copy_rate_bound": joint_copy_rate_bound(found.spaces, kind),
+                }
+                for kind, is_noticed in found.spaces[0].is_noticed.items()
+            ],
             "spaces": [_space(space) for space in found.spaces],
         },
+        "other_class": None
+        if not found.other_spaces
+        else {
+            "patients": {
+                "training": int(found.other_cohort.is_training.sum()),
+                "held_out": int((~found.other_cohort.is_training).sum()),
+                "images": len(found.other_cohort.images),
+            },
+            "power": joint_power(found.other_spaces),
+            "copy_rate_bound": joint_copy_rate_bound(found.other_spaces),
+            "spaces": [_space(space) for space in found.other_spaces],
+        },
+        "close_matches": None
+        if found.close is None
+        else dataclasses.asdict(found.close),
         "closest_pairs": {
             group: _closest_pairs(found, store, is_training=is_training)
             for group, is_training in GROUPS.items()
@@ -131,7 +156,11 @@ def _space(space: SpaceFindings) -> dict[str, Any]:
         "copies": space.num_copies,
         "excess_copies": dataclasses.asdict(space.copies),
         "excess_close": dataclasses.asdict(space.close),
-        "power": float(np.mean(space.is_noticed)),
+        "power": float(np.mean(space.is_noticed[PLAIN.kind])),
+        "power_of_kinds": {
+            kind: float(np.mean(is_noticed))
+            for kind, is_noticed in space.is_noticed.items()
+        },
         "held_out_exposed": space.num_held_out_exposed,
         "patients_needed": space.patients_needed,
     }
@@ -155,6 +184,11 @@ def _membership(found: Membership) -> dict[str, Any]:
             {"fpr": fpr, **dataclasses.asdict(rate)}
             for fpr, rate in zip(FALSE_POSITIVE_RATES, found.tpr, strict=True)
         ],
+        "certain": {
+            "fpr": found.certain_fpr,
+            **dataclasses.asdict(found.certain),
+            "p_value": found.certain_p_value,
+        },
     }
 
 

@@ -149,7 +149,7 @@ def test_page_is_self_contained_and_warns(audited):
     page = " ".join((folder / "report.html").read_text().split())
     assert "stays inside the hospital" in page
     assert page.count("data:image/png;base64,") == 3  # the closest pair, two groups
-    assert page.count("data:image/svg+xml;base64,") == 5  # two spaces, three attacks
+    assert page.count("data:image/svg+xml;base64,") == 8  # five spaces, three attacks
     assert not re.search(r"(?i)https?://|<script|<link|url\(", page)
     for plot in re.findall(r"data:image/svg\+xml;base64,([^\"]+)", page):
         assert b"<script" not in base64.b64decode(plot)
@@ -246,8 +246,9 @@ def test_the_library_resumes_what_the_command_began(workplace, tmp_path, monkeyp
         assert result.exit_code != 0
         assert not (tmp_path / "out").exists()
     kept = list((tmp_path / "out.partial").rglob("*.np?"))
-    # samples; 16 images in pixels; 16 and the samples in texture; 2 x 16 latents
-    assert len(kept) == 1 + 16 + 17 + 2
+    # samples; 16 images and 4 of the other class in pixels; 16 and the samples in
+    # texture; 2 x 16 latents
+    assert len(kept) == 1 + 20 + 17 + 2
 
     def open_half(path):
         return fail, open_gradient(path)[1]
