@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from gastritis_gan.privacy.verdict import AuditResult
+from gastritis_gan.releases.clearance import Clearance, clearance_sentences
 from gastritis_gan.releases.mix import ReleasePart, origin
 from gastritis_gan.version import __version__
 
@@ -30,8 +30,7 @@ class ReleaseMetadata:
         image_format: A key of `formats.FORMATS`.
         truncation: 0 (one image for every seed) to 1 (as trained).
         command: That makes the release again.
-        audit: The privacy audit of exactly these models, if there is one.
-        accepted_risk: Why it is published without a passing audit, if it is.
+        clearance: What allows it.
         table: Markdown of what the samples were measured to be good for, if measured.
     """
 
@@ -40,8 +39,7 @@ class ReleaseMetadata:
     image_format: str
     truncation: float
     command: str
-    audit: AuditResult | None = None
-    accepted_risk: str | None = None
+    clearance: Clearance
     table: str | None = None
 
 
@@ -52,7 +50,7 @@ def datasheet(parts: Sequence[ReleasePart], metadata: ReleaseMetadata) -> str:
         "Composition": _composition(parts),
         "How it was made": _how(parts, metadata.truncation),
         "What it is good for": _worth(metadata),
-        "Privacy": _privacy(metadata),
+        "Privacy": _privacy(metadata.clearance),
         "Limits": _LIMITS,
         "Licence": metadata.licence
         or "None was stated: ask the publisher before any use beyond reading.",
@@ -147,19 +145,20 @@ def _worth(metadata: ReleaseMetadata) -> str:
     )
 
 
-def _privacy(metadata: ReleaseMetadata) -> str:
+def _privacy(clearance: Clearance) -> str:
+    audit, risk = clearance.audit, clearance.accepted_risk
     lines = []
-    if metadata.audit is not None:
+    if audit is not None:
         lines.append(
             f"Verdict of the privacy audit of exactly these generators: "
-            f"**{metadata.audit.verdict}** (`audit.json` has the SHA-256 "
-            f"`{metadata.audit.sha256}`)."
+            f"**{audit.verdict}** (`audit.json` has the SHA-256 `{audit.sha256}`)."
         )
-        lines += [f"- {reason}" for reason in metadata.audit.reasons]
+        lines += [f"- {reason}" for reason in audit.reasons]
     else:
         lines.append("There was no privacy audit of these generators.")
-    if metadata.accepted_risk is not None:
-        lines += ["", f"Published all the same, because: {metadata.accepted_risk}"]
+    if risk is not None:
+        lines += ["", f"Published all the same, because: {risk}"]
+    lines += ["", *(f"- {sentence}" for sentence in clearance_sentences(clearance))]
     return "\n".join(lines)
 
 

@@ -28,6 +28,9 @@ COMMANDS = [
     "compare",
     "weights",
     "audit",
+    "trace",
+    "report",
+    "reproduce",
 ]
 
 # One fresh interpreter asks for every help text and lists what it had to import.
