@@ -192,13 +192,14 @@ def _dcgan_within(
             "dcgan": {**config.get("dcgan", {}), "num_images": num_images},
         }
 
+    few = 256 if options.quick else DCGAN_TRIAL_IMAGES
     seconds = [
         _fit(options, with_images(n), target, seed, f"{name}_trial_{n}", "dcgan")[1]
-        for n in (DCGAN_TRIAL_IMAGES, 3 * DCGAN_TRIAL_IMAGES)
+        for n in (few, 3 * few)
     ]
-    per_image = max(seconds[1] - seconds[0], 1e-3) / (2 * DCGAN_TRIAL_IMAGES)
-    start = max(seconds[0] - DCGAN_TRIAL_IMAGES * per_image, 0)
-    return with_images(max(int((budget - start) / per_image), DCGAN_TRIAL_IMAGES))
+    per_image = max(seconds[1] - seconds[0], 1e-3) / (2 * few)
+    start = max(seconds[0] - few * per_image, 0)
+    return with_images(max(int((budget - start) / per_image), few))
 
 
 def _train_peer(
