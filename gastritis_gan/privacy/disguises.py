@@ -150,7 +150,7 @@ class DisguiseMatcher:
         # The middle of a box of STEPS lies STEPS / 2 behind where the box starts.
         pose[:2] = self._zoom * pose[:2] + (self._zoom - 1) * STEPS // 2
         parts = flip_patches(self._detailed_parts, flip)
-        in_detail = detailed.climb(parts, pose, _WHOLE_ROUNDS)
+        in_detail = detailed.climb(parts, pose, _SUB_ROUNDS)
         low_pass = np.stack([of_whole, *of_parts.reshape(NUM_SUB_WINDOWS, -1)])
         in_detail = in_detail.reshape(NUM_SUB_WINDOWS, -1)
         for score in (*low_pass, turned, *in_detail):
@@ -189,7 +189,8 @@ class _SmallImage:
     def __init__(
         self, fine: NDArray[np.float32], margin: int, min_std: float, *, low_pass: bool
     ) -> None:
-        boxes = box_sums(fine - fine.mean(), STEPS).astype(np.float32) / STEPS**2
+        sums = box_sums(fine - fine.mean(), STEPS)
+        boxes = np.asarray(sums / STEPS**2, np.float32)
         if low_pass:
             boxes = ndimage.gaussian_filter(boxes, _LOW_PASS * STEPS, mode="nearest")
         self.whole = np.ascontiguousarray(boxes[::STEPS, ::STEPS])

@@ -76,6 +76,20 @@ def test_a_quarter_is_found_by_its_sub_window_alone(images):
     assert found.sub_windows[6].min() > 0.93
 
 
+def test_a_part_stands_out_further_in_detail(images):
+    large = np.kron(images[0], np.ones((2, 2), np.float32))  # 64 pixels to 32
+    large += np.random.default_rng(0).normal(0, 0.1, large.shape).astype(np.float32)
+    patch = large[40:104, 40:104].reshape(32, 2, 32, 2).mean(axis=(1, 3))[None]
+    everywhere = np.ones(large.shape, bool)
+    matcher = DisguiseMatcher(patch, patch_size=64, min_std=2 / 255)
+    found = matcher.match(large, everywhere)
+    assert found.sub_windows.min() > 0.98  # whole pixels of 32: nothing is lost
+    noise = large + np.random.default_rng(1).normal(0, 0.1, large.shape)
+    other = matcher.match(noise.astype(np.float32), everywhere)
+    # Noise costs far more in detail than low-passed.
+    assert (other.low_pass[1:] - other.sub_windows).min() > 0.02
+
+
 def test_windows_outside_do_not_count(images):
     inside = np.zeros((SIDE, SIDE), bool)
     inside[20 : 20 + SIZE, 20 : 20 + SIZE] = True  # the first place alone
