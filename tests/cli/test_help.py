@@ -13,6 +13,7 @@ from gastritis_gan.cli.main import main
 COMMANDS = [
     "phantom",
     "cohort",
+    "init",
     "prepare",
     "inspect",
     "fit",
@@ -28,6 +29,7 @@ COMMANDS = [
     "compare",
     "weights",
     "audit",
+    "doctor",
     "reproduce",
 ]
 
