@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -72,12 +73,16 @@ from .options import PATH, truncation_option
 )
 @click.option(
     "--title",
-    default="Synthetic gastric radiographs",
-    show_default=True,
-    help="Title of the datasheet.",
+    help="Title of the data set; by default of its organ.",
 )
 @click.option(
     "--licence", default="", help="Licence, such as CC-BY-4.0; none by default."
+)
+@click.option(
+    "--date",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="YYYY-MM-DD",
+    help="Date of the release; today (UTC) by default.",
 )
 def release(
     models: Sequence[Path],
@@ -91,8 +96,9 @@ def release(
     audit_dir: Path | None,
     accept_risk: str | None,
     results_dir: Path | None,
-    title: str,
+    title: str | None,
     licence: str,
+    date: datetime.datetime | None,
 ) -> None:
     """Gather samples of exported MODELs into a folder that can be published.
 
@@ -124,6 +130,7 @@ def release(
         results=results_dir,
         title=title,
         licence=licence,
+        date=date and date.date(),
     )
     click.echo(
         f"Released:     {folder}\n"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from gastritis_gan.cohort.cohort_settings import SUBJECT_KEYS
 from gastritis_gan.privacy.verdict import AuditResult
 from gastritis_gan.releases.mix import ReleasePart, origin
 from gastritis_gan.version import __version__
@@ -27,6 +30,7 @@ class ReleaseMetadata:
     Attributes:
         title: Of the data set.
         licence: Under which it is given; empty if none was stated.
+        date: Of the release.
         image_format: A key of `formats.FORMATS`.
         truncation: 0 (one image for every seed) to 1 (as trained).
         command: That makes the release again.
@@ -37,6 +41,7 @@ class ReleaseMetadata:
 
     title: str
     licence: str
+    date: datetime.date
     image_format: str
     truncation: float
     command: str
@@ -45,29 +50,54 @@ class ReleaseMetadata:
     table: str | None = None
 
 
+# What may be said about the images, by the verdict of their audit.
+_VERDICTS = {
+    "pass": "The privacy audit of exactly these generators found no copy of a training "
+    "patient's image among their samples. It can only find copies of the kinds that it "
+    "looks for.",
+    "undecided": "The privacy audit of exactly these generators could not decide: "
+    "images of this release may show training patients.",
+    "fail": "The privacy audit of exactly these generators failed: images of this "
+    "release may show training patients.",
+    None: "There was no privacy audit of these generators: images of this release may "
+    "show training patients.",
+}
+
+
+def default_title(card: Mapping[str, Any]) -> str:
+    """Returns the title of a release of models with this card."""
+    organ = card.get("organ")
+    return f"Synthetic images: {organ}" if organ else "Synthetic images"
+
+
+def verdict_sentences(audit: AuditResult | None) -> str:
+    """Returns what may be said about patients in a release's images."""
+    return _VERDICTS[audit.verdict if audit else None]
+
+
 def datasheet(parts: Sequence[ReleasePart], metadata: ReleaseMetadata) -> str:
     """Returns the datasheet as Markdown."""
     sections = {
+        "Privacy": _privacy(metadata),
         "What it is": _what(parts, metadata.image_format),
         "Composition": _composition(parts),
         "How it was made": _how(parts, metadata.truncation),
         "What it is good for": _worth(metadata),
-        "Privacy": _privacy(metadata),
         "Limits": _LIMITS,
         "Licence": metadata.licence
         or "None was stated: ask the publisher before any use beyond reading.",
         "Make it again": _again(metadata),
     }
     body = "".join(f"\n## {title}\n\n{text}\n" for title, text in sections.items())
-    return f"# {metadata.title}\n{body}"
+    return f"# {metadata.title}\n\nReleased on {metadata.date.isoformat()}.\n{body}"
 
 
 _LIMITS = (
-    "- No image shows a patient; none may inform the care of one.\n"
+    "- No image may inform the care of a patient.\n"
     "- The label of an image is the class that its generator was trained on; no "
     "physician has read the images.\n"
-    "- A generator shows what its training images showed: one hospital's devices, "
-    "technique and patients, and less variety than they have.\n"
+    "- A generator shows what its training images showed, of their patients, devices "
+    "and technique, with less variety than they have.\n"
     "- Do not mix these images into data that will be reported as real."
 )
 
@@ -77,15 +107,26 @@ def _what(parts: Sequence[ReleasePart], image_format: str) -> str:
     total = sum(part.count for part in parts)
     classes = sorted({part.model.class_name for part in parts})
     return (
-        f"{total:,} synthetic patches of double-contrast gastric radiographs, {size} x "
-        f"{size} pixels, of the classes {', '.join(classes)}. All were made by "
-        "generative adversarial networks; none is a photograph of a patient.\n\n"
+        f"{total:,} synthetic image patches of {size} x {size} pixels, of the classes "
+        f"{', '.join(classes)}, made by generative adversarial networks. "
+        f"{_subject(parts[0].model.card)}\n\n"
         f"- Images: {_FORMATS[image_format]}.\n"
         "- `manifest.csv`: file, class, generator, its version and hash, seed, "
         "truncation and SHA-256 of the pixels of each image.\n"
         "- `SHA256SUMS`: of every file; check them with `sha256sum -c SHA256SUMS`.\n"
         "- `release.json`: this page for machines."
     )
+
+
+def _subject(card: Mapping[str, Any]) -> str:
+    stated = [f"{key} {card[key]}" for key in SUBJECT_KEYS if key in card]
+    missing = [key for key in SUBJECT_KEYS if key not in card]
+    sentences = []
+    if stated:
+        sentences.append(f"They imitate: {', '.join(stated)}.")
+    if missing:
+        sentences.append(f"Not stated: {', '.join(missing)}.")
+    return " ".join(sentences)
 
 
 def _composition(parts: Sequence[ReleasePart]) -> str:
@@ -148,18 +189,14 @@ def _worth(metadata: ReleaseMetadata) -> str:
 
 
 def _privacy(metadata: ReleaseMetadata) -> str:
-    lines = []
-    if metadata.audit is not None:
-        lines.append(
-            f"Verdict of the privacy audit of exactly these generators: "
-            f"**{metadata.audit.verdict}** (`audit.json` has the SHA-256 "
-            f"`{metadata.audit.sha256}`)."
-        )
-        lines += [f"- {reason}" for reason in metadata.audit.reasons]
-    else:
-        lines.append("There was no privacy audit of these generators.")
+    audit = metadata.audit
+    lines = [f"**Verdict: {audit.verdict if audit else 'not audited'}.** "]
+    lines[0] += verdict_sentences(audit)
     if metadata.accepted_risk is not None:
         lines += ["", f"Published all the same, because: {metadata.accepted_risk}"]
+    if audit is not None:
+        lines += ["", f"`audit.json` has the SHA-256 `{audit.sha256}`. It states:", ""]
+        lines += [f"- {reason}" for reason in audit.reasons]
     return "\n".join(lines)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import hashlib
 import os
 import shlex
@@ -16,7 +17,7 @@ from gastritis_gan.errors import InputError
 from gastritis_gan.images import image_sheet
 from gastritis_gan.privacy.verdict import AuditResult, read_verdict
 from gastritis_gan.progress import progress_bar
-from gastritis_gan.releases.datasheet import ReleaseMetadata, datasheet
+from gastritis_gan.releases.datasheet import ReleaseMetadata, datasheet, default_title
 from gastritis_gan.releases.formats import FORMATS, ReleasedImage
 from gastritis_gan.releases.mix import (
     ReleasePart,
@@ -25,10 +26,12 @@ from gastritis_gan.releases.mix import (
     keep_paper_mix,
     named_counts,
     origin,
+    release_id,
     release_parts,
 )
 from gastritis_gan.serving.exported_model import ExportedModel
 from gastritis_gan.serving.model_folder import find_version, highest_versions
+from gastritis_gan.serving.synthetic_mark import marked_png, synthetic_chunk
 from gastritis_gan.storage import (
     new_folder,
     read_json,
@@ -39,8 +42,6 @@ from gastritis_gan.storage import (
     write_json,
 )
 from gastritis_gan.version import __version__
-
-DEFAULT_TITLE = "Synthetic gastric radiographs"
 
 _CHUNK_SIZE = 64
 _SHEET_IMAGES_PER_PART = 8
@@ -73,8 +74,9 @@ def release(  # noqa: PLR0913  (what a publisher decides)
     audit: str | os.PathLike[str] | None = None,
     accept_risk: str | None = None,
     results: str | os.PathLike[str] | None = None,
-    title: str = DEFAULT_TITLE,
+    title: str | None = None,
     licence: str = "",
+    date: datetime.date | None = None,
     command: str = "",
 ) -> Path:
     """Gathers samples of exported models into a folder that can be published.
@@ -96,8 +98,9 @@ def release(  # noqa: PLR0913  (what a publisher decides)
         accept_risk: Why to release without a passing audit; the datasheet quotes it.
         results: Folder that `gan-train` wrote on these models; its table goes into the
             datasheet.
-        title: Of the data set.
+        title: Of the data set; by default of the organ that the models' cards state.
         licence: Such as "CC-BY-4.0"; none by default.
+        date: Of the release; today (UTC) by default.
         command: What makes the release again, for the datasheet; by default the
             `gastritis-gan release` command of these arguments.
 
@@ -128,6 +131,8 @@ def release(  # noqa: PLR0913  (what a publisher decides)
     else:
         shares = balanced_counts(opened, per_class=per_class)
     parts = release_parts(opened, shares, seed=seed)
+    date = date or datetime.datetime.now(datetime.UTC).date()
+    title = title or default_title(opened[0].card)
     audited = None if audit is None else _read_audit(Path(audit), opened)
     _check_risk(audited, accept_risk)
     options = {
@@ -139,11 +144,13 @@ def release(  # noqa: PLR0913  (what a publisher decides)
         "results": results and Path("results") / Path(results).name,
         "title": title,
         "licence": licence or None,
+        "date": date.isoformat(),
         "out": Path("releases") / out.name,
     }
     metadata = ReleaseMetadata(
         title=title,
         licence=licence,
+        date=date,
         image_format=image_format,
         truncation=truncation,
         command=command or _command(parts, options),
@@ -251,22 +258,26 @@ def _command(parts: Sequence[ReleasePart], options: Mapping[str, Any]) -> str:
 def _write(parts: Sequence[ReleasePart], out: Path, metadata: ReleaseMetadata) -> None:
     with new_folder(out) as partial:
         shown: list[np.ndarray] = []
-        images = _draw(parts, truncation=metadata.truncation, shown=shown)
+        images = _draw(parts, metadata, shown=shown)
         written = FORMATS[metadata.image_format](images, partial)
         _write_manifest(written, partial, total=sum(part.count for part in parts))
-        image_sheet(np.stack(shown), _SHEET_IMAGES_PER_PART).save(partial / "sheet.png")
+        sheet = image_sheet(np.stack(shown), _SHEET_IMAGES_PER_PART)
+        chunk = synthetic_chunk(", ".join(origin(part.model) for part in parts))
+        write_bytes(partial / "sheet.png", marked_png(sheet, chunk))
         write_bytes(partial / "DATASHEET.md", datasheet(parts, metadata).encode())
         write_json(partial / "release.json", _describe(parts, metadata))
         _write_checksums(partial)
 
 
 def _draw(
-    parts: Sequence[ReleasePart], *, truncation: float, shown: list[np.ndarray]
+    parts: Sequence[ReleasePart], metadata: ReleaseMetadata, *, shown: list[np.ndarray]
 ) -> Iterator[ReleasedImage]:
     """Yields the images in order; adds the first ones of each part to `shown`."""
+    truncation = metadata.truncation
+    identity = release_id(parts, truncation)
     classes = sorted({part.model.class_name for part in parts})
     number = 0
-    for part in parts:
+    for position, part in enumerate(parts):
         model = part.model
         for start in range(0, part.count, _CHUNK_SIZE):
             size = min(_CHUNK_SIZE, part.count - start)
@@ -281,6 +292,9 @@ def _draw(
                     class_index=classes.index(model.class_name),
                     seed=int(image_seed),
                     truncation=truncation,
+                    part=position,
+                    release_id=identity,
+                    date=metadata.date,
                 )
                 number += 1
         model.close()
@@ -318,6 +332,8 @@ def _describe(
     return {
         "format": 1,
         "title": metadata.title,
+        "release_id": release_id(parts, metadata.truncation),
+        "date": metadata.date.isoformat(),
         "image_format": metadata.image_format,
         "truncation": metadata.truncation,
         "split_hash": parts[0].model.card.get("split_hash"),

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from gastritis_gan.cohort.cohort_settings import SUBJECT_KEYS, is_code_string
 from gastritis_gan.errors import InputError
 from gastritis_gan.storage import read_json, sha256_of_file, write_json
 
@@ -344,6 +345,7 @@ _CARD_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "num_parameters": _integer(1, 2**40),
     "tensorflow": (is_class_name, "a version"),
     "audit": (lambda value: isinstance(value, dict), "a mapping"),
+    **{key: (is_code_string, "a code string of DICOM") for key in SUBJECT_KEYS},
 }
 _REQUIRED_KEYS = ("name", "version", "class_name", "resolution", "latent_dim", "files")
 _KEYS_OF_TRAINING = ("model", "target", "seed")

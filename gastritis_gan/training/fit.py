@@ -179,6 +179,7 @@ class Task:
             # absent when False: runs of older stores can still be resumed
             **({"is_synthetic": True} if store.is_synthetic else {}),
             **({"split_given": True} if store.split_given else {}),
+            **{key: text for key, text in store.subject.items() if text},
         }
         self._store = store
         if recipe.final_resolution > store.geometry.patch_size:

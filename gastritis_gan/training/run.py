@@ -195,7 +195,8 @@ class Run:
         """What a model card has about the training; JSON-able and free of identifiers.
 
         The keys are `model`, `target`, `class_name`, `split_hash`, `environment`
-        (TensorFlow's version and kernels), and of the whole run `resolution` in pixels,
+        (TensorFlow's version and kernels), `organ`, `view` and `modality` where the
+        cohort states them, and of the whole run `resolution` in pixels,
         `latent_dim`, `num_images`, `seed` and `config`, the experiment.
         """
         return {

@@ -1,7 +1,10 @@
 import csv
+import datetime
 import hashlib
+import io
 import json
 import shutil
+from xml.etree import ElementTree
 
 import numpy as np
 import pydicom
@@ -79,7 +82,7 @@ def test_png(models, tmp_path):
         "gastritis, normal",
         "CC-BY-4.0",
         "Not measured.",
-        "There was no privacy audit",
+        "images of this release may show training patients",
         "because: weights were drawn at random",
         model_hash(models / "small" / "1"),
         "exported/other/1 exported/small/1 --count other=6 --count small=6",
@@ -90,8 +93,9 @@ def test_png(models, tmp_path):
 
 
 def test_checksums_cover_everything_and_the_release_can_be_made_again(models, tmp_path):
+    date = datetime.date(2026, 11, 30)
     for name in ("a", "b"):
-        make(models, tmp_path / name, **RISK, image_format="dicom")
+        make(models, tmp_path / name, **RISK, image_format="dicom", date=date)
     sums = (tmp_path / "a" / "SHA256SUMS").read_text().splitlines()
     digests = {}
     for line in sums:
@@ -128,6 +132,35 @@ def test_the_datasheet_says_what_the_cohort_was(models, tmp_path):
         assert [phrase in text for phrase in phrases] == [is_said, is_said]
 
 
+def test_every_picture_says_that_a_model_made_it(models, tmp_path):
+    folder = make(models, tmp_path / "r", **RISK)
+    for row in rows(folder):
+        with Image.open(folder / row["file"]) as image:
+            check_mark(image.info["xmp"], row)
+    with Image.open(folder / "sheet.png") as image:
+        assert SOURCE_TYPE in image.info["xmp"]
+
+
+SOURCE_TYPE = (
+    b"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+)
+
+
+def check_mark(xmp, row):
+    """An XML parser finds IPTC's terms and what the manifest states."""
+    packet = xmp[xmp.index(b"<x:xmpmeta") : xmp.index(b"</x:xmpmeta>") + 12]
+    (description,) = ElementTree.fromstring(packet).iter(
+        "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}Description"
+    )
+    iptc, own = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}", "{urn:gastritis-gan:1}"
+    assert description.get(f"{iptc}DigitalSourceType") == SOURCE_TYPE.decode()
+    assert description.get(f"{iptc}AISystemUsed") == row["model"]
+    assert description.get(f"{iptc}AISystemVersionUsed") == row["version"]
+    assert description.get(f"{own}model_hash") == row["model_hash"]
+    assert description.get(f"{own}seed") == row["seed"]
+    assert description.get(f"{own}truncation") == row["truncation"]
+
+
 def test_tfrecord(models, tmp_path):
     make(models, tmp_path / "r", **RISK, image_format="tfrecord")
     path = tmp_path / "r" / "images" / "00000.tfrecord"
@@ -136,6 +169,8 @@ def test_tfrecord(models, tmp_path):
         "image/class/label": tf.io.FixedLenFeature([], tf.int64),
         "image/class/text": tf.io.FixedLenFeature([], tf.string),
         "generator/seed": tf.io.FixedLenFeature([], tf.int64),
+        "generator/truncation": tf.io.FixedLenFeature([], tf.float32),
+        "image/digital_source_type": tf.io.FixedLenFeature([], tf.string),
     }
     examples = [
         tf.io.parse_single_example(record, keys)
@@ -146,14 +181,22 @@ def test_tfrecord(models, tmp_path):
     assert [int(e["image/class/label"]) for e in examples] == [1] * 6 + [0] * 6
     assert examples[0]["image/class/text"] == b"normal"
     assert [int(e["generator/seed"]) for e in examples] == list(range(12))
+    found = rows(tmp_path / "r")
+    for example, row in zip(examples, found, strict=True):
+        assert example["image/digital_source_type"] == SOURCE_TYPE
+        assert float(example["generator/truncation"]) == 1
+        with Image.open(io.BytesIO(example["image/encoded"].numpy())) as image:
+            check_mark(image.info["xmp"], row)
 
 
 def test_dicom(models, tmp_path):
-    make(models, tmp_path / "r", **RISK, image_format="dicom")
+    date = datetime.date(2026, 11, 30)
+    make(models, tmp_path / "r", **RISK, image_format="dicom", date=date)
     folder = tmp_path / "r"
     found = check_images(
         models, folder, lambda row: pydicom.dcmread(folder / row["file"]).pixel_array
     )
+    identity = json.loads((folder / "release.json").read_text())["release_id"]
     for row in found:
         dataset = pydicom.dcmread(folder / row["file"])
         assert dataset.SOPClassUID == SECONDARY_CAPTURE
@@ -162,24 +205,90 @@ def test_dicom(models, tmp_path):
         assert equipment.DeviceSerialNumber == row["model_hash"]
         assert equipment.ManufacturerModelName == f"{row['model']} 1"
         assert dataset.SeriesDescription == row["class"]
+        assert dataset.SeriesNumber == ["other", "small"].index(row["model"]) + 1
+        assert dataset.PatientID == f"SYNTHETIC-{identity}"
+        assert dataset.PatientName == f"SYNTHETIC^{identity}"
+        assert (dataset.StudyDate, dataset.StudyID) == ("20261130", identity)
         assert not any(
             dataset.get(keyword)
             for keyword in (
-                *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
-                *("StudyDate", "StudyTime", "AccessionNumber", "ContentDate"),
+                *("PatientBirthDate", "PatientSex", "AccessionNumber", "ContentDate"),
+                *("BodyPartExamined", "ProtocolName", "BurnedInAnnotation"),
             )
         )
-    uids = [pydicom.dcmread(folder / row["file"]).SOPInstanceUID for row in found]
-    assert len(set(uids)) == 12
+        assert dataset.Modality == "OT"
+    datasets = [pydicom.dcmread(folder / row["file"]) for row in found]
+    assert len({dataset.SOPInstanceUID for dataset in datasets}) == 12
+    assert len({dataset.SeriesInstanceUID for dataset in datasets}) == 2
+    assert len({dataset.StudyInstanceUID for dataset in datasets}) == 1
 
 
-def test_dicom_by_another_validator(models, tmp_path):
-    make(models, tmp_path / "r", **RISK, image_format="dicom")
-    for path in sorted((tmp_path / "r").rglob("*.dcm"))[::5]:
-        lines = validate(path, "-new")
-        assert "SCImage" in lines
-        assert not [line for line in lines if line.startswith("Error")], lines
-        assert all("DICOMDIR" in line for line in lines if line != "SCImage"), lines
+def test_the_identity_is_of_models_seeds_and_truncation(models, tmp_path):
+    folders = [
+        make(models, tmp_path / str(number), **RISK, image_format="dicom", **options)
+        for number, options in enumerate(
+            ({}, {"title": "x"}, {"seed": 1}, {"truncation": 0.5})
+        )
+    ]
+    paths = [sorted(folder.rglob("*.dcm"))[0] for folder in folders]
+    first, same, *others = [pydicom.dcmread(path).PatientID for path in paths]
+    assert same == first
+    assert len({first, *others}) == 3
+
+
+SUBJECTS = (
+    {"organ": "stomach", "view": "AP", "modality": "RF"},
+    {"organ": "breast", "view": "MLO", "modality": "mg"},
+    {"organ": "chest", "modality": "DX"},
+    {},
+)
+
+
+def change_cards(models, folder, **changes):
+    """Copies the models, with other entries in their cards."""
+    shutil.copytree(models, folder)
+    for path in folder.glob("*/1/assets.extra/model_card.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return folder
+
+
+@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda s: s.get("organ", "unstated"))
+def test_what_the_images_show_comes_from_the_cards(models, tmp_path, subject):
+    copy = change_cards(models, tmp_path / "models", **subject)
+    folder = make(copy, tmp_path / "r", **RISK, image_format="dicom")
+    path = sorted(folder.rglob("*.dcm"))[0]
+    dataset = pydicom.dcmread(path)
+    upper = {key: text.upper() for key, text in subject.items()}
+    assert dataset.get("BodyPartExamined") == upper.get("organ")
+    assert dataset.Modality == upper.get("modality", "OT")
+    assert dataset.get("ProtocolName", "View ")[5:] == upper.get("view", "")
+    assert validate(path, "-new") == ["SCImage"]  # neither error nor warning
+    sheet = (folder / "DATASHEET.md").read_text()
+    for key in ("organ", "view", "modality"):
+        assert f"{key} {subject.get(key)}" in sheet or key not in subject
+    assert ("stomach" in sheet or "gastric" in sheet.replace("gastritis", "")) == (
+        subject.get("organ") == "stomach"
+    )
+    assert ("Not stated: " in sheet) == (len(subject) < 3)
+
+
+def test_models_of_two_organs_are_refused(models, tmp_path):
+    copy = shutil.copytree(models, tmp_path / "models")
+    path = copy / "small" / "1" / "assets.extra" / "model_card.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"organ": "chest"}))
+    with pytest.raises(InputError, match="one organ; these differ"):
+        make(copy, tmp_path / "r", **RISK)
+
+
+@pytest.mark.parametrize(("looked", "stated"), [(True, "NO"), (False, None)])
+def test_burned_in_text_is_denied_only_after_a_search(
+    models, tmp_path, looked, stated
+):
+    config = {"patches": {"exclude_text": looked}}
+    copy = change_cards(models, tmp_path / "models", config=config)
+    folder = make(copy, tmp_path / "r", **RISK, image_format="dicom")
+    for path in folder.rglob("*.dcm"):
+        assert pydicom.dcmread(path).get("BurnedInAnnotation") == stated
 
 
 def audit(folder, exported, verdict="pass", **changes):
@@ -206,7 +315,7 @@ def test_a_passing_audit_opens_the_way(models, tmp_path):
     folder = audit(tmp_path / "audit", models)
     make(models, tmp_path / "r", audit=folder)
     text = (tmp_path / "r" / "DATASHEET.md").read_text(encoding="utf-8")
-    assert "**pass**" in text
+    assert "**Verdict: pass.**" in text
     assert "no training patch is nearer" in text
     assert hashlib.sha256((folder / "audit.json").read_bytes()).hexdigest() in text
 
@@ -219,7 +328,11 @@ def test_another_verdict_closes_it(models, tmp_path, verdict):
     assert not (tmp_path / "r").exists()
     make(models, tmp_path / "r", audit=folder, **RISK)
     text = (tmp_path / "r" / "DATASHEET.md").read_text(encoding="utf-8")
-    assert f"**{verdict}**" in text
+    assert f"**Verdict: {verdict}.**" in text
+    assert text.index(f"Verdict: {verdict}") < text.index("## What it is")
+    assert "may show training patients" in text
+    for claim in ("No image shows", "none is a photograph", "found no copy"):
+        assert claim not in text
     assert "because: weights were drawn at random" in text
 
 
