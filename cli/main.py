@@ -26,6 +26,7 @@ _COMMANDS = (
     "runs",
     "export",
     "sample",
+    "walk",
     "verify",
     "serve",
     "release",

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from gastritis_gan.releases.release import release as release
     from gastritis_gan.serving.exported_model import open_model as open_model
     from gastritis_gan.serving.sample_folder import sample as sample
+    from gastritis_gan.serving.walk import walk as walk
     from gastritis_gan.store.inspect import inspect_store as inspect_store
     from gastritis_gan.training.run import list_runs as list_runs
 
@@ -60,6 +61,7 @@ _MODULES = {
     "prepare": "api",
     "release": "releases.release",
     "sample": "serving.sample_folder",
+    "walk": "serving.walk",
 }
 __all__ = list(_MODULES)
 

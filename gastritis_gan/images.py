@@ -14,12 +14,12 @@ machine; SciPy's sparse product is one plain loop without the interpreter's lock
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
     import scipy.sparse
@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 _PADDING = 16  # columns; see `_turned`
 _GAP_PX = 2
 _GAP_LEVEL = 128
+_LEAST_TILE_PX = 64
+_LEAST_WIDTH_PX = 320  # of a sheet with a caption, so that one can read it
+_TEXT_PX = 13
+_LINE_PX = 17
+_MARGIN_PX = 4
+
+SHOWS_PATIENTS = "Shows patients: stays inside the hospital."
 
 
 def uint_to_float(images: np.ndarray) -> NDArray[np.float32]:
@@ -153,16 +160,34 @@ def area_resize(image: np.ndarray, resolution: int) -> np.ndarray:
     return out
 
 
-def image_sheet(images: np.ndarray, columns: int) -> Image.Image:
+def enlarge(images: np.ndarray, least_side: int) -> np.ndarray:
+    """Repeats pixels, so that a side has at least some length; nothing is interpolated.
+
+    Args:
+        images: uint8 array of shape (n, r, r, 1).
+        least_side: In pixels.
+
+    Returns:
+        uint8 array of shape (n, m * r, m * r, 1) with the smallest whole m.
+    """
+    factor = -(-least_side // images.shape[1])
+    return images.repeat(factor, axis=1).repeat(factor, axis=2)
+
+
+def image_sheet(images: np.ndarray, columns: int, *, caption: str = "") -> Image.Image:
     """Lays images out row by row, with a thin grey gap between them.
+
+    An image below 64 pixels is enlarged by a whole factor.
 
     Args:
         images: uint8 array of shape (n, r, r, 1), n at least 1.
         columns: Images per row, at least 1; unused places of the last row stay grey.
+        caption: What is shown, above the images; broken into lines where it is long.
 
     Returns:
         A greyscale picture.
     """
+    images = enlarge(images, _LEAST_TILE_PX)
     num_images, height, width, _ = images.shape
     rows = -(-num_images // columns)
     row_step, column_step = height + _GAP_PX, width + _GAP_PX
@@ -175,7 +200,42 @@ def image_sheet(images: np.ndarray, columns: int) -> Image.Image:
         top = index // columns * row_step
         left = index % columns * column_step
         sheet[top : top + height, left : left + width] = image[..., 0]
-    return Image.fromarray(sheet)
+    picture = Image.fromarray(sheet)
+    return _below(caption, picture) if caption else picture
+
+
+def stack_sheets(sheets: Sequence[Image.Image]) -> Image.Image:
+    """Puts greyscale pictures below each other, at least one."""
+    width = max(sheet.width for sheet in sheets)
+    height = sum(sheet.height + _MARGIN_PX for sheet in sheets) - _MARGIN_PX
+    stack = Image.new("L", (width, height), "white")
+    top = 0
+    for sheet in sheets:
+        stack.paste(sheet, (0, top))
+        top += sheet.height + _MARGIN_PX
+    return stack
+
+
+def _below(caption: str, picture: Image.Image) -> Image.Image:
+    """Returns a picture below its caption, in black on white."""
+    font = ImageFont.load_default(_TEXT_PX)
+    width = max(picture.width, _LEAST_WIDTH_PX)
+    lines = [""]
+    for word in caption.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and font.getlength(longer) > width - 2 * _MARGIN_PX:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    top = len(lines) * _LINE_PX + _MARGIN_PX
+    captioned = Image.new("L", (width, top + picture.height), "white")
+    text = "\n".join(lines)
+    draw = ImageDraw.Draw(captioned)
+    draw.multiline_text(
+        (_MARGIN_PX, _MARGIN_PX // 2), text, "black", font, spacing=_LINE_PX - _TEXT_PX
+    )
+    captioned.paste(picture, (0, top))
+    return captioned
 
 
 @functools.lru_cache(maxsize=32)

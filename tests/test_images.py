@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gastritis_gan.images import (
     area_resize,
     average_windows,
     float_to_uint8,
     image_sheet,
+    stack_sheets,
     uint_to_float,
 )
 
@@ -97,16 +99,44 @@ def test_windows_are_averaged_into_the_range_of_floats(dtype, low):
 
 
 def test_images_lie_row_by_row_on_grey():
-    images = np.stack([np.full((2, 2, 1), level, np.uint8) for level in (1, 2, 3)])
-    g = 128
-    expected = [
-        [1, 1, g, g, 2, 2],
-        [1, 1, g, g, 2, 2],
-        [g, g, g, g, g, g],
-        [g, g, g, g, g, g],
-        [3, 3, g, g, g, g],
-        [3, 3, g, g, g, g],
-    ]
+    images = np.stack([np.full((64, 64, 1), level, np.uint8) for level in (1, 2, 3)])
     sheet = image_sheet(images, 2)
-    assert sheet.mode == "L"
-    np.testing.assert_array_equal(np.asarray(sheet), expected)
+    assert (sheet.mode, sheet.size) == ("L", (64 + 2 + 64, 64 + 2 + 64))
+    pixels = np.asarray(sheet)
+    for level, (top, left) in {1: (0, 0), 2: (0, 66), 3: (66, 0)}.items():
+        assert (pixels[top : top + 64, left : left + 64] == level).all()
+    grey = np.ones((130, 130), bool)
+    for top, left in ((0, 0), (0, 66), (66, 0)):
+        grey[top : top + 64, left : left + 64] = False
+    assert (pixels[grey] == 128).all()
+
+
+@pytest.mark.parametrize(("size", "factor"), [(4, 16), (24, 3), (63, 2), (100, 1)])
+def test_small_images_are_enlarged_by_a_whole_factor(size, factor):
+    image = np.random.default_rng(5).integers(0, 256, (1, size, size, 1), np.uint8)
+    expected = np.kron(image[0, ..., 0], np.ones((factor, factor), np.uint8))
+    np.testing.assert_array_equal(np.asarray(image_sheet(image, 1)), expected)
+
+
+def test_a_caption_stands_above_the_images_and_is_broken_into_lines():
+    images = np.full((5, 64, 64, 1), 7, np.uint8)
+    plain = np.asarray(image_sheet(images, 5))
+    heights = []
+    for words in (3, 40):
+        sheet = np.asarray(image_sheet(images, 5, caption="synthetic " * words))
+        above = sheet[: -plain.shape[0]]
+        np.testing.assert_array_equal(sheet[-plain.shape[0] :], plain)
+        assert above.min() < 64  # black letters
+        assert (above[:, -4:] == 255).all()  # none is cut off
+        heights.append(len(above))
+    assert heights[1] > 4 * heights[0]
+
+
+def test_sheets_below_each_other_keep_their_pixels():
+    tall = Image.fromarray(np.full((70, 66), 1, np.uint8))
+    wide = Image.fromarray(np.full((64, 130), 2, np.uint8))
+    stack = np.asarray(stack_sheets([tall, wide]))
+    assert stack.shape == (70 + 4 + 64, 130)
+    assert (stack[:70, :66] == 1).all()
+    assert (stack[74:] == 2).all()
+    assert (stack[70:74] == 255).all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 import hashlib
+import operator
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.images import image_sheet
+from gastritis_gan.images import image_sheet, stack_sheets
 from gastritis_gan.privacy.verdict import AuditResult, read_verdict
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.releases.datasheet import ReleaseMetadata, datasheet, default_title
@@ -257,11 +259,12 @@ def _command(parts: Sequence[ReleasePart], options: Mapping[str, Any]) -> str:
 
 def _write(parts: Sequence[ReleasePart], out: Path, metadata: ReleaseMetadata) -> None:
     with new_folder(out) as partial:
-        shown: list[np.ndarray] = []
+        shown: list[tuple[str, Image.Image]] = []
         images = _draw(parts, metadata, shown=shown)
         written = FORMATS[metadata.image_format](images, partial)
         _write_manifest(written, partial, total=sum(part.count for part in parts))
-        sheet = image_sheet(np.stack(shown), _SHEET_IMAGES_PER_PART)
+        shown.sort(key=operator.itemgetter(0))
+        sheet = stack_sheets([sheet for _, sheet in shown])
         chunk = synthetic_chunk(", ".join(origin(part.model) for part in parts))
         write_bytes(partial / "sheet.png", marked_png(sheet, chunk))
         write_bytes(partial / "DATASHEET.md", datasheet(parts, metadata).encode())
@@ -270,9 +273,12 @@ def _write(parts: Sequence[ReleasePart], out: Path, metadata: ReleaseMetadata) -
 
 
 def _draw(
-    parts: Sequence[ReleasePart], metadata: ReleaseMetadata, *, shown: list[np.ndarray]
+    parts: Sequence[ReleasePart],
+    metadata: ReleaseMetadata,
+    *,
+    shown: list[tuple[str, Image.Image]],
 ) -> Iterator[ReleasedImage]:
-    """Yields the images in order; adds the first ones of each part to `shown`."""
+    """Yields the images in order; adds each part's class and sheet to `shown`."""
     truncation = metadata.truncation
     identity = release_id(parts, truncation)
     classes = sorted({part.model.class_name for part in parts})
@@ -283,7 +289,11 @@ def _draw(
             size = min(_CHUNK_SIZE, part.count - start)
             seeds = part.seed + start + np.arange(size, dtype=np.int64)
             images = model.generate(seeds, truncation)
-            shown.extend(images[: max(0, _SHEET_IMAGES_PER_PART - start)])
+            if start == 0:
+                caption = f"{model.class_name}: synthetic, {origin(model)}"
+                first = images[:_SHEET_IMAGES_PER_PART]
+                sheet = image_sheet(first, len(first), caption=caption)
+                shown.append((model.class_name, sheet))
             for image_seed, image in zip(seeds, images, strict=True):
                 yield ReleasedImage(
                     number=number,

@@ -141,7 +141,12 @@ def sample(
         for number, path in enumerate(paths):
             manifest.writerow((path.name, seed + number, truncation, *origin))
     shown = np.stack([_read(path) for path in paths[:_SHEET_IMAGES]])
-    sheet = image_sheet(shown[..., None], min(_SHEET_COLUMNS, len(shown)))
+    of_class = f", class {model.class_name}" if model.class_name else ""
+    sheet = image_sheet(
+        shown[..., None],
+        min(_SHEET_COLUMNS, len(shown)),
+        caption=f"Synthetic: {model.name}, version {model.version}{of_class}.",
+    )
     chunk = synthetic_chunk(model.name, model.version, model_hash=model.model_hash)
     write_bytes(partial / "sheet.png", marked_png(sheet, chunk))
     (partial / _REQUEST_FILE).unlink()

@@ -126,17 +126,21 @@ class Distribution:
 
 
 @contextlib.contextmanager
-def deterministic_operations() -> Iterator[None]:
+def deterministic_operations(*, wanted: bool) -> Iterator[None]:
     """Makes TensorFlow's operations deterministic in the block, and no longer.
 
     Operations look the flag up when they run, so nothing of it stays behind.
+
+    Args:
+        wanted: False leaves them as they are.
     """
     was_enabled = config.is_op_determinism_enabled()
-    tf.config.experimental.enable_op_determinism()
+    if wanted:
+        tf.config.experimental.enable_op_determinism()
     try:
         yield
     finally:
-        if not was_enabled:
+        if wanted and not was_enabled:
             config.disable_op_determinism()
 
 

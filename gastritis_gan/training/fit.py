@@ -18,10 +18,11 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from gastritis_gan import rng
 from gastritis_gan.errors import InputError
-from gastritis_gan.images import float_to_uint8, image_sheet
+from gastritis_gan.images import SHOWS_PATIENTS, float_to_uint8, image_sheet
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.store.dataset import make_dataset
 from gastritis_gan.store.store import Store, read_patches
@@ -50,6 +51,33 @@ from gastritis_gan.typed_config import to_plain
 
 _log = logging.getLogger(__name__)
 
+_GROUPS = {  # of TensorBoard's curves; the rest is about progress
+    **dict.fromkeys(("d_loss", "g_loss"), "losses"),
+    **dict.fromkeys(
+        ("d_gradient_norm", "g_gradient_norm", "skipped_steps"), "gradients"
+    ),
+    **dict.fromkeys(
+        (
+            "real_scores",
+            "real_scores_std",
+            "fake_scores",
+            "fake_scores_std",
+            "training_scores",
+            "validation_scores",
+            "sample_scores",
+            "score_spread",
+        ),
+        "scores",
+    ),
+    **dict.fromkeys(
+        ("diversity", "real_diversity", "ms_ssim", "real_ms_ssim"), "diversity"
+    ),
+    **dict.fromkeys(
+        ("swd", "swd_floor", "quality", "quality_floor", "quality_other_class"),
+        "quality",
+    ),
+}
+
 
 def fit(  # noqa: PLR0913 - what to train, on what, and where
     sections: TrainingSections,
@@ -65,8 +93,8 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
     """Trains one generator and keeps everything about it in a folder.
 
     The same arguments give the same checkpoints, bit for bit, in a new process as after
-    other runs in this one. TensorFlow's operations are deterministic while it trains,
-    and afterwards as they were.
+    other runs in this one, unless `training.deterministic` is false. TensorFlow's
+    operations are deterministic while it trains, and afterwards as they were.
 
     Args:
         sections: The training sections of the experiment.
@@ -105,7 +133,7 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
         if branch_from is not None:
             source = Run.open(branch_from)
             state = source.branch_state(recipe, record=task.record, document=document)
-        run = Run(out, {**task.record, "environment": _environment()}, document)
+        run = Run(out, {**task.record, "environment": _environment(sections)}, document)
         if distribution.is_chief:
             run.create()
     interruption = Interruption()
@@ -121,7 +149,9 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
                 run.save_checkpoint(state)
             run.rewind(0 if state is None else state.step)
         stack.enter_context(interruption.listening())
-        stack.enter_context(deterministic_operations())
+        stack.enter_context(
+            deterministic_operations(wanted=sections.training.deterministic)
+        )
         _Training(task, run, distribution, interruption).train(state)
     return run
 
@@ -138,7 +168,7 @@ def _removed_unless_begun(run: Run, *, is_new: bool) -> Iterator[None]:
         raise
 
 
-def _environment() -> dict[str, Any]:
+def _environment(sections: TrainingSections) -> dict[str, Any]:
     settings = tensorflow_settings()
     if not settings["onednn"] and not is_set_up():
         _log.warning(
@@ -146,7 +176,7 @@ def _environment() -> dict[str, Any]:
             "this run's numbers will differ in rounding from those of the command "
             "line. Import gastritis_gan first, or set TF_ENABLE_ONEDNN_OPTS=1."
         )
-    return settings
+    return {**settings, "deterministic": sections.training.deterministic}
 
 
 class Task:
@@ -242,6 +272,19 @@ class Task:
             some(validation, "training.health_patches.validation")
             if len(validation)
             else None
+        )
+
+    def real_sheet(self, resolution: int) -> Image.Image:
+        """Draws patches of training patients, the same in every run of a store."""
+        pool, columns = self._pools[0], self.settings.sheet_columns
+        stream = rng.stream(0, "training.real_sheet")
+        chosen = stream.permutation(pool)[: columns**2]
+        warning = "" if self._store.is_synthetic else f" {SHOWS_PATIENTS}"
+        return image_sheet(
+            self._store.read(chosen, resolution),
+            columns,
+            caption=f"{self.record['class_name']}: real training patches, "
+            f"{resolution} x {resolution} pixels.{warning}",
         )
 
     def quality_patches(self, stage: Stage) -> QualityPatches | None:
@@ -349,11 +392,14 @@ class _Recorder:
         self._health: HealthCheck | None = None
         self._verdicts: list[str] = []
         self._last_tick: tuple[float, int] | None = None  # time and images
+        run.save_reals(task.real_sheet(task.recipe.final_resolution))
 
     def start_stage(self, stage: Stage) -> None:
         """Reads the patches on which the stage is watched."""
         self._last_tick = None  # tracing the next graph is not speed
         settings = self._task.settings
+        num_images = self._task.recipe.schedule.images_before(stage.first_step)
+        self._show("images/real", self._task.real_sheet(stage.resolution), num_images)
         if settings.health_patches:
             training, validation = self._task.health_patches(stage)
             self._health = HealthCheck(
@@ -396,7 +442,7 @@ class _Recorder:
         )
         with self._tensorboard.as_default(step=num_images):
             for name, value in {"resolution": stage.resolution, **values}.items():
-                tf.summary.scalar(name, value)
+                tf.summary.scalar(f"{_GROUPS.get(name, 'progress')}/{name}", value)
         self._tensorboard.flush()
         for sentence in found:
             if not any(_same(sentence, before) for before in self._verdicts):
@@ -414,13 +460,23 @@ class _Recorder:
         )
         alpha = tf.constant(alpha_at(stage, state.step)) if stage.transition else None
         images = gan.generator_ema(latents, alpha=alpha, training=False)
-        sheet = image_sheet(float_to_uint8(images.numpy()), settings.sheet_columns)
         num_images = self._task.recipe.schedule.images_before(state.step)
+        fading = "" if alpha is None else f", new layers at {float(alpha):.0%}"
+        sheet = image_sheet(
+            float_to_uint8(images.numpy()),
+            settings.sheet_columns,
+            caption=f"{self._task.record['class_name']}: synthetic, {stage.resolution} "
+            f"x {stage.resolution} pixels{fading}, after {num_images:,} real images.",
+        )
         self._run.save_sheet(sheet, num_images)
-        with self._tensorboard.as_default(step=num_images):
-            tf.summary.image("samples", np.asarray(sheet)[None, :, :, None])
-        self._tensorboard.flush()
+        self._show("images/synthetic", sheet, num_images)
         self._run.save_checkpoint(state)
+
+    def _show(self, name: str, sheet: Image.Image, num_images: int) -> None:
+        """Adds a picture to TensorBoard."""
+        with self._tensorboard.as_default(step=num_images):
+            tf.summary.image(name, np.asarray(sheet)[None, :, :, None])
+        self._tensorboard.flush()
 
 
 def _same(sentence: str, other: str) -> bool:

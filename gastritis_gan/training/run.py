@@ -1,6 +1,7 @@
 """A run's folder: everything that is written to it, and everything that is asked of it.
 
-    run.json  config.yaml  checkpoints/  metrics.jsonl  tensorboard/  sheet_*.png  lock
+    run.json  config.yaml  checkpoints/  metrics.jsonl  tensorboard/  sheet_*.png
+    reals.png  lock
 
 TensorFlow is loaded when a network is asked for, not before.
 """
@@ -195,8 +196,9 @@ class Run:
         """What a model card has about the training; JSON-able and free of identifiers.
 
         The keys are `model`, `target`, `class_name`, `split_hash`, `environment`
-        (TensorFlow's version and kernels), `organ`, `view` and `modality` where the
-        cohort states them, and of the whole run `resolution` in pixels,
+        (TensorFlow's version and kernels, and whether its operations were
+        deterministic), `organ`, `view` and `modality` where the cohort states them,
+        and of the whole run `resolution` in pixels,
         `latent_dim`, `num_images`, `seed` and `config`, the experiment.
         """
         return {
@@ -417,6 +419,11 @@ class Run:
     def save_sheet(self, sheet: Image.Image, num_images: int) -> None:
         """Writes samples of the fixed latents after a number of real images."""
         with new_file(self._sheet(num_images)) as partial:
+            sheet.save(partial, format="PNG")
+
+    def save_reals(self, sheet: Image.Image) -> None:
+        """Writes real patches for the eye to compare samples with."""
+        with new_file(self.path / "reals.png") as partial:
             sheet.save(partial, format="PNG")
 
     def save_checkpoint(self, state: TrainingState) -> None:

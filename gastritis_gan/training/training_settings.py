@@ -282,6 +282,7 @@ class TrainingConfig:
     health_patches: int = 128  # real patches and samples looked at per tick; 0: none
     max_skipped_steps: int = 10  # in a row, without a finite loss and gradient
     distribution: Literal["auto", "one_device", "mirrored", "multi_worker"] = "auto"
+    deterministic: bool = True  # False: faster on GPUs, repeated to rounding only
 
     def __post_init__(self) -> None:
         require_at_least(self, 0, "seed", "max_skipped_steps")

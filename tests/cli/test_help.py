@@ -19,6 +19,7 @@ COMMANDS = [
     "runs",
     "export",
     "sample",
+    "walk",
     "verify",
     "serve",
     "release",

@@ -375,6 +375,8 @@ def test_every_file_that_pydicom_decodes_is_stored_as_it_is_shown(
         except (RuntimeError, ValueError, AttributeError):
             continue  # it lacks a decoder, or the file is damaged
         for number, frame in enumerate(np.atleast_3d(stored.T).T, start=1):
+            if frame.min() == frame.max():
+                continue  # a blank frame, which is refused
             name = f"{path}#{number}" if stored.ndim == 3 else str(path)
             wanted[name] = (row["ts_uid"], dataset, frame)
     assert len(wanted) > (30 if is_small else 10)
@@ -403,10 +405,7 @@ def _cohorts(shown):
 
 
 def _is_radiograph(row):
-    return row["photometric"].startswith("MONO") and row["bits_allocated"] in (
-        "8",
-        "16",
-    )
+    return row["photometric"].startswith("MONO")
 
 
 def _of_frame(dataset, name=""):

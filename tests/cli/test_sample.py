@@ -58,7 +58,10 @@ def test_sample(exported, tmp_path):
     images = ExportedModel.open(exported).generate(range(100, 170))[..., 0]
     for row, image in zip(rows, images, strict=True):
         np.testing.assert_allclose(read_png(out / row["file"]), image, atol=1)
-    assert read_png(out / "sheet.png").shape == (8 * 18 - 2, 8 * 18 - 2)
+    sheet = read_png(out / "sheet.png")[-(8 * 66 - 2) :]  # below the caption
+    assert sheet.shape == (8 * 66 - 2, 8 * 66 - 2)
+    enlarged = np.kron(images[63], np.ones((4, 4), int))
+    np.testing.assert_allclose(sheet[-64:, -64:], enlarged, atol=1)
     assert len(list(out.iterdir())) == 70 + 2
 
 
@@ -67,7 +70,7 @@ def test_a_small_sample_has_a_small_sheet(exported, tmp_path):
     arguments = ("--count", 3, "--truncation", 0, "--version", 1, "--out", out)
     result = invoke("sample", exported.parent, *arguments)
     assert result.exit_code == 0, result.output
-    assert read_png(out / "sheet.png").shape == (16, 3 * 18 - 2)
+    assert 64 < len(read_png(out / "sheet.png")) < 2 * 64
     assert [row["truncation"] for row in read_manifest(out)] == ["0.0"] * 3
 
 

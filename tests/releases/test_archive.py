@@ -23,7 +23,7 @@ def test_two_releases_stay_apart(exported, tmp_path):
     (tmp_path / "archive").mkdir()
     with Archive(tmp_path / "archive").running() as archive:
         for name in ("a", "b"):
-            archive.send(tmp_path / name / "images")
+            archive.send(tmp_path / name / "images" / "gastritis")
         patients = [json.loads(archive.ask(f"/patients/{patient}"))
                     for patient in json.loads(archive.ask("/patients"))]  # fmt: skip
         returned = {}

@@ -141,9 +141,7 @@ def test_every_picture_says_that_a_model_made_it(models, tmp_path):
         assert SOURCE_TYPE in image.info["xmp"]
 
 
-SOURCE_TYPE = (
-    b"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-)
+SOURCE_TYPE = b"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 
 
 def check_mark(xmp, row):
@@ -281,9 +279,7 @@ def test_models_of_two_organs_are_refused(models, tmp_path):
 
 
 @pytest.mark.parametrize(("looked", "stated"), [(True, "NO"), (False, None)])
-def test_burned_in_text_is_denied_only_after_a_search(
-    models, tmp_path, looked, stated
-):
+def test_burned_in_text_is_denied_only_after_a_search(models, tmp_path, looked, stated):
     config = {"patches": {"exclude_text": looked}}
     copy = change_cards(models, tmp_path / "models", config=config)
     folder = make(copy, tmp_path / "r", **RISK, image_format="dicom")

@@ -70,9 +70,11 @@ def write_cohort(folder, films):
         for number, film in enumerate(films):
             name = f"{number}{film.suffix}"
             shutil.copy(film, folder / name)
-            with Image.open(folder / name) if film.suffix == ".png" else Image.new(
-                "L", (16, 16)
-            ) as image:
+            with (
+                Image.open(folder / name)
+                if film.suffix == ".png"
+                else Image.new("L", (16, 16)) as image
+            ):
                 Image.new("L", image.size, 255).save(folder / f"o{number}.png")
             label = ["gastritis", "non_gastritis"][number % 2]
             rows.writerow([name, f"p{number}", label, f"o{number}.png"])

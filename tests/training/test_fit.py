@@ -1,3 +1,4 @@
+import collections
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from gastritis_gan.config import config_from_dict, config_to_dict, load_config
 from gastritis_gan.errors import InputError
@@ -18,6 +20,8 @@ from gastritis_gan.training.callbacks import Every, RunInterruptedError
 from gastritis_gan.training.checkpoint import load_latest_checkpoint
 from gastritis_gan.training.run import Run
 from tests.helpers.tiny_run import CONFIG, DOCUMENT, NUM_STEPS, FakeStore
+
+TILES = ((0, 0), (0, 66), (66, 0), (66, 66))  # of a sheet of two columns
 
 
 def fit(run_dir, *, config=CONFIG, store=None, model="lc_pggan", **options):
@@ -54,11 +58,42 @@ def test_a_run_folder_holds_what_a_user_expects(finished_run):
         "metrics.jsonl",
         "tensorboard",
         "lock",
+        "reals.png",
         *(f"sheet_0000000{num_images}.png" for num_images in (16, 24, 28, 36, 44)),
         "sheet_000000008.png",
     }
     assert load_config(finished_run / "config.yaml") == CONFIG
     assert any((finished_run / "tensorboard").iterdir())
+
+
+def test_real_patches_lie_beside_the_samples(finished_run):
+    """Four positive patches of 16 pixels, averaged to 8 and shown at 64."""
+    store = FakeStore()
+    expected = {
+        store.window(index).reshape(8, 2, 8, 2).mean(axis=(1, 3)).round().tobytes()
+        for index in store.patch_set("positive", "train")
+    }
+    sheet = np.asarray(Image.open(finished_run / "reals.png"))[-130:, :130]
+    tiles = [sheet[top : top + 64, left : left + 64] for top, left in TILES]
+    assert {tile[::8, ::8].astype(float).tobytes() for tile in tiles} == expected
+    for tile in tiles:
+        np.testing.assert_array_equal(tile, np.kron(tile[::8, ::8], np.ones((8, 8))))
+
+
+def test_tensorboard_has_groups_and_real_patches_of_every_stage(finished_run):
+    (events,) = (finished_run / "tensorboard").iterdir()
+    steps = collections.defaultdict(list)
+    for event in tf.compat.v1.train.summary_iterator(str(events)):
+        for value in event.summary.value:
+            steps[value.tag].append(event.step)
+    assert steps["images/real"] == [0, 16, 28]
+    assert steps["images/synthetic"] == [8, 16, 24, 28, 36, 44]
+    assert {"losses/d_loss", "scores/real_scores", "quality/swd"} <= set(steps)
+    groups = {tag.partition("/")[0] for tag in steps}
+    assert groups == {
+        *("losses", "scores", "gradients", "diversity", "quality", "progress"),
+        "images",
+    }
 
 
 def test_ticks_come_every_eight_images_and_at_the_end_of_a_stage(finished_run):
@@ -77,6 +112,7 @@ def test_the_metadata_of_a_run(finished_run):
     assert metadata.pop("environment") == {
         "tensorflow": tf.__version__,
         "onednn": True,  # tests/conftest.py sets it
+        "deterministic": True,
     }
     assert metadata == {
         "model": "lc_pggan",

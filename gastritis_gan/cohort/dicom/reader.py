@@ -62,13 +62,17 @@ def read_dicom(
             damaged, or is compressed in a way that has no decoder.
     """
     header, pixels, has_high_bits = decode_dicom(path, frame=frame)
-    # Pixels have at most 65,536 values: evaluate the chain once per value.
-    smallest = int(pixels.min())
-    num_values = int(pixels.max()) - smallest + 1
-    counts = np.zeros(num_values, np.int64)
+    # The chain is evaluated once per value, and 16 bits have at most 65,536 of them.
+    if pixels.itemsize > 2:
+        distinct, places = np.unique(pixels, return_inverse=True)
+        smallest, stored_values = 0, distinct.astype(np.int64)
+        pixels = places.reshape(pixels.shape)
+    else:
+        smallest = int(pixels.min())
+        stored_values = np.arange(smallest, int(pixels.max()) + 1)
+    counts = np.zeros(stored_values.size, np.int64)
     for index in _indices(pixels, smallest):
-        counts += np.bincount(index, minlength=num_values)
-    stored_values = np.arange(smallest, smallest + num_values)
+        counts += np.bincount(index, minlength=counts.size)
     with refusing_dicom(path, "the look-up tables or the window cannot be applied"):
         shown = display_values(stored_values, counts, header, window=window)  # [0, 1]
         is_seen = (counts > 0) & ~is_padding(stored_values, header)
@@ -89,7 +93,7 @@ def decode_dicom(
     """Reads the attributes of the display chain and the stored pixel values.
 
     Returns:
-        The attributes; an ndarray of an 8- or 16-bit integer dtype and of shape
+        The attributes; an ndarray of an integer dtype of at most 32 bits and of shape
         (height, width); whether bits were set above BitsStored.
 
     Raises:
@@ -135,9 +139,9 @@ def _check_is_grey(header: Dataset) -> None:
             header.get("PhotometricInterpretation"),
         )
     allocated, stored = header.get("BitsAllocated"), header.get("BitsStored")
-    if allocated not in (8, 16):
+    if allocated not in (1, 8, 16, 32):
         raise InputError(
-            f"(0028,0100) BitsAllocated is {allocated}; only 8 and 16 are read."
+            f"(0028,0100) BitsAllocated is {allocated}; only 1, 8, 16 and 32 are read."
         )
     if stored is None or not 1 <= stored <= allocated:
         raise InputError(
