@@ -521,8 +521,9 @@ def _inserts_chunk(join: Any, by_name: Mapping[str, Any]) -> bool:
     That is what `signatures.py` writes. The result is not much longer than an encoded
     image, and cannot be joined again.
     """
-    parts = [by_name.get(_node_name(name)) for name in join.input]
-    if [part and part.op for part in parts] != ["Substr", "Const", "Substr"]:
+    nothing = tf.compat.v1.NodeDef()
+    parts = [by_name.get(_node_name(name), nothing) for name in join.input]
+    if [part.op for part in parts] != ["Substr", "Const", "Substr"]:
         return False
     head, chunk, rest = parts
     text = chunk.attr["value"].tensor

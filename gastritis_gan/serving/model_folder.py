@@ -345,7 +345,7 @@ _CARD_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "num_parameters": _integer(1, 2**40),
     "tensorflow": (is_class_name, "a version"),
     "audit": (lambda value: isinstance(value, dict), "a mapping"),
-    **{key: (is_code_string, "a code string of DICOM") for key in SUBJECT_KEYS},
+    **dict.fromkeys(SUBJECT_KEYS, (is_code_string, "a code string of DICOM")),
 }
 _REQUIRED_KEYS = ("name", "version", "class_name", "resolution", "latent_dim", "files")
 _KEYS_OF_TRAINING = ("model", "target", "seed")

@@ -78,9 +78,10 @@ def sample(
 ) -> Path:
     """Writes `000000.png`, ..., `manifest.csv` and `sheet.png` to a new folder.
 
-    Every file has the mark of `synthetic_mark`, with the model's hash where the source
-    knows it, and seed and truncation. Image i has the seed `seed + i`: two folders share no image as long as their ranges
+    Image i has the seed `seed + i`: two folders share no image as long as their ranges
     of seeds do not overlap, and a manifest's seeds can be sent to a server as they are.
+    Every file has the mark of `synthetic_mark` with the model's hash, where the source
+    knows it, and the images' with seed and truncation.
 
     The folder appears when it is whole. Until then the images lie beside it, in
     `<out>.partial`; after an interruption the same call resumes there.

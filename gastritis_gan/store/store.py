@@ -458,8 +458,8 @@ def check_store_fits(
         if configured != stored:
             raise InputError(
                 f"{config_name}: `{key}` is {_shown(configured)}, but {store.path} was "
-                f"prepared with {_shown(stored)}. Give the config of the store, or prepare the "
-                "cohort again."
+                f"prepared with {_shown(stored)}. Give the config of the store, or "
+                "prepare the cohort again."
             )
 
 
