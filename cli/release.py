@@ -66,10 +66,11 @@ from .options import PATH, truncation_option
 )
 @click.option(
     "--results",
-    "results_dir",
+    "results_dirs",
+    multiple=True,
     type=PATH,
-    help="Folder that `gan-train` wrote on these models; its table goes into the "
-    "datasheet.",
+    help="Folder that `gan-train` or `image-metrics` wrote on these models; its table "
+    "goes into the datasheet. Repeat it for both.",
 )
 @click.option(
     "--title",
@@ -77,6 +78,13 @@ from .options import PATH, truncation_option
 )
 @click.option(
     "--licence", default="", help="Licence, such as CC-BY-4.0; none by default."
+)
+@click.option(
+    "--author",
+    "authors",
+    multiple=True,
+    metavar="NAME",
+    help="Person or institution to cite; repeat it for others.",
 )
 @click.option(
     "--date",
@@ -95,17 +103,18 @@ def release(
     truncation: float,
     audit_dir: Path | None,
     accept_risk: str | None,
-    results_dir: Path | None,
+    results_dirs: Sequence[Path],
     title: str | None,
     licence: str,
+    authors: Sequence[str],
     date: datetime.datetime | None,
 ) -> None:
     """Gather samples of exported MODELs into a folder that can be published.
 
     A MODEL is exported/NAME, exported/NAME/1, or a folder of models such as exported/.
     Writes the images with their labels, equally many of each class, manifest.csv,
-    DATASHEET.md, release.json, sheet.png and SHA256SUMS. Without a passing privacy
-    audit it refuses.
+    DATASHEET.md, README.md, CITATION.cff, croissant.json, release.json, sheet.png and
+    SHA256SUMS. Without a passing privacy audit it refuses.
 
     \b
     Examples:
@@ -127,9 +136,10 @@ def release(
         truncation=truncation,
         audit=audit_dir,
         accept_risk=accept_risk,
-        results=results_dir,
+        results=results_dirs,
         title=title,
         licence=licence,
+        authors=authors,
         date=date and date.date(),
     )
     click.echo(

@@ -117,9 +117,9 @@ class Run:
         self.path = path
         self._record = dict(record)
         self._document = dict(document)
-        known = [field.name for field in dataclasses.fields(TrainingSections)]
         self.sections: TrainingSections = from_plain(
-            TrainingSections, {key: document[key] for key in known if key in document}
+            TrainingSections,
+            {key: document[key] for key in _names_of_sections() if key in document},
         )
         self.recipe: Recipe = make_recipe(record["model"], self.sections)
 
@@ -199,15 +199,18 @@ class Run:
         (TensorFlow's version and kernels, and whether its operations were
         deterministic), `organ`, `view` and `modality` where the cohort states them,
         and of the whole run `resolution` in pixels,
-        `latent_dim`, `num_images`, `seed` and `config`, the experiment.
+        `latent_dim`, `num_images`, `seed` and `config`: of the experiment what made
+        the generator. Who knows the cohort could deal the split again from its section
+        `split`.
         """
+        sections = ("cohort", "patches", *_names_of_sections())
         return {
             **self._record,
             "resolution": self.recipe.final_resolution,
             "latent_dim": self.recipe.latent_dim,
             "num_images": self.recipe.schedule.num_images,
             "seed": self.sections.training.seed,
-            "config": self._document,
+            "config": {k: v for k, v in self._document.items() if k in sections},
         }
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -500,6 +503,10 @@ def _set_own_weights(network: Network, weights: Arrays) -> None:
 
     own = get_weights_by_name(network)  # not those of the layer that has faded out
     set_weights_by_name(network, {name: weights[name] for name in own})
+
+
+def _names_of_sections() -> list[str]:
+    return [field.name for field in dataclasses.fields(TrainingSections)]
 
 
 def _read_document(path: Path) -> dict[str, Any]:

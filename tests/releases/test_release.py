@@ -17,6 +17,7 @@ from gastritis_gan.privacy.verdict import write_audit
 from gastritis_gan.releases.release import release
 from gastritis_gan.serving.exported_model import ExportedModel
 from gastritis_gan.serving.model_folder import add_audit, model_hash
+from gastritis_gan.store.split import SplitConfig, hash_split, split_patients
 from tests.helpers.dciodvfy import validate
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -32,6 +33,17 @@ def models(exported, other_exported, tmp_path_factory):
     changes = {"name": "other", "target": "negative", "class_name": "normal"}
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
     return folder
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Noise instead of networks, where the pixels do not matter: it takes no time."""
+
+    def generate(self, seeds, truncation=1.0):
+        shape = (len(seeds), self.resolution, self.resolution, 1)
+        return np.random.default_rng(int(seeds[0])).integers(0, 256, shape, np.uint8)
+
+    monkeypatch.setattr(ExportedModel, "generate", generate)
 
 
 def make(models, out, **options):
@@ -72,16 +84,16 @@ def test_png(models, tmp_path):
     )
     assert {path.name for path in folder.iterdir()} == {
         *("images", "manifest.csv", "sheet.png", "DATASHEET.md", "release.json"),
-        "SHA256SUMS",
+        *("README.md", "CITATION.cff", "croissant.json", "SHA256SUMS"),
     }
     assert len(list((folder / "images" / "gastritis").iterdir())) == 6
     text = (folder / "DATASHEET.md").read_text(encoding="utf-8")
     for expected in (
-        "12 synthetic patches",
+        "12 synthetic image patches",
         "16 x 16 pixels",
         "gastritis, normal",
         "CC-BY-4.0",
-        "Not measured.",
+        "works on real ones was not measured",
         "images of this release may show training patients",
         "because: weights were drawn at random",
         model_hash(models / "small" / "1"),
@@ -118,6 +130,7 @@ def test_checksums_cover_everything_and_the_release_can_be_made_again(models, tm
         assert hashlib.sha256(content).hexdigest() == digests[name]
 
 
+@pytest.mark.usefixtures("drawn")
 def test_the_datasheet_says_what_the_cohort_was(models, tmp_path):
     copy = tmp_path / "models"
     shutil.copytree(models, copy)
@@ -132,6 +145,7 @@ def test_the_datasheet_says_what_the_cohort_was(models, tmp_path):
         assert [phrase in text for phrase in phrases] == [is_said, is_said]
 
 
+@pytest.mark.usefixtures("drawn")
 def test_every_picture_says_that_a_model_made_it(models, tmp_path):
     folder = make(models, tmp_path / "r", **RISK)
     for row in rows(folder):
@@ -221,6 +235,7 @@ def test_dicom(models, tmp_path):
     assert len({dataset.StudyInstanceUID for dataset in datasets}) == 1
 
 
+@pytest.mark.usefixtures("drawn")
 def test_the_identity_is_of_models_seeds_and_truncation(models, tmp_path):
     folders = [
         make(models, tmp_path / str(number), **RISK, image_format="dicom", **options)
@@ -250,6 +265,7 @@ def change_cards(models, folder, **changes):
     return folder
 
 
+@pytest.mark.usefixtures("drawn")
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda s: s.get("organ", "unstated"))
 def test_what_the_images_show_comes_from_the_cards(models, tmp_path, subject):
     copy = change_cards(models, tmp_path / "models", **subject)
@@ -278,6 +294,7 @@ def test_models_of_two_organs_are_refused(models, tmp_path):
         make(copy, tmp_path / "r", **RISK)
 
 
+@pytest.mark.usefixtures("drawn")
 @pytest.mark.parametrize(("looked", "stated"), [(True, "NO"), (False, None)])
 def test_burned_in_text_is_denied_only_after_a_search(models, tmp_path, looked, stated):
     config = {"patches": {"exclude_text": looked}}
@@ -307,6 +324,7 @@ def audit(folder, exported, verdict="pass", **changes):
     return folder
 
 
+@pytest.mark.usefixtures("drawn")
 def test_a_passing_audit_opens_the_way(models, tmp_path):
     folder = audit(tmp_path / "audit", models)
     make(models, tmp_path / "r", audit=folder)
@@ -316,6 +334,7 @@ def test_a_passing_audit_opens_the_way(models, tmp_path):
     assert hashlib.sha256((folder / "audit.json").read_bytes()).hexdigest() in text
 
 
+@pytest.mark.usefixtures("drawn")
 @pytest.mark.parametrize("verdict", ["fail", "undecided"])
 def test_another_verdict_closes_it(models, tmp_path, verdict):
     folder = audit(tmp_path / "audit", models, verdict)
@@ -358,23 +377,58 @@ def test_a_verdict_that_was_edited_is_refused(models, tmp_path):
     assert not (tmp_path / "r").exists()
 
 
-def test_results_of_these_models_go_into_the_datasheet(models, tmp_path):
+MEASURES = {
+    "gan-train": ("results.json", "table.md", "# GAN-train\n\n| row | x |\n"),
+    "image-metrics": ("metrics.json", "metrics.md", "# Image metrics\n\n| FD | 3 |\n"),
+}
+
+
+def write_results(folder, kind, cards):
+    json_file, table_file, table = MEASURES[kind]
+    folder.mkdir()
+    (folder / table_file).write_text(table)
+    (folder / json_file).write_text(json.dumps({"generators": cards}))
+    return folder
+
+
+@pytest.mark.usefixtures("drawn")
+@pytest.mark.parametrize("kinds", [["gan-train"], ["image-metrics"], [*MEASURES]])
+def test_results_of_these_models_go_into_the_datasheet(models, tmp_path, kinds):
     cards = [
         json.loads((models / name / "1/assets.extra/model_card.json").read_text())
         for name in ("small", "other")
     ]
-    results = tmp_path / "results"
-    results.mkdir()
-    (results / "table.md").write_text("# GAN-train\n\n| row | sensitivity |\n")
-    (results / "results.json").write_text(json.dumps({"generators": cards}))
+    results = [write_results(tmp_path / kind, kind, cards) for kind in kinds]
     make(models, tmp_path / "r", **RISK, results=results)
     text = (tmp_path / "r" / "DATASHEET.md").read_text(encoding="utf-8")
-    assert "### GAN-train\n\n| row | sensitivity |" in text
-    (results / "results.json").write_text(json.dumps({"generators": cards[:1]}))
+    for kind, (_, _, table) in MEASURES.items():
+        assert (f"##{table}".strip() in text) == (kind in kinds)
+        assert (f"--results results/{kind}" in text) == (kind in kinds)
+    congruence, coverage = (
+        line for line in text.splitlines() if line.startswith(("| Congr", "| Cover"))
+    )
+    for line in (congruence, coverage):
+        assert ("Nothing was measured." in line) == ("image-metrics" not in kinds)
+    assert ("works on real ones was not measured" in text) == ("gan-train" not in kinds)
+    wrong = write_results(tmp_path / "wrong", kinds[0], cards[:1])
     with pytest.raises(InputError, match="did not measure other/1"):
-        make(models, tmp_path / "s", **RISK, results=results)
+        make(models, tmp_path / "s", **RISK, results=wrong)
+    with pytest.raises(InputError, match=f"two of the results are of `{kinds[0]}`"):
+        make(models, tmp_path / "s", **RISK, results=[results[0], results[0]])
 
 
+@pytest.mark.usefixtures("drawn")
+def test_the_seven_criteria_have_a_row_each(models, tmp_path):
+    folder = make(models, tmp_path / "r", **RISK)
+    section = (folder / "DATASHEET.md").read_text().split("## Seven C's")[1]
+    rows = [line.split(" ")[1] for line in section.splitlines() if line[:3] == "| C"]
+    assert rows == [
+        *("Congruence", "Coverage", "Constraint", "Completeness", "Compliance"),
+        *("Comprehension", "Consistency"),
+    ]
+
+
+@pytest.mark.usefixtures("drawn")
 def test_an_audit_that_was_added_after_the_model_was_opened(models, tmp_path):
     opened = [ExportedModel.open(models / name) for name in ("small", "other")]
     folder = audit(tmp_path / "audit", models, reasons=["another audit"])
@@ -389,7 +443,7 @@ def test_an_audit_that_was_added_after_the_model_was_opened(models, tmp_path):
         ({**RISK, "paper_mix": True}, "one pggan model of the positive class; 0 were"),
         ({**RISK, "counts": {"small": 3}}, "once for each of other, small"),
         ({**RISK, "audit": "absent"}, "is not a finished audit"),
-        ({**RISK, "results": "absent"}, r"results.json does not exist"),
+        ({**RISK, "results": "absent"}, "has neither results.json nor metrics.json"),
         ({**RISK, "image_format": "jpeg"}, "format 'jpeg' is not one of"),
     ],
 )
@@ -408,9 +462,70 @@ def test_a_class_that_cannot_name_a_folder(models, tmp_path):
         make(copy, tmp_path / "r", **RISK)
 
 
+@pytest.mark.usefixtures("drawn")
 def test_any_mix(models, tmp_path):
     counts = {"small": 5, "other": 2}
     folder = make(models, tmp_path / "r", **RISK, counts=counts, seed=1000)
     found = rows(folder)
     assert [row["model"] for row in found] == ["other"] * 2 + ["small"] * 5
     assert [int(row["seed"]) for row in found] == list(range(1000, 1007))
+
+
+def insider_finds(folder, cohort, splits):
+    """What somebody does who knows the cohort and guesses how it was split.
+
+    Args:
+        folder: What was given away.
+        cohort: Patient, SHA-256 of the pixels and label of every image.
+        splits: Guesses: "train" or "test" by patient.
+
+    Returns:
+        The guesses that something in the folder confirms.
+    """
+    files = [path.read_text("latin-1") for path in folder.rglob("*") if path.is_file()]
+    return [
+        split
+        for split in splits
+        if any(
+            hash_split((p, sha256, label, split[p]) for p, sha256, label in cohort)
+            in text
+            for text in files
+        )
+    ]
+
+
+@pytest.mark.usefixtures("drawn")
+@pytest.mark.parametrize("image_format", ["png", "dicom"])
+def test_an_insider_cannot_tell_from_a_release_who_was_trained_on(
+    models, tmp_path, image_format
+):
+    cohort = [(f"p{n}", f"{n:064x}", ["positive", "negative"][n % 2]) for n in range(9)]
+    secret = {"train_positive_patients": 2, "train_negative_patients": 3, "seed": 77}
+    patients = [(patient, label) for patient, _, label in cohort]
+    truth = split_patients(patients, SplitConfig(**secret))
+    guesses = [
+        split_patients(patients, SplitConfig(**secret | {"seed": seed}))
+        for seed in range(100)
+    ]
+    config = {
+        "split": secret,
+        "audit": {"max_membership_auc": 0.987},
+        "evaluation": {"seed": 77},
+        "training": {"seed": 7_777_777},
+        "networks": {"latent_dim": 8},
+    }
+    split_hash = hash_split((p, sha256, label, truth[p]) for p, sha256, label in cohort)
+    changes = {"split_hash": split_hash, "seed": 7_777_777, "config": config}
+    changes["metrics"] = {"quality_floor": 0.123456789}
+    copy = change_cards(models, tmp_path / "models", **changes)
+    assert truth in insider_finds(copy, cohort, guesses)  # the cards of the hospital
+    folder = make(copy, tmp_path / "r", **RISK, image_format=image_format)
+    assert insider_finds(folder, cohort, guesses) == []
+    for path in (folder / "release.json", folder / "DATASHEET.md"):
+        text = path.read_text()
+        for leak in ("7777777", "0.987", "0.123456789", "train_positive", '"seed": 77'):
+            assert leak not in text, (path.name, leak)
+    cards = [
+        p["card"] for p in json.loads((folder / "release.json").read_text())["parts"]
+    ]
+    assert [card["config"] for card in cards] == [{"networks": {"latent_dim": 8}}] * 2
