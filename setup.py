@@ -29,6 +29,8 @@ COMPUTE = [
 OUTLINES = ["nibabel>=5.2", "pynrrd>=1.0"]
 # Finds burned-in text; Apache-2.0, as its network, which is in the wheel; MIT.
 TEXT = ["rapidocr>=3.10,<4", "onnxruntime>=1.20"]
+# Runs `gastritis-gan reproduce`, here or on a cluster; MIT.
+WORKFLOW = ["snakemake>=9"]
 CPU_BUILD = "sys_platform == 'linux' and platform_machine == 'x86_64'"
 NO_CPU_BUILD = "sys_platform != 'linux' or platform_machine != 'x86_64'"
 
@@ -63,6 +65,7 @@ setup(
     package_data={
         "gastritis_gan": ["py.typed"],
         "gastritis_gan.privacy": ["*.j2"],
+        "gastritis_gan.workflow": ["Snakefile"],
     },
     entry_points={
         "console_scripts": ["gastritis-gan = gastritis_gan.cli.main:main"],
@@ -87,13 +90,16 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.21", *COMPUTE],
         "outlines": OUTLINES,
         "text": TEXT,
+        "workflow": WORKFLOW,
         "test": [
             "build>=1.2",
             f"dicom3tools>=20260927; {CPU_BUILD}",
             "hypothesis>=6.100",
+            "mlcroissant>=1.1",
             "pytest>=8.2",
             *OUTLINES,
             *TEXT,
+            *WORKFLOW,
         ],
         "lint": [
             "import-linter>=2.1",

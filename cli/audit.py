@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
 from .options import (
     PATH,
+    Config,
     config_option,
     generators_option,
+    key_option,
     parse_weights,
     store_option,
     weights_dir_option,
     weights_option,
 )
+
+_EXIT_CODES = {"pass": 0, "fail": 3, "undecided": 4}
 
 
 @click.command()
@@ -31,6 +36,12 @@ from .options import (
 )
 @weights_option
 @weights_dir_option
+@key_option
+@click.option(
+    "--by",
+    default="",
+    help="Who runs the audit, for the report's line to sign; empty by default.",
+)
 @click.option(
     "--out",
     required=True,
@@ -38,12 +49,14 @@ from .options import (
     help="Folder to make, such as audits/NAME. An interrupted audit resumes there.",
 )
 def audit(
-    config_path: Path,
+    config: Config,
     store_path: Path,
     generator_paths: tuple[Path, ...],
     run_paths: tuple[Path, ...],
     weights: tuple[str, ...],
     weights_dir: Path | None,
+    key_path: Path | None,
+    by: str,
     out: Path,
 ) -> None:
     """Measure memorisation and membership, patient by patient, and decide.
@@ -57,6 +70,9 @@ def audit(
     The folder shows training patients' patches: it must stay inside the hospital.
 
     \b
+    Exit code: 0 pass, 3 fail, 4 undecided; 2 where there is no verdict.
+
+    \b
     Example:
       gastritis-gan audit --config configs/phantom.yaml --store stores/phantom \\
           --generators exported/ --out audits/phantom
@@ -64,12 +80,14 @@ def audit(
     from gastritis_gan import api
 
     result = api.audit(
-        config_path,
+        config,
         store_path,
         generator_paths,
         out=out,
         runs=run_paths,
         weights=parse_weights(weights, weights_dir),
+        key=key_path,
+        by=by,
     )
     click.echo(f"Verdict: {result.verdict.upper()}")
     for reason in result.reasons:
@@ -78,3 +96,4 @@ def audit(
         f"Report:  {result.report}\nMetrics: {result.metrics}\n"
         "Both show training patients; keep them inside the hospital."
     )
+    sys.exit(_EXIT_CODES[result.verdict])

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from .options import remind_of_audit
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -50,3 +52,4 @@ def export(run: Path, name: str, exported_dir: Path) -> None:
         f"Sample it:   gastritis-gan sample {model.path.parent} --out samples/{name}\n"
         f"Serve it:    gastritis-gan serve --exported-dir {exported_dir}"
     )
+    remind_of_audit(model.path)

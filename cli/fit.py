@@ -9,7 +9,7 @@ import click
 
 from gastritis_gan.training.training_settings import ModelName, Target
 
-from .options import PATH, config_option, store_option
+from .options import PATH, Config, config_option, store_option
 
 
 @click.command()
@@ -49,7 +49,7 @@ from .options import PATH, config_option, store_option
     help="Train nothing: forecast what every stage costs, from a few steps of each.",
 )
 def fit(
-    config_path: Path,
+    config: Config,
     store_path: Path,
     model: ModelName,
     target: Target,
@@ -79,12 +79,12 @@ def fit(
     from gastritis_gan.errors import RunInterruptedError
 
     if dry_run:
-        table = api.forecast(config_path, store_path, model=model, target=target)
+        table = api.forecast(config, store_path, model=model, target=target)
         click.echo(table)
         return
     try:
         api.fit(
-            config_path,
+            config,
             store_path,
             model=model,
             target=target,

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from .options import evaluation_options, parse_weights
+from .options import Config, evaluation_options, parse_weights
 
 
 @click.command()
 @evaluation_options
 def gan_train(
-    config_path: Path,
+    config: Config,
     store_path: Path,
     generator_paths: tuple[Path, ...],
     out: Path,
@@ -39,7 +39,7 @@ def gan_train(
     from gastritis_gan import api
 
     result = api.gan_train(
-        config_path,
+        config,
         store_path,
         generator_paths,
         out=out,

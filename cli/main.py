@@ -35,6 +35,7 @@ _COMMANDS = (
     "compare",
     "weights",
     "audit",
+    "reproduce",
 )
 _PACKAGES_OF_THE_CPU_EXTRA = (
     "tensorflow",

@@ -2,19 +2,59 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
+if TYPE_CHECKING:
+    from gastritis_gan.config import ExperimentConfig
+
 PATH = click.Path(path_type=Path)
 
-config_option = click.option(
-    "--config",
-    "config_path",
-    required=True,
-    type=PATH,
-    help="The experiment file (YAML), the same that prepared the store.",
+Config: TypeAlias = "ExperimentConfig | Path"
+_Command: TypeAlias = Callable[..., None]
+
+
+def experiment_options(help_text: str) -> Callable[[_Command], _Command]:
+    """Adds --config and --set; the command gets one argument, `config`.
+
+    Args:
+        help_text: Of --config.
+    """
+
+    def add(command: _Command) -> _Command:
+        @functools.wraps(command)
+        def with_config(
+            config_path: Path, changes: tuple[str, ...], **others: Any
+        ) -> None:
+            config: Config = config_path
+            if changes:
+                from gastritis_gan.config import load_config
+
+                config = load_config(config_path, changes)
+            command(config=config, **others)
+
+        changing = click.option(
+            "--set",
+            "changes",
+            multiple=True,
+            metavar="SECTION.KEY=VALUE",
+            help="Use this value instead of the one in --config, as in "
+            "schedule.final_resolution=64. Repeatable.",
+        )
+        reading = click.option(
+            "--config", "config_path", required=True, type=PATH, help=help_text
+        )
+        return reading(changing(with_config))
+
+    return add
+
+
+config_option = experiment_options(
+    "The experiment file (YAML), the same that prepared the store."
 )
 store_option = click.option(
     "--store",
@@ -22,6 +62,12 @@ store_option = click.option(
     required=True,
     type=PATH,
     help="Folder that `prepare` made.",
+)
+key_option = click.option(
+    "--key-file",
+    "key_path",
+    type=PATH,
+    help="File of the store's secret key. [default: keys/NAME.key beside the store]",
 )
 generators_option = click.option(
     "--generators",
@@ -74,7 +120,7 @@ out_option = click.option(
 )
 
 
-def evaluation_options(command: Callable[..., None]) -> Callable[..., None]:
+def evaluation_options(command: _Command) -> _Command:
     """Adds what `gan-train` and `image-metrics` have in common."""
     for option in (
         cache_option,
@@ -87,6 +133,14 @@ def evaluation_options(command: Callable[..., None]) -> Callable[..., None]:
     ):
         command = option(command)
     return command
+
+
+def remind_of_audit(*version_folders: Path) -> None:
+    """Names on standard error the models that have not passed a privacy audit."""
+    from gastritis_gan.serving.model_folder import audit_reminder
+
+    if reminder := audit_reminder(version_folders):
+        click.echo(reminder, err=True)
 
 
 def parse_weights(

@@ -60,9 +60,17 @@ from .options import PATH, truncation_option
     help="Folder of the privacy audit of exactly these models; it must have passed.",
 )
 @click.option(
+    "--key-file",
+    "key_path",
+    type=PATH,
+    help="File of the store's secret key: only an audit that was sealed with it is "
+    "taken. Without it, the datasheet says that the seal was not checked.",
+)
+@click.option(
     "--accept-risk",
     metavar="REASON",
-    help="Release without a passing audit; the datasheet will quote the reason.",
+    help="Release without a passing audit, or seeds and a truncation that were not "
+    "audited; the datasheet will quote the reason.",
 )
 @click.option(
     "--results",
@@ -102,6 +110,7 @@ def release(
     seed: int,
     truncation: float,
     audit_dir: Path | None,
+    key_path: Path | None,
     accept_risk: str | None,
     results_dirs: Sequence[Path],
     title: str | None,
@@ -135,6 +144,7 @@ def release(
         seed=seed,
         truncation=truncation,
         audit=audit_dir,
+        key=key_path,
         accept_risk=accept_risk,
         results=results_dirs,
         title=title,

@@ -12,7 +12,7 @@ import click
 
 from gastritis_gan.errors import InputError
 
-from .options import PATH
+from .options import PATH, remind_of_audit
 
 
 @click.command()
@@ -101,6 +101,7 @@ def serve(
         tf_serving.write_server_files(config_dir, models)
     except InputError as error:
         raise InputError(f"{error} `--config-dir` names another folder.") from error
+    remind_of_audit(*(m.base_path / str(v) for m in models for v in m.versions))
     if printed == "docker":
         command = tf_serving.docker_command(exported_dir, config_dir, port=port)
         compose = tf_serving.compose_file(exported_dir, config_dir, port=port)

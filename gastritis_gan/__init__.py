@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from gastritis_gan.serving.walk import walk as walk
     from gastritis_gan.store.inspect import inspect_store as inspect_store
     from gastritis_gan.training.run import list_runs as list_runs
+    from gastritis_gan.workflow.chain import forecast_chain as forecast_chain
+    from gastritis_gan.workflow.chain import reproduce as reproduce
 
 _MODULES = {
     "ExperimentConfig": "config",
@@ -49,6 +51,7 @@ _MODULES = {
     "draft_cohort": "cohort.draft",
     "fit": "api",
     "forecast": "api",
+    "forecast_chain": "workflow.chain",
     "gan_train": "api",
     "image_metrics": "api",
     "inspect_store": "store.inspect",
@@ -60,6 +63,7 @@ _MODULES = {
     "open_store": "api",
     "prepare": "api",
     "release": "releases.release",
+    "reproduce": "workflow.chain",
     "sample": "serving.sample_folder",
     "walk": "serving.walk",
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from gastritis_gan.cohort.cohort_settings import CohortConfig
 from gastritis_gan.errors import InputError
 from gastritis_gan.evaluation.evaluation_settings import EvaluationConfig
 from gastritis_gan.privacy.audit_settings import AuditSettings
-from gastritis_gan.storage import read_yaml
+from gastritis_gan.storage import parse_yaml, read_yaml
 from gastritis_gan.store.patches import PatchGeometry
 from gastritis_gan.store.split import SplitConfig
 from gastritis_gan.training.training_settings import (
@@ -75,19 +76,23 @@ class ExperimentConfig:
         return TrainingSections(**{name: getattr(self, name) for name in names})
 
 
-def load_config(path: str | os.PathLike[str]) -> ExperimentConfig:
+def load_config(
+    path: str | os.PathLike[str], changes: Sequence[str] = ()
+) -> ExperimentConfig:
     """Reads an experiment file.
 
     Args:
         path: YAML file; `configs/` of the repository has examples.
+        changes: Values that count instead of the file's, each as
+            `section.key=value` with a YAML value; the last of a key counts.
 
     Returns:
         The experiment, every default filled in.
 
     Raises:
-        InputError: The file cannot be read, is not a YAML mapping, or holds an unknown
-            key, a wrong type or an impossible value; the message names the key and the
-            rule.
+        InputError: The file cannot be read, is not a YAML mapping, or file or changes
+            hold an unknown key, a wrong type or an impossible value; the message names
+            the key and the rule.
 
     Example:
         >>> config = gg.load_config("configs/phantom.yaml")
@@ -96,10 +101,55 @@ def load_config(path: str | os.PathLike[str]) -> ExperimentConfig:
     """
     path = Path(path)
     document = read_yaml(path)
+    document = {} if document is None else document
+    changed, used = document, ""
+    for change in changes:
+        changed = _with_change(changed, change)
+        used += f" --set {change}"
     try:
-        return config_from_dict({} if document is None else document)
+        return config_from_dict(changed)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        is_of_the_file = not changes or _refusal_of(document) == str(error)
+        where = path if is_of_the_file else f"{path} with{used}"
+        raise InputError(f"{where}: {error}") from None
+
+
+def _with_change(document: Any, change: str) -> Any:
+    """Returns a document with one `section.key=value` in place of what it had."""
+    place, equals, text = change.partition("=")
+    if not equals or not all(place.split(".")):
+        raise InputError(
+            f"--set {change}: write section.key=value, as in "
+            "schedule.final_resolution=64."
+        )
+    try:
+        keys = [parse_yaml(word.encode()) for word in place.split(".")]
+        value = parse_yaml(text.encode())
+    except InputError as error:
+        raise InputError(f"--set {change}: {error}") from None
+    return _replaced(document, keys, value, f"--set {change}")
+
+
+def _replaced(document: Any, keys: list[Any], value: Any, change: str) -> Any:
+    if not keys:
+        return value
+    if document is None:
+        document = {}
+    if not isinstance(document, dict):
+        raise InputError(
+            f"{change}: `{keys[0]}` cannot be set, because the file has {document!r} "
+            "there and not a mapping."
+        )
+    inner = _replaced(document.get(keys[0]), keys[1:], value, change)
+    return {**document, keys[0]: inner}
+
+
+def _refusal_of(document: Any) -> str | None:
+    try:
+        config_from_dict(document)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def config_from_dict(document: Any) -> ExperimentConfig:

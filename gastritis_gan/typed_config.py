@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import json
 import math
 import types
 import typing
@@ -65,6 +66,17 @@ def from_plain(cls: type, document: Any) -> Any:
 def to_plain(section: Any) -> dict[str, Any]:
     """Returns nested mappings and lists that `from_plain` reads back."""
     return typing.cast(dict[str, Any], _plain(dataclasses.asdict(section)))
+
+
+def flat_keys(
+    document: typing.Mapping[str, Any], prefix: str = ""
+) -> typing.Iterator[tuple[str, str]]:
+    """Yields every dotted key of nested mappings, and its value as JSON."""
+    for key, member in document.items():
+        if isinstance(member, typing.Mapping):
+            yield from flat_keys(member, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", json.dumps(member)
 
 
 def _plain(value: Any) -> Any:

@@ -144,6 +144,21 @@ def make_extractor(
     return Texture() if name == Texture.name else MeanAndStd()
 
 
+def make_untrained_extractor(name: str, *, resolution: int) -> FeatureExtractor:
+    """Builds an extractor to see how long it takes: a network has random weights.
+
+    Args:
+        name: As of `make_extractor`.
+        resolution: As of `make_extractor`.
+    """
+    if name not in PRETRAINED_NETWORKS:
+        return make_extractor(name, resolution=resolution)
+
+    from gastritis_gan.evaluation.pretrained import PretrainedNetwork
+
+    return PretrainedNetwork(name, resolution=resolution, random_seed=0)
+
+
 def _chunk_features(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Returns `(n, 43)` features of `(n, r, r)` images."""
     patterns = [_lbp_histograms(grey, *circle) for circle in _LBP_POINTS_AND_RADIUS]

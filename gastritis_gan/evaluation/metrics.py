@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ from gastritis_gan.stats import (
 )
 
 RULES = ("majority", "mean_score")
+Metric = Callable[..., Any]
+"""Of a run's decisions, for each resample where weights `(resamples, n)` are given."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -179,18 +181,27 @@ def retention(
     }
 
 
-def mean_over_runs(runs: Sequence[Decisions], *, seed: int) -> dict[str, Any]:
-    """Returns the mean HM of a row's runs, and how much they differ.
+def mean_over_runs(
+    runs: Sequence[Decisions], real: Sequence[Decisions], *, seed: int
+) -> dict[str, Any]:
+    """Returns the means over a row's runs, and how much their HM differs.
 
     Args:
         runs: The decisions of two or more runs on the same images.
+        real: Those of the row of real data, which retention refers to.
         seed: Of the bootstrap.
     """
     values = [float(mean_harmonic_mean([run])) for run in runs]
+    means: dict[str, Any] = {}
+    for key, metric in _METRICS.items():
+        means[key] = float(np.mean([metric(run) for run in runs]))
+        means[f"{key}_interval"] = percentile_interval(
+            _resampled_means(runs, metric, seed=seed)
+        )
     return {
         "num_runs": len(runs),
-        "harmonic_mean": float(np.mean(values)),
-        "harmonic_mean_interval": mean_interval(runs, seed=seed),
+        **means,
+        **_mean_retention(runs, real, seed=seed),
         "standard_deviation": float(np.std(values, ddof=1)),
         "lowest": min(values),
         "highest": max(values),
@@ -207,13 +218,31 @@ def mean_interval(runs: Sequence[Decisions], *, seed: int) -> tuple[float, float
         runs: The decisions of the runs on the same images.
         seed: Of the bootstrap.
     """
+    return percentile_interval(_resampled_means(runs, _harmonic_mean, seed=seed))
+
+
+def _mean_retention(
+    runs: Sequence[Decisions], real: Sequence[Decisions], *, seed: int
+) -> dict[str, Any]:
+    """Returns the retention of the mean HM of runs; its interval resamples them too."""
+    whole = retention(runs, real, seed=seed)
+    if whole["retention"] is None:
+        return whole
+    means = (_resampled_means(some, _harmonic_mean, seed=seed) for some in (runs, real))
+    return {**whole, "retention_interval": percentile_interval(ratio(*means))}
+
+
+def _resampled_means(
+    runs: Sequence[Decisions], metric: Metric, *, seed: int
+) -> NDArray[np.float64]:
+    """Returns the mean of a metric over runs in each resample of patients and runs."""
     weights = patient_resamples(runs[0].labels, runs[0].patients, seed=seed)
-    resampled = np.stack([mean_harmonic_mean([run], weights) for run in runs], axis=1)
+    resampled = np.stack([metric(run, weights) for run in runs], axis=1)
     generator = stream(seed, "evaluation.runs")
     drawn = generator.multinomial(
         len(runs), np.full(len(runs), 1 / len(runs)), size=len(weights)
     )  # [resamples, runs]
-    return percentile_interval((resampled * drawn).sum(axis=1) / len(runs))
+    return np.asarray((resampled * drawn).sum(axis=1) / len(runs))
 
 
 def mcnemar(first: Decisions, second: Decisions) -> dict[str, Any]:
@@ -248,3 +277,22 @@ def mean_harmonic_mean(
 
 def _mean_auc(runs: Sequence[Decisions], weights: NDArray[Any] | None = None) -> Any:
     return np.mean([auc(run.scores, run.labels, weights) for run in runs], axis=0)
+
+
+def _sensitivity(run: Decisions, weights: NDArray[Any] | None = None) -> Any:
+    return sensitivity_and_specificity(run.correct, run.labels, weights)[0]
+
+
+def _specificity(run: Decisions, weights: NDArray[Any] | None = None) -> Any:
+    return sensitivity_and_specificity(run.correct, run.labels, weights)[1]
+
+
+def _harmonic_mean(run: Decisions, weights: NDArray[Any] | None = None) -> Any:
+    return mean_harmonic_mean([run], weights)
+
+
+_METRICS: dict[str, Metric] = {
+    "sensitivity": _sensitivity,
+    "specificity": _specificity,
+    "harmonic_mean": _harmonic_mean,
+}

@@ -81,8 +81,8 @@ class PretrainedNetwork:
         resolution: Size of the patches in pixels.
         weights_file: ImageNet weights as `.h5` or `.weights.h5`; None lets Keras
             download them, which checks their hash.
-        random_seed: Draws the weights at random instead, for tests and benchmarks; no
-            command does.
+        random_seed: Draws the weights at random instead, for tests, benchmarks and
+            forecasts of time; no result has them.
 
     Raises:
         InputError: The weights cannot be had: no internet, no such file, a damaged

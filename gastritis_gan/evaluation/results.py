@@ -16,6 +16,7 @@ from gastritis_gan.evaluation.tables import (
     markdown_comparison,
     markdown_metrics,
     markdown_tables,
+    summary_table,
 )
 from gastritis_gan.storage import (
     new_folder,
@@ -63,7 +64,7 @@ class _Result:
 
 
 class GanTrainResult(_Result):
-    """The result of GAN-train; `save` also writes CSV, LaTeX and `plots/`.
+    """The result of GAN-train; `save` also writes a summary, CSV, LaTeX and `plots/`.
 
     Attributes:
         results: As in `results.json` (docs/results-format.md).
@@ -73,9 +74,15 @@ class GanTrainResult(_Result):
     _table_file = "table.md"
     _write_table = staticmethod(markdown_tables)
 
+    @functools.cached_property
+    def summary(self) -> str:
+        """The paper's three tables as one in Markdown, with means over runs."""
+        return summary_table(self.results)
+
     def _save_more(self, folder: Path) -> None:
         from gastritis_gan.evaluation.plots import write_plots  # needs matplotlib
 
+        write_bytes(folder / "summary.md", self.summary.encode())
         write_bytes(folder / "table.csv", csv_table(self.results).encode())
         write_bytes(folder / "table.tex", latex_tables(self.results).encode())
         write_plots(self.results, folder / "plots")

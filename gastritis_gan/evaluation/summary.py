@@ -62,14 +62,15 @@ class Summarizer:
 
     def means(self, rows: Sequence[RowVotes]) -> list[dict[str, Any]]:
         """Returns one entry per row with more than one run."""
+        all_runs = self._runs(rows)
         return [
             {
                 "name": name,
                 "num_positive": int(runs[0].labels.sum()),
                 "num_negative": int((~runs[0].labels).sum()),
-                **mean_over_runs(runs, seed=self.seed),
+                **mean_over_runs(runs, all_runs[REAL_DATA_ROW], seed=self.seed),
             }
-            for name, runs in self._runs(rows).items()
+            for name, runs in all_runs.items()
             if len(runs) > 1
         ]
 

@@ -8,7 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from gastritis_gan.evaluation.rows import REAL_DATA_ROW
-from gastritis_gan.evaluation.tables import extractor_title, row_name, svm_name
+from gastritis_gan.evaluation.tables import (
+    extractor_title,
+    rows_over_runs,
+    svm_name,
+)
 
 _KEYS = (
     "name",
@@ -81,6 +85,8 @@ def _numbers(entry: dict[str, Any]) -> Iterator[str]:
 def latex_tables(results: dict[str, Any]) -> str:
     """Returns one `table` per extractor; the best generated HM is bold.
 
+    A row of several runs is one line, of their means.
+
     Args:
         results: As in `results.json` (docs/results-format.md).
     """
@@ -90,7 +96,7 @@ def latex_tables(results: dict[str, Any]) -> str:
 
 
 def _table(results: dict[str, Any], evaluation: dict[str, Any]) -> str:
-    store, rows = results["store"], evaluation["rows"]
+    store, rows = results["store"], rows_over_runs(evaluation)
     generated = [row["harmonic_mean"] for row in rows if row["name"] != REAL_DATA_ROW]
     best = max(generated, default=None)
     lines = []
@@ -99,7 +105,7 @@ def _table(results: dict[str, Any], evaluation: dict[str, Any]) -> str:
         if row["harmonic_mean"] == best and row["name"] != REAL_DATA_ROW:
             cells[-1] = f"\\textbf{{{cells[-1]}}}"
         patches = f"{row['num_positive_patches']} + {row['num_negative_patches']}"
-        cells = [escape(row_name(row, rows)), patches, *cells]
+        cells = [escape(row["name"]), patches, *cells]
         lines.append(f"    {' & '.join(cells)} \\\\")
     caption = (
         f"Classification performance with {extractor_title(evaluation['extractor'])}: "
@@ -109,6 +115,11 @@ def _table(results: dict[str, Any], evaluation: dict[str, Any]) -> str:
         "parentheses 95 % intervals: Wilson's for Sen and Spe, a bootstrap over "
         "patients for HM."
     )
+    if evaluation["means"]:
+        caption += (
+            " Rows of several runs have the means over them, and intervals of a "
+            "bootstrap over patients and runs."
+        )
     return "\n".join(
         [
             r"\begin{table}",

@@ -63,6 +63,23 @@ def row_name(row: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
     return f"{row['name']}, {', '.join(seeds)}"
 
 
+def rows_over_runs(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Returns an entry per row's name: of its only run, or with means over its runs.
+
+    Args:
+        evaluation: An entry of `extractors` in `results.json`.
+
+    Returns:
+        What a row has; also `num_runs`, and for a row of several runs the means.
+    """
+    rows = {row["name"]: row for row in reversed(evaluation["rows"])}
+    means = {mean["name"]: mean for mean in evaluation["means"]}
+    return [
+        {"num_runs": 1, **row, **means.get(name, {})}
+        for name, row in reversed(rows.items())
+    ]
+
+
 def extractor_title(extractor: dict[str, Any]) -> str:
     """Returns the extractor's name and dimension, and a warning about its weights."""
     title = f"{extractor['name']} ({extractor['dim']:,} features)"
@@ -110,6 +127,32 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def summary_table(results: dict[str, Any]) -> str:
+    """Returns the paper's Tables 1-3 as one: extractors and rows, Sen, Spe and HM.
+
+    Args:
+        results: As in `results.json` (docs/results-format.md).
+    """
+    columns = ("Features", "Training data", "runs", "Sen", "Spe", "HM", "retention")
+    keys = ("sensitivity", "specificity", "harmonic_mean", "retention")
+    lines = [
+        [
+            extractor_title(evaluation["extractor"]),
+            row["name"],
+            str(row["num_runs"]),
+            *(metric_cell(row, key) for key in keys),
+        ]
+        for evaluation in results["extractors"]
+        for row in rows_over_runs(evaluation)
+    ]
+    note = (
+        "Sen, Spe and HM are means over the runs of a row, and retention is mean HM / "
+        "mean HM of real data. In parentheses: 95 % intervals, which resample patients "
+        "and runs; those of the Sen and Spe of a single run are Wilson's."
+    )
+    return f"{markdown_table(columns, lines)}\n\n{note}\n"
+
+
 def _introduction(results: dict[str, Any]) -> str:
     store, protocol = results["store"], results["protocol"]
     size = protocol["resolution"]
@@ -147,17 +190,20 @@ def _means(means: Sequence[dict[str, Any]]) -> str:
             mean["name"],
             str(mean["num_runs"]),
             f"{mean['num_positive']} + {mean['num_negative']}",
-            metric_cell(mean, "harmonic_mean"),
+            *(
+                metric_cell(mean, key)
+                for key in ("sensitivity", "specificity", "harmonic_mean", "retention")
+            ),
             f"{mean['standard_deviation']:.3f}",
             f"{mean['lowest']:.3f} to {mean['highest']:.3f}",
         ]
         for mean in means
     ]
     columns = (
-        "Training data", "runs", "n (pos. + neg.)", "mean HM", "standard deviation",
-        "lowest to highest",
+        "Training data", "runs", "n (pos. + neg.)", "mean Sen", "mean Spe", "mean HM",
+        "retention", "standard deviation of HM", "lowest to highest",
     )  # fmt: skip
-    note = "The interval resamples patients and runs.\n\n"
+    note = "The intervals resample patients and runs.\n\n"
     return note + markdown_table(columns, lines)
 
 

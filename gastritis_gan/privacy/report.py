@@ -27,7 +27,7 @@ from gastritis_gan.privacy.exposure import (
 from gastritis_gan.privacy.generator_audit import GeneratorFindings
 from gastritis_gan.privacy.membership import FALSE_POSITIVE_RATES, Attack, Membership
 from gastritis_gan.privacy.subjects import GROUPS
-from gastritis_gan.privacy.verdict import REPORT_FILE
+from gastritis_gan.privacy.verdict import REPORT_FILE, reasons_of, worst
 from gastritis_gan.privacy.windows import FLIPS, flip_patches, scale_image
 from gastritis_gan.stats import roc
 from gastritis_gan.storage import write_bytes
@@ -43,27 +43,19 @@ _TEMPLATE_FILE = "report.html.j2"
 def audit_document(
     findings: Sequence[GeneratorFindings], store: Store
 ) -> dict[str, Any]:
-    """Returns verdict, reasons, models and all metrics, JSON-able; keys only.
+    """Returns verdict, reasons and all metrics, JSON-able; keys only.
 
     Args:
         findings: At least one.
         store: The audited store.
     """
-    decisions = [decision for found in findings for decision in found.decisions]
-    verdict = overall(decisions)
+    generators = [_generator(found, store) for found in findings]
     return {
-        "verdict": verdict,
-        "reasons": [
-            f"{found.subject.model.name}, version {found.subject.model.version}, "
-            f"{decision.test}: {decision.reason}"
-            for found in findings
-            for decision in found.decisions
-            if decision.verdict == verdict
-        ],
+        "verdict": worst(generator["verdict"] for generator in generators),
+        "reasons": list(reasons_of(generators)),
         "split_hash": store.split_hash,
         "split_given": store.split_given,
-        "models": [dataclasses.asdict(found.subject.model) for found in findings],
-        "generators": [_generator(found, store) for found in findings],
+        "generators": generators,
     }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gastritis_gan.cohort.cohort_settings import SUBJECT_KEYS
-from gastritis_gan.privacy.verdict import AuditResult
+from gastritis_gan.releases.clearance import Clearance, clearance_sentences
 from gastritis_gan.releases.mix import ReleasePart, origin
 from gastritis_gan.version import __version__
 
@@ -35,8 +35,7 @@ class ReleaseMetadata:
         truncation: 0 (one image for every seed) to 1 (as trained).
         authors: Names of whoever is to be cited; none if none was stated.
         command: That makes the release again.
-        audit: The privacy audit of exactly these models, if there is one.
-        accepted_risk: Why it is published without a passing audit, if it is.
+        clearance: What allows it.
         tables: Markdown of what the samples were measured to be good for: of
             "gan-train", "image-metrics", or both, where they were measured.
     """
@@ -48,14 +47,15 @@ class ReleaseMetadata:
     truncation: float
     authors: tuple[str, ...]
     command: str
-    audit: AuditResult | None = None
-    accepted_risk: str | None = None
+    clearance: Clearance
     tables: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
         """What may be said about patients in the images."""
-        return _VERDICTS[self.audit.verdict if self.audit else None]
+        audit = self.clearance.audit
+        found = _VERDICTS[audit.verdict if audit else None]
+        return f"{found} {_GAPS}" if self.clearance.gaps else found
 
 
 # What may be said about the images, by the verdict of their audit.
@@ -70,6 +70,8 @@ _VERDICTS = {
     None: "There was no privacy audit of these generators: images of this release may "
     "show training patients.",
 }
+
+_GAPS = "It did not examine every image of this release."
 
 
 def default_title(card: Mapping[str, Any]) -> str:
@@ -249,14 +251,16 @@ def _seven_cs(parts: Sequence[ReleasePart], metadata: ReleaseMetadata) -> str:
 
 
 def _privacy(metadata: ReleaseMetadata) -> str:
-    audit = metadata.audit
+    clearance = metadata.clearance
+    audit, risk = clearance.audit, clearance.accepted_risk
     lines = [f"**Verdict: {audit.verdict if audit else 'not audited'}.** "]
     lines[0] += metadata.verdict
-    if metadata.accepted_risk is not None:
-        lines += ["", f"Published all the same, because: {metadata.accepted_risk}"]
+    if risk is not None:
+        lines += ["", f"Published all the same, because: {risk}"]
     if audit is not None:
         lines += ["", f"`audit.json` has the SHA-256 `{audit.sha256}`. It states:", ""]
         lines += [f"- {reason}" for reason in audit.reasons]
+    lines += ["", *(f"- {sentence}" for sentence in clearance_sentences(clearance))]
     return "\n".join(lines)
 
 

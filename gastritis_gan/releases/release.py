@@ -18,9 +18,9 @@ from PIL import Image
 from gastritis_gan.cohort.cohort_settings import SUBJECT_KEYS
 from gastritis_gan.errors import InputError
 from gastritis_gan.images import image_sheet, stack_sheets
-from gastritis_gan.privacy.verdict import AuditResult, read_verdict
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.releases.citation import citation
+from gastritis_gan.releases.clearance import clear, describe_clearance
 from gastritis_gan.releases.croissant import croissant
 from gastritis_gan.releases.datasheet import (
     ReleaseMetadata,
@@ -52,6 +52,7 @@ from gastritis_gan.storage import (
     write_bytes,
     write_json,
 )
+from gastritis_gan.store.pseudonym import read_key
 from gastritis_gan.version import __version__
 
 _RESULTS = {  # by command: what it writes for machines, and for people
@@ -98,6 +99,7 @@ def release(  # noqa: PLR0913  (what a publisher decides)
     seed: int = 0,
     truncation: float = 1.0,
     audit: str | os.PathLike[str] | None = None,
+    key: str | os.PathLike[str] | None = None,
     accept_risk: str | None = None,
     results: PathLike | Iterable[PathLike] = (),
     title: str | None = None,
@@ -122,7 +124,10 @@ def release(  # noqa: PLR0913  (what a publisher decides)
         seed: Seed of the first image, from 0; every image has one of its own.
         truncation: 0 (one image for every seed) to 1 (as trained).
         audit: Folder of the privacy audit of exactly these models.
-        accept_risk: Why to release without a passing audit; the datasheet quotes it.
+        key: File of the store's key; only an audit that was sealed with it is taken.
+            Without it, the datasheet says that the seal was not checked.
+        accept_risk: Why to release without a passing audit, or images that it did not
+            examine; the datasheet quotes it.
         results: Folders that `gan-train` and `image-metrics` wrote on these models;
             their tables go into the datasheet.
         title: Of the data set; by default of the organ that the models' cards state.
@@ -137,8 +142,9 @@ def release(  # noqa: PLR0913  (what a publisher decides)
 
     Raises:
         InputError: `out` exists; the models are damaged or do not belong together; a
-            class cannot name a folder; the audit has not passed, is of other models,
-            or was changed, and no risk was accepted; the results are of other models.
+            class cannot name a folder; the audit is of other models or was changed;
+            it has not passed, or did not examine these seeds and this truncation, and
+            no risk was accepted; the results are of other models.
 
     Example:
         >>> folder = gg.release("exported", "releases/tiny", per_class=4,
@@ -165,8 +171,13 @@ def release(  # noqa: PLR0913  (what a publisher decides)
     folders = [Path(folder) for folder in results]
     date = date or datetime.datetime.now(datetime.UTC).date()
     title = title or default_title(opened[0].card)
-    audited = None if audit is None else _read_audit(Path(audit), opened)
-    _check_risk(audited, accept_risk)
+    clearance = clear(
+        parts,
+        truncation=truncation,
+        audit_dir=None if audit is None else Path(audit),
+        accepted_risk=accept_risk,
+        key=None if key is None else read_key(Path(key)),
+    )
     options = {
         "format": image_format,
         "seed": seed,
@@ -186,8 +197,7 @@ def release(  # noqa: PLR0913  (what a publisher decides)
         truncation=truncation,
         authors=authors,
         command=command or _command(parts, authors, folders, options),
-        audit=audited,
-        accepted_risk=accept_risk,
+        clearance=clearance,
         tables=_read_tables(folders, opened),
     )
     _write(parts, out, metadata)
@@ -205,52 +215,6 @@ def _open(
         path = model.path if isinstance(model, ExportedModel) else Path(model)
         folders += highest_versions(path) or [find_version(path)]
     return [ExportedModel.open(folder) for folder in folders]
-
-
-def _read_audit(audit_dir: Path, models: Sequence[ExportedModel]) -> AuditResult:
-    """Returns the result of an audit.
-
-    Raises:
-        InputError: The audit is of other models or of another split, or it is not the
-            one that the models' cards name.
-    """
-    audit = read_verdict(audit_dir)
-    audited, released = (
-        {(model.name, model.version, model.model_hash) for model in group}
-        for group in (audit.models, models)
-    )
-    differing = {f"{name}/{version}" for name, version, _ in audited ^ released}
-    if differing:
-        raise InputError(
-            f"{audit_dir} is not the audit of exactly these models (it differs in "
-            f"{', '.join(sorted(differing))}); audit the models that you release."
-        )
-    split_hash = models[0].card.get("split_hash")
-    if audit.split_hash != split_hash:
-        raise InputError(
-            f"{audit_dir} audited the split {audit.split_hash}, and the models were "
-            f"trained on {split_hash}; audit them with their own store."
-        )
-    for model in models:
-        if model.card.get("audit", {}).get("sha256") != audit.sha256:
-            raise InputError(
-                f"{audit_dir} is not the audit that the card of {origin(model)} names: "
-                "audit.json was changed since, or the model was audited again; repeat "
-                "the audit of these models."
-            )
-    return audit
-
-
-def _check_risk(audit: AuditResult | None, accepted_risk: str | None) -> None:
-    if accepted_risk is not None and not accepted_risk.strip():
-        raise InputError("--accept-risk needs a reason; the datasheet will quote it.")
-    if accepted_risk is not None or (audit and audit.verdict == "pass"):
-        return
-    found = f"the audit's verdict is '{audit.verdict}'" if audit else "there is none"
-    raise InputError(
-        f"a release needs a passing privacy audit of its models, and {found}; give one "
-        'with --audit, or --accept-risk "REASON", which the datasheet will quote.'
-    )
 
 
 def _read_tables(
@@ -424,13 +388,8 @@ def _describe(
         "image_format": metadata.image_format,
         "truncation": metadata.truncation,
         "licence": metadata.licence or None,
-        "audit": metadata.audit
-        and {
-            "verdict": metadata.audit.verdict,
-            "reasons": metadata.audit.reasons,
-            "sha256": metadata.audit.sha256,
-        },
-        "accepted_risk": metadata.accepted_risk,
+        "audit": describe_clearance(metadata.clearance),
+        "accepted_risk": metadata.clearance.accepted_risk,
         "command": metadata.command,
         "gastritis_gan": __version__,
         "parts": [

@@ -92,6 +92,7 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
     split: SplitConfig,
     workers: int | None = None,
     window: int | str | None = None,
+    key: str | os.PathLike[str] | None = None,
     discard_key: bool = False,
 ) -> Store:
     """Makes a cohort's store, or checks that a store is the cohort's.
@@ -101,9 +102,9 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
     uninterrupted call makes. A call for a finished store reads the inputs, compares
     their hashes with the store's, and changes nothing.
 
-    The pseudonyms' key lies beside the store in `<store>.key`; a key that is there
-    already is used again. No name, path or DICOM attribute of the cohort enters the
-    store, and nothing in it depends on chance or on the key but the pseudonyms.
+    The pseudonyms' key has a file of its own; a key that is there already is used
+    again. No name, path or DICOM attribute of the cohort enters the store, and nothing
+    in it depends on chance or on the key but the pseudonyms. Store and key are private.
 
     Args:
         cohort: `cohort.csv`, or the folder that holds it.
@@ -115,6 +116,8 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
             cores.
         window: Number, from 1, or explanation of the window in DICOM files. None: the
             first.
+        key: File of the pseudonyms' key; by default `keys/<store>.key` beside the
+            store.
         discard_key: Remove the key once the store is finished: nobody, not even the
             hospital, can then find out which pseudonym is whose.
 
@@ -132,7 +135,7 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
     images = found.images
     splits = assign_splits(images, split)
     store_path = Path(out)
-    key_path = key_path_of(store_path)
+    key_path = Path(key) if key else key_path_of(store_path)
     had_key = key_path.exists()
     if store_path.exists() and not (had_key and (store_path / STORE_FILE).is_file()):
         refuse_existing(store_path)  # it may be another cohort's
@@ -161,6 +164,8 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
         if geometry.exclude_text:
             load_detector()
         made = make_folder(store_path.parent)
+        if not key_path.parent.exists():
+            made.insert(0, key_path.parent)
         try:
             keep_key(key_path, secret)
             convert = ImageConversion(
@@ -183,6 +188,7 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
     _warn(store, rows)
     if discard_key:
         key_path.unlink(missing_ok=True)
+        remove_empty([key_path.parent])
     return store
 
 

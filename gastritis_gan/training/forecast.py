@@ -34,6 +34,18 @@ _WEIGHT_BYTES = 4
 _PER_MULTIPLY_ADD = 2
 
 
+class StageForecast(NamedTuple):
+    """What a stage will cost.
+
+    Attributes:
+        row: Of the Markdown table.
+        seconds: Of the whole stage.
+    """
+
+    row: str
+    seconds: float
+
+
 def forecast(
     sections: TrainingSections, store: Store, *, model: ModelName, target: Target
 ) -> str:
@@ -42,27 +54,14 @@ def forecast(
     Raises:
         InputError: As `fit`.
     """
-    recipe = make_recipe(model, sections)
-    task = Task(recipe, store, target=target, settings=sections.training)
-    distribution = Distribution(sections.training.distribution)
-    for spec in recipe.stages:
-        distribution.check_batch_size(spec)
-    rows, seconds = [], 0.0
-    with progress_bar(
-        total=len(recipe.stages), description="probe", unit="stage"
-    ) as bar:
-        for spec in recipe.stages:
-            row, seconds_of_stage = _probe(task, spec, distribution)
-            rows.append(row)
-            seconds += seconds_of_stage
-            keras.backend.clear_session()
-            bar.update()
+    stages = forecast_stages(sections, store, model=model, target=target)
+    seconds = sum(stage.seconds for stage in stages)
     return "\n".join(
         [
             "| px | phase | batch | weights G + D | GFLOP per image G + D "
             "| memory, estimate | images/s | time |",
             "|--:|:--|--:|--:|--:|--:|--:|--:|",
-            *rows,
+            *(stage.row for stage in stages),
             "",
             f"Whole schedule: {tqdm.format_interval(seconds)}, without ticks and "
             "checkpoints. The first step of a stage, which traces its graph, is "
@@ -71,10 +70,43 @@ def forecast(
     )
 
 
-def _probe(
-    task: Task, spec: StageSpec, distribution: Distribution
-) -> tuple[str, float]:
-    """Returns a row of the table, and the seconds of the whole stage."""
+def forecast_stages(
+    sections: TrainingSections,
+    store: Store,
+    *,
+    model: ModelName,
+    target: Target,
+    first_step: int = 0,
+) -> list[StageForecast]:
+    """Tries every stage for some seconds.
+
+    Args:
+        sections: As of `fit`.
+        store: As of `fit`.
+        model: As of `fit`.
+        target: As of `fit`.
+        first_step: Stages before this step of the run are left out: those of another
+            run that it branches from.
+
+    Raises:
+        InputError: As `fit`.
+    """
+    recipe = make_recipe(model, sections)
+    task = Task(recipe, store, target=target, settings=sections.training)
+    distribution = Distribution(sections.training.distribution)
+    specs = [spec for spec in recipe.stages if spec.stage.first_step >= first_step]
+    for spec in specs:
+        distribution.check_batch_size(spec)
+    stages = []
+    with progress_bar(total=len(specs), description="probe", unit="stage") as bar:
+        for spec in specs:
+            stages.append(_probe(task, spec, distribution))
+            keras.backend.clear_session()
+            bar.update()
+    return stages
+
+
+def _probe(task: Task, spec: StageSpec, distribution: Distribution) -> StageForecast:
     stage = spec.stage
     objective = dataclasses.replace(spec.objective, r1_interval_steps=_R1_INTERVAL)
     first_step = stage.first_step + stage.first_step % _R1_INTERVAL
@@ -104,13 +136,14 @@ def _probe(
             + _COPIES_OF_DISCRIMINATOR * of_d.weights
         )
     )
-    return (
+    return StageForecast(
         f"| {stage.resolution} | {stage.phase} | {stage.batch_size} "
         f"| {of_g.weights:,} + {of_d.weights:,} "
         f"| {of_g.flops / 1e9:.3f} + {of_d.flops / 1e9:.3f} "
         f"| {num_bytes / 2**20:,.0f} MiB "
-        f"| {stage.batch_size / per_step:.1f} | {tqdm.format_interval(seconds)} |"
-    ), seconds
+        f"| {stage.batch_size / per_step:.1f} | {tqdm.format_interval(seconds)} |",
+        seconds,
+    )
 
 
 class NetworkCost(NamedTuple):

@@ -30,6 +30,7 @@ from gastritis_gan.storage import (
     is_locked,
     new_file,
     new_folder,
+    private_files,
     read_json,
     read_yaml,
     refused_if_damaged,
@@ -43,7 +44,7 @@ from gastritis_gan.training.checkpoint import (
 )
 from gastritis_gan.training.recipe import Recipe, StageSpec, make_recipe
 from gastritis_gan.training.training_settings import TrainingSections
-from gastritis_gan.typed_config import from_plain
+from gastritis_gan.typed_config import flat_keys, from_plain
 
 if TYPE_CHECKING:
     from gastritis_gan.models.network import Network
@@ -353,8 +354,8 @@ class Run:
                     f"{self.path} is a run with {key}={self._record.get(key)}; to "
                     f"branch from it, {key}={value} is needed."
                 )
-        ours = dict(_flat(document))
-        for key, value in _flat(self._document):
+        ours = dict(flat_keys(document))
+        for key, value in flat_keys(self._document):
             if ours.get(key) != value and not key.startswith(_FREE_IN_A_BRANCH):
                 raise InputError(
                     f"{self.path} was trained with `{key}`: {value}, this config has "
@@ -375,7 +376,7 @@ class Run:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps every other process from training in this folder.
+        """Keeps other processes from training in this folder, and its files private.
 
         Raises:
             InputError: Another process is training here.
@@ -384,7 +385,10 @@ class Run:
             f"another process is training {self.path}. Wait for it, or stop it with "
             "Ctrl-C or SIGTERM: it leaves a checkpoint."
         )
-        with file_lock(self.path / _LOCK, refusal=refusal):
+        with (
+            private_files(self.path.parent),
+            file_lock(self.path / _LOCK, refusal=refusal),
+        ):
             yield
 
     def rewind(self, step: int) -> None:
@@ -408,7 +412,7 @@ class Run:
         Raises:
             InputError: It exists.
         """
-        with new_folder(self.path) as partial:
+        with new_folder(self.path, private=True) as partial:
             _FORMAT.write(partial / _RECORD, self._record)
             text = yaml.safe_dump(self._document, sort_keys=False)
             write_bytes(partial / _CONFIG, text.encode())
@@ -517,11 +521,3 @@ def _read_document(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InputError(f"{path} is missing or damaged. Restore it from a backup.")
     return document
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, member in value.items():
-        if isinstance(member, Mapping):
-            yield from _flat(member, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", json.dumps(member)

@@ -28,6 +28,7 @@ COMMANDS = [
     "compare",
     "weights",
     "audit",
+    "reproduce",
 ]
 
 # One fresh interpreter asks for every help text and lists what it had to import.

@@ -61,7 +61,7 @@ def test_retention_is_undefined_where_real_data_fails():
 
 def test_several_runs_widen_the_interval():
     runs = [decisions(40, 60), decisions(30, 60), decisions(20, 60)]
-    found = mean_over_runs(runs, seed=0)
+    found = mean_over_runs(runs, [decisions(30, 60)], seed=0)
     values = [1, 1.5 / 1.75, 1 / 1.5]
     assert found["num_runs"] == 3
     assert found["harmonic_mean"] == pytest.approx(np.mean(values))
@@ -71,8 +71,18 @@ def test_several_runs_widen_the_interval():
     # All three draws hit the best run, or the worst, in 1 of 27 cases: 3.7 %.
     assert low < values[2] + 0.06
     assert high > 0.95
-    single = mean_over_runs([runs[1], runs[1]], seed=0)["harmonic_mean_interval"]
+    same = mean_over_runs([runs[1], runs[1]], [runs[1]], seed=0)
+    single = same["harmonic_mean_interval"]
     assert high - low > single[1] - single[0]
+    assert same["retention"] == 1
+    assert same["retention_interval"] == (1, 1)  # of any patients
+    # Sen 40, 30 and 20 of 40 positives, Spe 60 of 60 in every run.
+    assert found["sensitivity"] == pytest.approx(0.75)
+    assert found["specificity"] == 1
+    assert found["specificity_interval"] == (1, 1)
+    assert found["retention"] == pytest.approx(np.mean(values) / values[1])
+    low, high = found["retention_interval"]
+    assert low < 1 < high
 
 
 def test_mcnemar_counts_patients():

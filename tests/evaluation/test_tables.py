@@ -7,7 +7,7 @@ import pytest
 
 from gastritis_gan.evaluation.rows import REAL_DATA_ROW
 from gastritis_gan.evaluation.table_files import csv_table, escape, latex_tables
-from gastritis_gan.evaluation.tables import markdown_tables
+from gastritis_gan.evaluation.tables import markdown_tables, summary_table
 
 
 def make_row(name, harmonic_mean, **fields):
@@ -141,6 +141,57 @@ def test_latex_marks_the_best_generated_row(results):
         r"0.500 (0.095--0.905) & 0.900 (0.400--0.800) \\",
     ]
     assert r"4 gastritis and 2 non\_gastritis test images of 6 patients" in text
+
+
+def with_two_runs(results):
+    """The first row twice, and what the mean over both may be."""
+    (evaluation,) = results["extractors"]
+    evaluation["rows"].insert(1, make_row("LC-PGGAN", 0.2, generator_seed=4))
+    evaluation["means"] = [
+        {
+            "name": "LC-PGGAN",
+            "num_runs": 2,
+            "num_positive": 4,
+            "num_negative": 2,
+            "sensitivity": 0.7,
+            "sensitivity_interval": (0.1, 0.9),
+            "specificity": 0.6,
+            "specificity_interval": (0.2, 0.8),
+            "harmonic_mean": 0.4,
+            "harmonic_mean_interval": (0.1, 0.7),
+            "retention": 0.444,
+            "retention_interval": (0.2, 0.8),
+            "standard_deviation": 0.283,
+            "lowest": 0.2,
+            "highest": 0.6,
+        }
+    ]
+    return results
+
+
+def test_the_summary_has_features_rows_and_means_over_runs(results):
+    lines = summary_table(with_two_runs(results)).splitlines()
+    assert lines[0] == (
+        "| Features | Training data | runs | Sen | Spe | HM | retention |"
+    )
+    features = "| vgg16_fc2 (4,096 features) |"
+    assert lines[2:5] == [
+        f"{features} LC-PGGAN | 2 | 0.700 (0.100 to 0.900) | 0.600 (0.200 to 0.800) | "
+        "0.400 (0.100 to 0.700) | 0.444 (0.200 to 0.800) |",
+        f"{features} PGGAN | 1 | 0.750 (0.301 to 0.954) | 0.500 (0.095 to 0.905) | "
+        "0.500 (0.400 to 0.800) | - |",
+        f"{features} {REAL_DATA_ROW} | 1 | 0.750 (0.301 to 0.954) | "
+        "0.500 (0.095 to 0.905) | 0.900 (0.400 to 0.800) | 0.900 (0.500 to 1.250) |",
+    ]
+    assert lines[5] == ""
+
+
+def test_a_row_of_several_runs_is_one_line_of_latex(results):
+    text = latex_tables(with_two_runs(results))
+    assert text.count("LC-PGGAN") == 1
+    assert r"LC-PGGAN & 5000 + 4990 & 0.700 (0.100--0.900)" in text
+    assert r"\textbf{0.500 (0.400--0.800)}" in text  # the best is another row now
+    assert "means over them" in text
 
 
 def test_latex_escapes_what_is_special():
