@@ -68,6 +68,7 @@ class FakeStore:
     path = Path("store")
     split_hash = "ab" * 32
     is_synthetic = split_given = False
+    subject = {"organ": "", "view": "", "modality": ""}
     positive = "gastritis"
     negative = "non_gastritis"
     bits = 8

@@ -63,7 +63,19 @@ def test_a_run_folder_holds_what_a_user_expects(finished_run):
         "sheet_000000008.png",
     }
     assert load_config(finished_run / "config.yaml") == CONFIG
-    assert any((finished_run / "tensorboard").iterdir())
+
+
+def test_tensorboard_reads_the_events_and_no_name_tells_the_machine(finished_run):
+    from tensorboard.backend.event_processing import event_accumulator
+
+    folder = finished_run / "tensorboard"
+    assert [path.name for path in folder.iterdir()] == ["events.out.tfevents.000000"]
+    events = event_accumulator.EventAccumulator(str(folder))
+    events.Reload()
+    tags = events.Tags()
+    assert {"progress/alpha", "images/synthetic"} <= {*tags["tensors"]}
+    points = events.Tensors("progress/alpha")
+    assert [point.step for point in points] == [8, 16, 24, 28, 36, 44]
 
 
 def test_real_patches_lie_beside_the_samples(finished_run):
