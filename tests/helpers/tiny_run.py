@@ -1,6 +1,7 @@
 """The smallest experiment that goes through every kind of stage, and its store."""
 
 import copy
+import types
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -68,7 +69,7 @@ class FakeStore:
     path = Path("store")
     split_hash = "ab" * 32
     is_synthetic = split_given = False
-    subject = {"organ": "", "view": "", "modality": ""}
+    subject = types.MappingProxyType({"organ": "stomach", "view": ""})
     positive = "gastritis"
     negative = "non_gastritis"
     bits = 8
