@@ -40,6 +40,8 @@ demo: $(READY)
 	gastritis-gan release demo/exported --per-class 100 --audit demo/audit \
 	  --key-file demo/keys/store.key --accept-risk "the cohort is artificial" \
 	  --results demo/results --out demo/release
+	gastritis-gan report demo/report.html --store demo/store --runs demo/runs \
+	  --exported demo/exported --results demo/results --audit demo/audit
 	@echo 'cohort    demo/cohort            artificial radiographs, outlines, cohort.csv'
 	@echo 'store     demo/store             the same without identities, split by patient'
 	@echo 'key       demo/keys/store.key    the secret of its pseudonyms: keep it apart'
@@ -49,6 +51,7 @@ demo: $(READY)
 	@echo 'table     demo/results/table.md  GAN-train: what the samples are worth'
 	@echo 'audit     demo/audit/report.html do the samples give a patient away?'
 	@echo 'release   demo/release/          200 labelled images with their datasheet'
+	@echo 'report    demo/report.html       all of it on one page: open it in a browser'
 
 test: $(READY)
 	python -m pytest

@@ -65,6 +65,7 @@ setup(
     package_data={
         "gastritis_gan": ["py.typed"],
         "gastritis_gan.privacy": ["*.j2"],
+        "gastritis_gan.reports": ["*.j2"],
         "gastritis_gan.workflow": ["Snakefile"],
     },
     entry_points={
@@ -97,6 +98,7 @@ setup(
             "hypothesis>=6.100",
             "mlcroissant>=1.1",
             "pytest>=8.2",
+            "selenium>=4.20",
             *OUTLINES,
             *TEXT,
             *WORKFLOW,

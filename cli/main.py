@@ -35,6 +35,8 @@ _COMMANDS = (
     "compare",
     "weights",
     "audit",
+    "trace",
+    "report",
     "reproduce",
 )
 _PACKAGES_OF_THE_CPU_EXTRA = (

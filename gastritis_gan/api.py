@@ -342,6 +342,8 @@ def audit(  # noqa: PLR0913 - what is audited, how, and by whom
     config, store = _experiment(config, store)
     key_path = Path(key) if key else key_path_of(store.path)
     secret = read_key(key_path) if key or key_path.exists() else None
+    if secret is not None:
+        store.check_key(secret)
     files = find_weights(weights, config.audit.extractors)
     refuse_existing(Path(out))
     found, notes = _find_models(models, store)

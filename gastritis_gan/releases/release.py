@@ -61,6 +61,7 @@ _RESULTS = {  # by command: what it writes for machines, and for people
 }
 _PUBLIC_KEYS = (
     *("name", "version", "model", "target", "class_name", *SUBJECT_KEYS),
+    "split_mark",
     *("is_synthetic", "split_given", "resolution", "latent_dim", "num_images"),
     *("num_parameters", "truncation", "signatures", "graph", "environment"),
     *("tensorflow", "keras", "gastritis_gan"),

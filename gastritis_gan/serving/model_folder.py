@@ -403,6 +403,7 @@ _CARD_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "target": (lambda value: value in ("positive", "negative"), "positive or negative"),
     "seed": _integer(0, 2**63 - 1),
     "split_hash": (is_class_name, "64 hexadecimal digits"),
+    "split_mark": (is_class_name, "24 hexadecimal digits"),
     "num_images": _integer(0, 2**63 - 1),
     "num_parameters": _integer(1, 2**40),
     "tensorflow": (is_class_name, "a version"),

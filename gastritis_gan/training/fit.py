@@ -210,6 +210,7 @@ class Task:
             # absent when False: runs of older stores can still be resumed
             **({"is_synthetic": True} if store.is_synthetic else {}),
             **({"split_given": True} if store.split_given else {}),
+            **({"split_mark": store.split_mark} if store.split_mark else {}),
             **{key: text for key, text in store.subject.items() if text},
         }
         self._store = store

@@ -223,6 +223,11 @@ class Run:
         records = self.metrics()
         return records[-1] if records else None
 
+    def sheets(self) -> dict[int, Path]:
+        """Returns the sheets of samples by the number of real images before them."""
+        paths = sorted(self.path.glob("sheet_*.png"))
+        return {int(path.stem.removeprefix("sheet_")): path for path in paths}
+
     def has_checkpoint(self) -> bool:
         """Whether there is a checkpoint, whole or damaged."""
         return any((self.path / _CHECKPOINTS).glob("step_*.npz"))

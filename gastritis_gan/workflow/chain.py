@@ -134,8 +134,8 @@ def forecast_chain(
 ) -> str:
     """Lists the steps of `reproduce`, those that are done, and what the rest will cost.
 
-    A few real steps of every stage of every model are timed on this machine, on the
-    store if there is one, else on phantom patches of the experiment's size.
+    A few real steps of every stage of every model are timed on this machine, and a few
+    patches in every extractor; without a store yet, on a few images of the cohort.
 
     Args:
         config: As of `reproduce`.
@@ -154,7 +154,7 @@ def forecast_chain(
     steps = chain.steps()
     is_prepared = any(step.rule == "prepare" and step.is_done for step in steps)
     store = chain.out / _STORE if is_prepared else None
-    return forecast_table(steps, chain.config, store)
+    return forecast_table(steps, chain.config, cohort=chain.cohort, store_path=store)
 
 
 class Chain:

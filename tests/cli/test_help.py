@@ -28,6 +28,8 @@ COMMANDS = [
     "compare",
     "weights",
     "audit",
+    "trace",
+    "report",
     "reproduce",
 ]
 

@@ -68,6 +68,7 @@ class FakeStore:
 
     path = Path("store")
     split_hash = "ab" * 32
+    split_mark = "cd" * 12
     is_synthetic = split_given = False
     subject = types.MappingProxyType({"organ": "stomach", "view": ""})
     positive = "gastritis"

@@ -515,6 +515,7 @@ def test_an_insider_cannot_tell_from_a_release_who_was_trained_on(
     split_hash = hash_split((p, sha256, label, truth[p]) for p, sha256, label in cohort)
     changes = {"split_hash": split_hash, "seed": 7_777_777, "config": config}
     changes["metrics"] = {"quality_floor": 0.123456789}
+    changes["split_mark"] = "ab" * 12  # under a key that the insider does not have
     copy = change_cards(models, tmp_path / "models", **changes)
     assert truth in insider_finds(copy, cohort, guesses)  # the cards of the hospital
     folder = make(copy, tmp_path / "r", **RISK, image_format=image_format)
@@ -526,4 +527,5 @@ def test_an_insider_cannot_tell_from_a_release_who_was_trained_on(
     cards = [
         p["card"] for p in json.loads((folder / "release.json").read_text())["parts"]
     ]
+    assert [card["split_mark"] for card in cards] == ["ab" * 12] * 2
     assert [card["config"] for card in cards] == [{"networks": {"latent_dim": 8}}] * 2

@@ -134,6 +134,7 @@ def test_the_metadata_of_a_run(finished_run):
         "target": "positive",
         "class_name": "gastritis",
         "split_hash": "ab" * 32,
+        "split_mark": "cd" * 12,
         "organ": "stomach",
         "resolution": 8,
         "latent_dim": 8,
