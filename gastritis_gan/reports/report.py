@@ -34,6 +34,7 @@ from gastritis_gan.reports.pictures import (
 from gastritis_gan.serving.exported_model import ExportedModel, find_models
 from gastritis_gan.storage import (
     new_file,
+    private_files,
     read_json,
     refuse_existing,
     refused_if_damaged,
@@ -118,7 +119,7 @@ def report(
             version=__version__,
         )
     )
-    with new_file(out) as partial:
+    with private_files(out.parent), new_file(out) as partial:
         partial.write_text(page, encoding="utf-8")
     return out
 
