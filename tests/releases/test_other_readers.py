@@ -14,7 +14,7 @@ READERS = {
 from datasets import load_dataset
 images = load_dataset(sys.argv[1], cache_dir=sys.argv[2])["train"]
 names = images.features["label"].names
-found = [[names[row["label"]], list(row["image"].getdata())] for row in images]
+found = [[names[row["label"]], list(row["image"].tobytes())] for row in images]
 """,
     "keras": """
 import numpy as np
@@ -66,7 +66,7 @@ def pixels_by_class(folder):
     from PIL import Image
 
     return sorted(
-        [path.parent.name, list(Image.open(path).getdata())]
+        [path.parent.name, list(Image.open(path).tobytes())]
         for path in (folder / "images").rglob("*.png")
     )
 
