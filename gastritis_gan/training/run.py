@@ -243,12 +243,7 @@ class Run:
         """Returns `metadata` as of a checkpoint."""
         before_branch = step <= (self.recipe.branch_step or 0)
         images = self._images(step)
-        changes = [
-            change
-            for change in self._changes
-            if change["num_images"] < images
-            and _of_generator({change["key"].partition(".")[0]: None})
-        ]
+        changes = [c for c in self._changes if c["num_images"] < images]
         return {
             **self.metadata,
             "config": _of_generator(
@@ -801,7 +796,7 @@ def _set_own_weights(network: Network, weights: Arrays) -> None:
 
 
 def _of_generator(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the sections that made the generator, not those of the split and after."""
+    """Returns the sections that made the generator: not `split`, nothing later."""
     sections = ("cohort", "patches", *_names_of_sections())
     return {key: value for key, value in document.items() if key in sections}
 
