@@ -36,17 +36,22 @@ demo: $(READY)
 	gastritis-gan gan-train --config configs/phantom.yaml --store demo/store \
 	  --generators demo/exported --out demo/results
 	gastritis-gan audit --config configs/phantom.yaml --store demo/store \
-	  --generators demo/exported --out demo/audit
+	  --generators demo/exported --out demo/audit || [ $$? -ge 3 ]  # any verdict is a result
 	gastritis-gan release demo/exported --per-class 100 --audit demo/audit \
-	  --accept-risk "the cohort is artificial" --results demo/results --out demo/release
+	  --key-file demo/keys/store.key --accept-risk "the cohort is artificial" \
+	  --results demo/results --out demo/release
+	gastritis-gan report demo/report.html --store demo/store --runs demo/runs \
+	  --exported demo/exported --results demo/results --audit demo/audit
 	@echo 'cohort    demo/cohort            artificial radiographs, outlines, cohort.csv'
 	@echo 'store     demo/store             the same without identities, split by patient'
+	@echo 'key       demo/keys/store.key    the secret of its pseudonyms: keep it apart'
 	@echo 'runs      demo/runs/*/           checkpoints, metrics, sheet_*.png per stage'
 	@echo 'models    demo/exported/*/1/     SavedModels for TensorFlow Serving'
 	@echo 'samples   demo/samples/*/        64 images each, over HTTP; sheet.png shows them'
 	@echo 'table     demo/results/table.md  GAN-train: what the samples are worth'
 	@echo 'audit     demo/audit/report.html do the samples give a patient away?'
 	@echo 'release   demo/release/          200 labelled images with their datasheet'
+	@echo 'report    demo/report.html       all of it on one page: open it in a browser'
 
 test: $(READY)
 	python -m pytest

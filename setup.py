@@ -65,6 +65,7 @@ setup(
     package_data={
         "gastritis_gan": ["py.typed"],
         "gastritis_gan.privacy": ["*.j2"],
+        "gastritis_gan.reports": ["*.j2"],
         "gastritis_gan.workflow": ["Snakefile"],
     },
     entry_points={
@@ -95,7 +96,9 @@ setup(
             "build>=1.2",
             f"dicom3tools>=20260927; {CPU_BUILD}",
             "hypothesis>=6.100",
+            "mlcroissant>=1.1",
             "pytest>=8.2",
+            "selenium>=4.20",
             *OUTLINES,
             *TEXT,
             *WORKFLOW,

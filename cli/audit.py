@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -11,11 +12,14 @@ from .options import (
     Config,
     config_option,
     generators_option,
+    key_option,
     parse_weights,
     store_option,
     weights_dir_option,
     weights_option,
 )
+
+_EXIT_CODES = {"pass": 0, "fail": 3, "undecided": 4}
 
 
 @click.command()
@@ -32,6 +36,12 @@ from .options import (
 )
 @weights_option
 @weights_dir_option
+@key_option
+@click.option(
+    "--by",
+    default="",
+    help="Who runs the audit, for the report's line to sign; empty by default.",
+)
 @click.option(
     "--out",
     required=True,
@@ -45,6 +55,8 @@ def audit(
     run_paths: tuple[Path, ...],
     weights: tuple[str, ...],
     weights_dir: Path | None,
+    key_path: Path | None,
+    by: str,
     out: Path,
 ) -> None:
     """Measure memorisation and membership, patient by patient, and decide.
@@ -56,6 +68,9 @@ def audit(
     goes into the model cards, and `release` asks for it.
 
     The folder shows training patients' patches: it must stay inside the hospital.
+
+    \b
+    Exit code: 0 pass, 3 fail, 4 undecided; 2 where there is no verdict.
 
     \b
     Example:
@@ -71,6 +86,8 @@ def audit(
         out=out,
         runs=run_paths,
         weights=parse_weights(weights, weights_dir),
+        key=key_path,
+        by=by,
     )
     click.echo(f"Verdict: {result.verdict.upper()}")
     for reason in result.reasons:
@@ -79,3 +96,4 @@ def audit(
         f"Report:  {result.report}\nMetrics: {result.metrics}\n"
         "Both show training patients; keep them inside the hospital."
     )
+    sys.exit(_EXIT_CODES[result.verdict])

@@ -36,6 +36,8 @@ _COMMANDS = (
     "compare",
     "weights",
     "audit",
+    "trace",
+    "report",
     "doctor",
     "reproduce",
 )

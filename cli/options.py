@@ -63,6 +63,12 @@ store_option = click.option(
     type=PATH,
     help="Folder that `prepare` made.",
 )
+key_option = click.option(
+    "--key-file",
+    "key_path",
+    type=PATH,
+    help="File of the store's secret key. [default: keys/NAME.key beside the store]",
+)
 generators_option = click.option(
     "--generators",
     "generator_paths",
@@ -127,6 +133,14 @@ def evaluation_options(command: _Command) -> _Command:
     ):
         command = option(command)
     return command
+
+
+def remind_of_audit(*version_folders: Path) -> None:
+    """Names on standard error the models that have not passed a privacy audit."""
+    from gastritis_gan.serving.model_folder import audit_reminder
+
+    if reminder := audit_reminder(version_folders):
+        click.echo(reminder, err=True)
 
 
 def parse_weights(

@@ -8,7 +8,7 @@ import click
 
 from gastritis_gan.errors import InputError
 
-from .options import Config, experiment_options
+from .options import Config, experiment_options, key_option
 
 
 @click.command()
@@ -35,6 +35,7 @@ from .options import Config, experiment_options
     help="Which of several windows or VOI LUTs a DICOM file is shown with: its number, "
     "from 1, or its explanation. Default: the first.",
 )
+@key_option
 @click.option(
     "--discard-key",
     is_flag=True,
@@ -51,6 +52,7 @@ def prepare(
     store_path: Path,
     workers: int | None,
     window: str | None,
+    key_path: Path | None,
     discard_key: bool,
     verbose: bool,
 ) -> None:
@@ -63,8 +65,8 @@ def prepare(
     `cohort.negative`.
 
     The store holds no name, path or DICOM attribute of the cohort. Its pseudonyms come
-    from a secret key that is written beside it (STORE.key): keep it inside the
-    hospital, or delete it; without it a finished store cannot be compared with its
+    from a secret key in a folder of its own: keep it inside the hospital, apart from
+    the store, or delete it; without it a finished store cannot be compared with its
     cohort again.
 
     The store grows in STORE.partial and appears when it is whole. After an interruption
@@ -90,6 +92,7 @@ def prepare(
             store_path,
             workers=workers,
             window=int(window) if window and window.isdecimal() else window,
+            key=key_path,
             discard_key=discard_key,
         )
     except CohortError as error:
@@ -103,6 +106,6 @@ def prepare(
     key = (
         "removed."
         if discard_key
-        else f"{key_path_of(store_path)} (secret; keep it apart)"
+        else f"{key_path or key_path_of(store_path)} (secret; keep it apart)"
     )
     click.echo(f"Key of its pseudonyms: {key}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import PATH, truncation_option, version_option
+from .options import PATH, remind_of_audit, truncation_option, version_option
 
 
 @click.command()
@@ -84,7 +84,7 @@ def sample(
         --count 1000 --out samples/lc
     """
     from gastritis_gan.serving import sample_folder
-    from gastritis_gan.serving.exported_model import open_model
+    from gastritis_gan.serving.exported_model import ExportedModel, open_model
 
     where = server or folder
     if where is None or (server and folder):
@@ -105,3 +105,5 @@ def sample(
         f"Images and manifest.csv:  {out}\n"
         f"Contact sheet:            {out / 'sheet.png'}"
     )
+    if isinstance(model, ExportedModel):  # a server tells no card
+        remind_of_audit(model.path)

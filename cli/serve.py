@@ -12,7 +12,7 @@ import click
 
 from gastritis_gan.errors import InputError
 
-from .options import PATH
+from .options import PATH, remind_of_audit
 
 _CONTAINERS = {"docker": "docker_command", "compose": "compose_file"}
 
@@ -111,6 +111,7 @@ def serve(
         tf_serving.write_server_files(config_dir, models)
     except InputError as error:
         raise InputError(f"{error} `--config-dir` names another folder.") from error
+    remind_of_audit(*(m.base_path / str(v) for m in models for v in m.versions))
     if printed in _CONTAINERS:
         image = image or tf_serving.IMAGE
         describe = getattr(tf_serving, _CONTAINERS[printed])

@@ -37,10 +37,12 @@ if TYPE_CHECKING:
     from gastritis_gan.machine import examine_machine as examine_machine
     from gastritis_gan.phantom.phantom_cohort import make_phantom as make_phantom
     from gastritis_gan.releases.release import release as release
+    from gastritis_gan.reports.report import report as report
     from gastritis_gan.serving.exported_model import open_model as open_model
     from gastritis_gan.serving.sample_folder import sample as sample
     from gastritis_gan.serving.walk import walk as walk
     from gastritis_gan.store.inspect import inspect_store as inspect_store
+    from gastritis_gan.store.trace import trace_patient as trace_patient
     from gastritis_gan.training.run import list_runs as list_runs
     from gastritis_gan.workflow.chain import forecast_chain as forecast_chain
     from gastritis_gan.workflow.chain import reproduce as reproduce
@@ -67,8 +69,10 @@ _MODULES = {
     "open_store": "api",
     "prepare": "api",
     "release": "releases.release",
+    "report": "reports.report",
     "reproduce": "workflow.chain",
     "sample": "serving.sample_folder",
+    "trace_patient": "store.trace",
     "walk": "serving.walk",
 }
 __all__ = list(_MODULES)

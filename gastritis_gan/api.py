@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from gastritis_gan.config import ExperimentConfig, config_to_dict, load_config
-from gastritis_gan.storage import refuse_existing
+from gastritis_gan.storage import private_folder, refuse_existing
+from gastritis_gan.store.pseudonym import key_path_of, read_key
 from gastritis_gan.store.store import Store, check_store_fits
 from gastritis_gan.training.training_settings import ModelName, Target
 
@@ -44,6 +45,7 @@ def prepare(
     *,
     workers: int | None = None,
     window: int | str | None = None,
+    key: PathLike | None = None,
     discard_key: bool = False,
 ) -> Store:
     """Decodes and de-identifies a cohort: a store, split by patient.
@@ -54,10 +56,12 @@ def prepare(
     Args:
         cohort: A `cohort.csv`, or the folder that holds it.
         config: The experiment; its sections `cohort`, `patches` and `split` are used.
-        out: The store to make. The key of its pseudonyms is written beside it.
+        out: The store to make.
         workers: Processes that decode images; by default one for each CPU core.
         window: Which of several windows or VOI LUTs a DICOM file is shown with: its
             number, from 1, or its explanation; the first by default.
+        key: File of the secret key of its pseudonyms, made if it is missing; by default
+            `keys/NAME.key` beside the store.
         discard_key: Remove the key once the store is finished.
 
     Raises:
@@ -81,6 +85,7 @@ def prepare(
         split=config.split,
         workers=workers,
         window=window,
+        key=key,
         discard_key=discard_key,
     )
 
@@ -125,7 +130,8 @@ def fit(
             `objective.lc_resolution` on) or `"dcgan"`.
         target: The class to imitate, `"positive"` or `"negative"`.
         out: Folder of the run: a new one, or with `resume` that of the same run.
-        resume: Resume from the newest checkpoint.
+        resume: Resume from the newest checkpoint. The config may give a longer last
+            stage, other learning rates and other bookkeeping.
         branch_from: A pggan run; an lc_pggan run starts from its last checkpoint
             before `objective.lc_resolution`, where the two are the same.
 
@@ -289,7 +295,7 @@ def image_metrics(
     return _evaluate(protocol.image_metrics, config, store, models, out, weights, cache)
 
 
-def audit(
+def audit(  # noqa: PLR0913 - what is audited, how, and by whom
     config: Config,
     store: Store | PathLike,
     models: Models,
@@ -297,6 +303,8 @@ def audit(
     out: PathLike,
     runs: Iterable[Run | PathLike] = (),
     weights: Weights = None,
+    key: PathLike | None = None,
+    by: str = "",
 ) -> AuditResult:
     """Measures memorisation and membership, patient by patient, and decides.
 
@@ -313,6 +321,9 @@ def audit(
         runs: The models' runs, for the attack of somebody who also has the
             discriminator; it does not decide.
         weights: As of `gan_train`.
+        key: File of the store's key, which seals the verdict; by default
+            `keys/NAME.key` beside the store, if it is there.
+        by: Who runs the audit, for its report.
 
     Returns:
         The verdict, its reasons, and where the report is.
@@ -330,6 +341,10 @@ def audit(
     from gastritis_gan.privacy.audit import audit as run_audit
 
     config, store = _experiment(config, store)
+    key_path = Path(key) if key else key_path_of(store.path)
+    secret = read_key(key_path) if key or key_path.exists() else None
+    if secret is not None:
+        store.check_key(secret)
     files = find_weights(weights, config.audit.extractors)
     refuse_existing(Path(out))
     found, notes = _find_models(models, store)
@@ -342,8 +357,14 @@ def audit(
         config.audit,
         out=out,
         weights=files,
-        discriminators=[(run.metadata, run.discriminator()) for run in opened],
+        discriminators=[
+            pair
+            for run in opened
+            for pair in run.discriminators(model.card for model in found)
+        ],
         notes=notes,
+        key=secret,
+        by=by,
     )
 
 
@@ -363,15 +384,17 @@ def _evaluate(
     if out is not None:
         refuse_existing(Path(out))
     found, notes = _find_models(models, store)
-    result = measure(
-        store,
-        found,
-        config.evaluation,
-        resolution=config.schedule.final_resolution,
-        cache=cache or Path(out or ".").parent / "feature-cache",
-        weights=files,
-        notes=notes,
-    )
+    cache = Path(cache or Path(out or ".").parent / "feature-cache")
+    with private_folder(cache):
+        result = measure(
+            store,
+            found,
+            config.evaluation,
+            resolution=config.schedule.final_resolution,
+            cache=cache,
+            weights=files,
+            notes=notes,
+        )
     if out is not None:
         result.save(out)
     return result

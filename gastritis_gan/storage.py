@@ -3,8 +3,9 @@
 Everything is written beside its place and then renamed: single files (`new_file`,
 `write_bytes`, `write_json`), whole folders (`new_folder`) and arrays (`ArrayFolder`,
 `kept_array`). Work of hours grows in a `work_folder`, which outlives a kill; a
-`file_lock` keeps a second process out of it. A `DocumentFormat` refuses a JSON file of
-another kind or version with the way out.
+`file_lock` keeps a second process out of it. What shows patients is written in a
+`private_folder`, which its owner alone can read. A `DocumentFormat` refuses a JSON file
+of another kind or version with the way out.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ import functools
 import hashlib
 import json
 import math
+import operator
 import os
 import re
+import secrets
 import shutil
+import stat
 import struct
-import tempfile
+import threading
 import tokenize
 import unicodedata
 import zipfile
@@ -67,8 +71,78 @@ _YAML_WORDS = {
 _NPY_HEADER_BYTES = 128  # of any array of up to four dimensions that np.save writes
 
 
+class _Umask:
+    """The umask of this process while private files are written.
+
+    It is the only way to reach files that other libraries make. Blocks of several
+    threads may overlap: the strictest counts until the last one ends.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked: list[int] = []
+        self._before = 0
+
+    @contextlib.contextmanager
+    def set_to(self, mask: int) -> Iterator[None]:
+        self._change(self._asked.append, mask)
+        try:
+            yield
+        finally:
+            self._change(self._asked.remove, mask)
+
+    def _change(self, change: Callable[[int], None], mask: int) -> None:
+        with self._lock:
+            if not self._asked:
+                self._before = os.umask(_OWNER_ONLY)
+            change(mask)
+            masks = self._asked or [self._before]
+            os.umask(functools.reduce(operator.or_, masks))
+
+
+_OWNER_ONLY, _GROUP_TOO = 0o077, 0o007
+_umask = _Umask()
+
+
 @contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def private_folder(path: Path) -> Iterator[None]:
+    """Makes a folder for its owner alone, and keeps so what the block writes.
+
+    Folders get the mode 0700 and files 0600, whatever the umask. Where the folder
+    around `path` is setgid, its group works together: 2770 and 0660. The umask belongs
+    to the process: what other threads write meanwhile is private too.
+
+    Args:
+        path: The folder, made if it is missing. Missing parents are made, with the
+            user's own umask.
+
+    Raises:
+        InputError: It cannot be made.
+    """
+    made = make_folder(path.parent)
+    try:
+        with private_files(path.parent):
+            made = make_folder(path) + made
+            yield
+    except BaseException:
+        remove_empty(made)
+        raise
+
+
+@contextlib.contextmanager
+def private_files(folder: Path) -> Iterator[None]:
+    """Keeps for their owner what the block writes in `folder`; see `private_folder`.
+
+    Args:
+        folder: It exists, and stays as it is.
+    """
+    is_shared = folder.exists() and folder.stat().st_mode & stat.S_ISGID
+    with _umask.set_to(_GROUP_TOO if is_shared else _OWNER_ONLY):
+        yield
+
+
+@contextlib.contextmanager
+def new_folder(path: Path, *, private: bool = False) -> Iterator[Path]:
     """Yields a temporary sibling folder that becomes `path` when the block succeeds.
 
     A failing block leaves nothing behind. The temporary name starts with a dot and is
@@ -76,6 +150,8 @@ def new_folder(path: Path) -> Iterator[Path]:
 
     Args:
         path: The folder to publish. Missing parents are made.
+        private: Whether it shows patients, as in `private_folder`; otherwise the umask
+            decides who can read it.
 
     Raises:
         InputError: `path` exists already.
@@ -84,16 +160,15 @@ def new_folder(path: Path) -> Iterator[Path]:
     with _writing(path):
         made = make_folder(path.parent)
         try:
-            partial = Path(
-                tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.parent)
-            )
-            try:
-                yield partial
-                partial.chmod(0o755)  # mkdtemp makes 0700; others may have to serve it
-                refuse_existing(path)
-                partial.rename(path)
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
+            partial = _partial(path)
+            with private_files(path.parent) if private else contextlib.nullcontext():
+                partial.mkdir()
+                try:
+                    yield partial
+                    refuse_existing(path)
+                    partial.rename(path)
+                finally:
+                    shutil.rmtree(partial, ignore_errors=True)
         except BaseException:
             remove_empty(made)
             raise
@@ -149,6 +224,11 @@ def _concerns(error: OSError, path: Path) -> bool:
     return beside.removeprefix(".").startswith(path.name)
 
 
+def _partial(path: Path) -> Path:
+    """Returns a name beside `path` that nothing has."""
+    return path.with_name(f".{path.name}.partial-{secrets.token_hex(8)}")
+
+
 def _published(path: Path) -> Path:
     """Returns what a half-written file or folder will be a part of, for a message."""
     for parent in (path, *path.parents):
@@ -186,33 +266,31 @@ def is_file_name(name: str) -> bool:
 
 
 @contextlib.contextmanager
-def new_file(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
+def new_file(path: Path) -> Iterator[Path]:
     """Yields a sibling path; its file replaces `path` when the block succeeds.
 
     Args:
-        path: The file, in a folder that exists.
-        mode: Its permissions; until it is whole only its owner can read it.
+        path: The file, in a folder that exists. The umask decides who can read it; one
+            that is replaced keeps its permissions.
     """
     with _writing(path):
-        descriptor, name = tempfile.mkstemp(
-            prefix=f".{path.name}.partial-", dir=path.parent
-        )
-        os.close(descriptor)
-        partial = Path(name)
+        partial = _partial(path)
+        partial.touch(exist_ok=False)
         try:
             yield partial
             with partial.open("rb") as stream:
                 os.fsync(stream.fileno())
-            partial.chmod(mode)  # mkstemp makes 0600
+            if path.exists():
+                partial.chmod(stat.S_IMODE(path.stat().st_mode))
             partial.replace(path)
         finally:
             with contextlib.suppress(OSError):
                 partial.unlink()
 
 
-def write_bytes(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+def write_bytes(path: Path, content: bytes) -> None:
     """Replaces the file `path` by `content` in one step, or leaves it as it was."""
-    with new_file(path, mode=mode) as partial:
+    with new_file(path) as partial:
         partial.write_bytes(content)
 
 
@@ -228,8 +306,21 @@ def read_json(path: Path) -> Any:
     Raises:
         InputError: The file cannot be read or is not JSON.
     """
+    return read_hashed_json(path)[0]
+
+
+def read_hashed_json(path: Path) -> tuple[Any, str]:
+    """Reads a JSON file once.
+
+    Returns:
+        Its content, and the SHA-256 of exactly that as 64 hexadecimal digits.
+
+    Raises:
+        InputError: The file cannot be read or is not JSON.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+        return json.loads(content.decode()), hashlib.sha256(content).hexdigest()
     except FileNotFoundError:
         raise InputError(f"{path} does not exist.") from None
     except OSError as error:
@@ -365,7 +456,15 @@ class DocumentFormat:
             InputError: The file is absent, is not JSON, or is of another kind or
                 version.
         """
-        document = read_json(path)
+        return self.read_hashed(path)[0]
+
+    def read_hashed(self, path: Path) -> tuple[dict[str, Any], str]:
+        """Returns what `read` does, and the SHA-256 of the file.
+
+        Raises:
+            InputError: As `read`.
+        """
+        document, sha256 = read_hashed_json(path)
         if not isinstance(document, dict) or document.get("format") != self.name:
             raise InputError(f"{path} does not describe a {self.name}.")
         version = document.get("format_version")
@@ -374,7 +473,7 @@ class DocumentFormat:
                 f"{path} has format version {version!r:.40}; this program reads "
                 f"version {self.version}. {self.way_out}"
             )
-        return document
+        return document, sha256
 
 
 @contextlib.contextmanager
@@ -427,7 +526,7 @@ def work_folder_of(path: Path) -> Path:
 
 @contextlib.contextmanager
 def work_folder(path: Path) -> Iterator[Path]:
-    """Yields the work folder of `path`, made or found, and removes it in the end.
+    """Yields the private work folder of `path`, made or found; removes it in the end.
 
     A block that raises an exception leaves a folder that it found and removes one that
     it made; a block that is interrupted (Ctrl-C, a kill) leaves it in any case, so that
@@ -440,7 +539,7 @@ def work_folder(path: Path) -> Iterator[Path]:
         InputError: Another process works in the folder, or it holds something else.
     """
     folder = work_folder_of(path)
-    with _writing(folder):
+    with _writing(folder), private_files(folder.parent):
         try:
             folder.mkdir()
             is_new = True
@@ -451,6 +550,7 @@ def work_folder(path: Path) -> Iterator[Path]:
     try:
         with (
             _writing(path),
+            private_files(folder.parent),
             file_lock(folder / _LOCK_FILE, refusal=refusal),
         ):
             yield folder

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -78,11 +79,12 @@ def journeys(repository, tmp_path_factory) -> dict[str, Path]:
     (in_shell,), (in_python,) = blocks(repository, "sh"), blocks(repository, "python")
     notebook = (repository / "docs" / "tutorial.py").read_text(encoding="utf-8")
     commands = {
-        "shell": ["bash", "-euc", smaller(in_shell)],
+        "shell": ["bash", "-euc", f"umask 0\n{smaller(in_shell)}"],
         "python": [sys.executable, "-c", smaller(in_python)],
         "notebook": [sys.executable, "-c", smaller(notebook)],
     }
     folders = {name: tmp_path_factory.mktemp(name) for name in commands}
+    folders["notebook"].chmod(0o2755)  # its group works together
     for folder in folders.values():  # the small experiment, under the demo's name
         (folder / "configs").mkdir()
         shutil.copy(
@@ -118,6 +120,40 @@ def test_both_doors_give_the_same_bits(journeys):
         )
         _, differing, missing = filecmp.cmpfiles(shell, python, theirs, shallow=False)
         assert not differing + missing, pattern
+
+
+@pytest.mark.parametrize(
+    ("name", "top", "folder_mode", "file_mode"),
+    [
+        ("shell", "", 0o700, 0o600),
+        ("python", "", 0o700, 0o600),
+        ("notebook", "tutorial", 0o2770, 0o660),
+    ],
+)
+def test_what_shows_patients_is_private(journeys, name, top, folder_mode, file_mode):
+    private = (
+        "stores/phantom", "stores/keys", "store", "keys", "runs/*", "audits/phantom",
+        "inspections/phantom", "results/feature-cache", "feature-cache",
+    )  # fmt: skip
+    found = [p for pattern in private for p in (journeys[name] / top).glob(pattern)]
+    assert len(found) >= {"shell": 7, "python": 6, "notebook": 5}[name]
+    for folder in found:
+        assert stat.S_IMODE(folder.stat().st_mode) == folder_mode, folder
+        inside = list(folder.rglob("*"))
+        assert inside
+        for path in inside:
+            mode = folder_mode if path.is_dir() else file_mode
+            assert stat.S_IMODE(path.stat().st_mode) == mode, path
+
+
+@pytest.mark.parametrize(("name", "umask"), [("shell", 0), ("python", 0o022)])
+def test_what_can_be_given_away_follows_the_umask(journeys, name, umask):
+    public = ("exported", "results/phantom", "releases/phantom")
+    for folder in (journeys[name] / path for path in public):
+        for path in (folder.parent, folder, *folder.rglob("*")):
+            mode = (0o777 if path.is_dir() else 0o666) & ~umask
+            if path != journeys[name]:
+                assert stat.S_IMODE(path.stat().st_mode) == mode, path
 
 
 def test_the_notebook_shows_patches_beside_samples(journeys):

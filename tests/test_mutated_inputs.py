@@ -16,6 +16,7 @@ from gastritis_gan.config import config_to_dict
 from gastritis_gan.privacy.verdict import write_audit
 from gastritis_gan.serving.model_folder import write_model_card
 from gastritis_gan.training.run import Run
+from tests.helpers.audits import document
 from tests.helpers.cohorts import grey_dataset, save_dicom
 from tests.helpers.exported_models import METADATA
 from tests.helpers.gan_train_results import make_result
@@ -63,16 +64,9 @@ def folder(tmp_path_factory):
         result = make_result([5] * 10 + [0] * 10)
         (base / name / "results.json").write_text(json.dumps(result))
     (base / "audit").mkdir()
-    model = {"name": "lc", "version": 2, "model_hash": "cd" * 32}
-    write_audit(
-        base / "audit",
-        {
-            "verdict": "pass",
-            "reasons": ["No copy."],
-            "split_hash": "ab" * 32,
-            "models": [model],
-        },
-    )
+    (base / "audit" / "report.html").write_text("the page")
+    card = {"name": "lc", "version": 2, "model_hash": "cd" * 32, "split_hash": "ab"}
+    write_audit(base / "audit", document([card]), key=None)
     return folder
 
 

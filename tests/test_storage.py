@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import io
@@ -28,6 +29,90 @@ def test_new_folder_appears_only_when_complete(tmp_path):
     assert (target / "content").read_text() == "whole"
     assert stat.S_IMODE(target.stat().st_mode) == 0o755
     assert [path.name for path in target.parent.iterdir()] == ["mine"]
+
+
+@pytest.fixture(params=[0, 0o022, 0o077])
+def umask(request):
+    before = os.umask(request.param)
+    yield request.param
+    assert os.umask(before) == request.param  # as the test found it
+
+
+def modes_of(folder):
+    return {
+        path.name: stat.S_IMODE(path.stat().st_mode)
+        for path in (folder, *folder.rglob("*"))
+    }
+
+
+def write_some(folder):
+    """Writes files in this project's ways, and in those of other libraries."""
+    storage.write_json(folder / "ours", {})
+    np.save(folder / "theirs.npy", np.zeros(2))
+    (folder / "inner").mkdir()
+    storage.kept_array(folder / "inner" / "kept.npy", lambda: np.zeros(2))
+
+
+def test_private_folders_are_for_their_owner(tmp_path, umask):
+    with storage.new_folder(tmp_path / "runs" / "new", private=True) as partial:
+        write_some(partial)
+    with storage.private_folder(tmp_path / "caches" / "one"):
+        write_some(tmp_path / "caches" / "one")
+    with storage.work_folder(tmp_path / "half") as work:
+        write_some(work)
+        assert modes_of(work)["lock"] == 0o600
+        in_work = modes_of(work)
+        (work / "inner").rename(tmp_path / "inner")
+
+    for name, mode in (in_work | modes_of(tmp_path)).items():
+        if name in ("runs", "caches"):
+            assert mode == 0o777 & ~umask
+        elif name != tmp_path.name:
+            is_file = name in ("ours", "theirs.npy", "kept.npy", "lock")
+            assert mode == (0o600 if is_file else 0o700), name
+
+
+def test_a_setgid_folder_shares_with_its_group(tmp_path, umask):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs").chmod(0o2755)
+    with storage.new_folder(tmp_path / "runs" / "new", private=True) as partial:
+        write_some(partial)
+
+    assert modes_of(tmp_path / "runs" / "new") == {
+        "new": 0o2770,
+        "inner": 0o2770,
+        "ours": 0o660,
+        "theirs.npy": 0o660,
+        "kept.npy": 0o660,
+    }
+
+
+def test_other_folders_follow_the_umask(tmp_path, umask):
+    with storage.new_folder(tmp_path / "models" / "new") as partial:
+        write_some(partial)
+
+    for name, mode in modes_of(tmp_path / "models").items():
+        is_file = name in ("ours", "theirs.npy", "kept.npy")
+        assert mode == (0o666 if is_file else 0o777) & ~umask, name
+
+
+def test_private_blocks_of_two_threads_may_end_in_any_order(tmp_path, umask):
+    first, second = (storage.private_files(tmp_path) for _ in range(2))
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(second)
+        with first:
+            stack.close()  # the one that began first ends first
+            write_some(tmp_path)
+    assert modes_of(tmp_path)["ours"] == 0o600
+
+
+def test_a_private_folder_in_which_nothing_was_written_is_removed(tmp_path):
+    with (
+        pytest.raises(InputError),
+        storage.private_folder(tmp_path / "results" / "cache"),
+    ):
+        raise InputError("no")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_new_folder_leaves_nothing_when_the_disk_fills(tmp_path):

@@ -28,7 +28,7 @@ from gastritis_gan.cohort.image_file import is_dicom, read_grey_file
 from gastritis_gan.cohort.label_table import IDENTIFIERS, join_labels
 from gastritis_gan.errors import InputError
 from gastritis_gan.progress import progress_bar
-from gastritis_gan.storage import refuse_existing, write_bytes
+from gastritis_gan.storage import private_files, refuse_existing, write_bytes
 
 _MOST_FRAMES = 10_000  # a row of the draft each; beyond it the number is damage
 _RASTER_SUFFIXES = (".png", ".tif", ".tiff")
@@ -277,7 +277,8 @@ def _sort_files(
 def _write_csv(path: Path, rows: list[tuple[str, ...]]) -> None:
     stream = io.StringIO(newline="")
     csv.writer(stream, lineterminator="\n").writerows(rows)
-    write_bytes(path, stream.getvalue().encode(errors="backslashreplace"))
+    with private_files(path.parent):
+        write_bytes(path, stream.getvalue().encode(errors="backslashreplace"))
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

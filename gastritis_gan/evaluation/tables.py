@@ -391,9 +391,9 @@ def markdown_comparison(results: dict[str, Any]) -> str:
 def _table(summary: Mapping[str, Mapping[str, Any]]) -> str:
     metrics = list(summary[REAL])
     return markdown_table(
-        ["Patches", *(_metric_name(metric) for metric in metrics)],
+        ["Patches", *(metric_name(metric) for metric in metrics)],
         [
-            [name, *(_number(values[metric]) for metric in metrics)]
+            [name, *(metric_number(values[metric]) for metric in metrics)]
             for name, values in sorted(
                 summary.items(), key=lambda item: item[0] == REAL
             )
@@ -401,7 +401,8 @@ def _table(summary: Mapping[str, Mapping[str, Any]]) -> str:
     )
 
 
-def _metric_name(metric: str) -> str:
+def metric_name(metric: str) -> str:
+    """Returns what a table calls an image metric."""
     if metric in _NAMES:
         return _NAMES[metric]
     if metric.startswith("swd_"):
@@ -409,7 +410,8 @@ def _metric_name(metric: str) -> str:
     return metric
 
 
-def _number(value: float | dict[str, float]) -> str:
+def metric_number(value: float | Mapping[str, float]) -> str:
+    """Returns an image metric, with its lowest and highest value if it has several."""
     if isinstance(value, float):
         return f"{value:.4g}"
     return f"{value['value']:.4g} ({value['lowest']:.4g} to {value['highest']:.4g})"

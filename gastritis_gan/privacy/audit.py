@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import functools
 import importlib.metadata
 import os
@@ -30,7 +31,7 @@ from gastritis_gan.privacy.verdict import (
     write_audit,
 )
 from gastritis_gan.serving.exported_model import ExportedModel
-from gastritis_gan.serving.model_folder import add_audit
+from gastritis_gan.serving.model_folder import add_audit, card_hash
 from gastritis_gan.storage import (
     PLAN_FILE,
     new_folder,
@@ -43,13 +44,13 @@ from gastritis_gan.storage import (
 from gastritis_gan.store.store import Store
 from gastritis_gan.typed_config import to_plain
 
-_METHOD = 2  # changes whenever the arrays in a work folder would differ
+_METHOD = 3  # changes whenever the arrays in a work folder would differ
 _TRAINING_KEYS = (  # what the metadata of a run and its model's card have in common
     "model", "target", "split_hash", "seed", "resolution", "num_images",
 )  # fmt: skip
 
 
-def audit(
+def audit(  # noqa: PLR0913 - what is audited, how, and by whom
     store: Store,
     models: Sequence[ExportedModel],
     settings: AuditSettings,
@@ -58,6 +59,8 @@ def audit(
     weights: Mapping[str, Path] = {},
     discriminators: Iterable[tuple[Mapping[str, Any], Discriminate]] = (),
     notes: Sequence[str] = (),
+    key: bytes | None = None,
+    by: str = "",
 ) -> AuditResult:
     """Measures memorisation and membership, patient by patient, and decides.
 
@@ -78,6 +81,8 @@ def audit(
             `(n, r, r, 1)` of one patient in [-1, 1] to scores `(n,)`. Such an attack
             does not decide, for discriminators are not released.
         notes: Sentences for the report, such as on models that were left out.
+        key: The store's; it seals `audit.json`, so that a forged one is noticed.
+        by: Who runs it, for the report.
 
     Returns:
         The verdict, its reasons, and where the report is.
@@ -128,6 +133,17 @@ def audit(
             model.close()  # one generator in memory at a time
         document = {
             **audit_document(findings, store),
+            "models": [
+                {
+                    **dataclasses.asdict(found.subject.model),
+                    "card_hash": card_hash(model.card),
+                    "num_seeds": len(found.samples),
+                    "earlier_audits": model.card.get("audits", []),
+                }
+                for model, found in zip(models, findings, strict=True)
+            ],
+            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "by": by,
             "alpha_per_test": alpha,
             "settings": plan["settings"],
             "extractors": plan["extractors"],
@@ -138,15 +154,19 @@ def audit(
                 for package in ("gastritis-gan", "numpy", "scipy")
             },
         }
-        with new_folder(out) as partial:
-            write_audit(partial, document)
+        with new_folder(out, private=True) as partial:
             write_report(partial, document, findings, store)
-            result = read_verdict(partial)
-            entry = {"verdict": result.verdict, "sha256": result.sha256}
-            for model in models:
-                add_audit(model.path, entry)
-                model.card["audit"] = entry
-    return read_verdict(out)
+            write_audit(partial, document, key=key)
+            result = read_verdict(partial, key=key)
+            entry = {
+                "verdict": result.verdict,
+                "sha256": result.sha256,
+                "date": result.date,
+            }
+            for model in models:  # before it appears, so that none goes unrecorded
+                add_audit(model.path, entry, audited=model.card)
+                model.card.setdefault("audits", []).append(entry)
+    return dataclasses.replace(result, path=out)
 
 
 def _subjects(
@@ -165,6 +185,12 @@ def _subjects(
             raise InputError(
                 f"{model.path} was trained on another split than this store's; audit "
                 "it with its own store."
+            )
+        target, name = model.card["target"], model.class_name
+        if name != (store.positive if target == "positive" else store.negative):
+            raise InputError(
+                f"{model.path} states the class {name!r}, and the store calls its "
+                f"{target} class otherwise; audit the model as it was exported."
             )
     trained = [_training(model.card) for model in models]
     of_training = {}
@@ -224,7 +250,7 @@ def _start_work(out: Path, plan: dict[str, Any]) -> None:
     """
     folder = work_folder_of(out)
     if not folder.exists():
-        with new_folder(folder) as partial:
+        with new_folder(folder, private=True) as partial:
             write_json(partial / PLAN_FILE, plan)
 
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import reprlib
 import stat
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from gastritis_gan.cohort.cohort_settings import SUBJECT_KEYS, is_code_string
 from gastritis_gan.errors import InputError
 from gastritis_gan.storage import read_json, sha256_of_file, write_json
 
@@ -32,6 +34,8 @@ _WEIGHTS = re.compile(r"variables/variables\.(index|data-[0-9]{5}-of-[0-9]{5})")
 _OTHER_FILE = re.compile(
     r"fingerprint\.pb|batching_params\.pbtxt|assets\.extra/[A-Za-z0-9_][A-Za-z0-9_.-]*"
 )
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_DATE = re.compile(r"[0-9T:+-]{10,25}")
 _MOST_FILES = 100
 _MOST_WEIGHT_BYTES = 4 << 30  # ten times the largest PGGAN
 _MOST_BYTES = 64 << 20  # of any other file; our largest graph has 0.5 MB
@@ -249,20 +253,66 @@ def _check_file(
         )
 
 
-def add_audit(version_folder: Path, audit: Mapping[str, Any]) -> None:
-    """Writes `audit` into a version's card under that key; nothing else changes.
+def card_hash(card: Mapping[str, Any]) -> str:
+    """Returns the identity of a card, 64 hexadecimal digits: all but its audits.
 
-    An earlier audit in the card is replaced.
+    It covers the hashes of all files, the name, the class, the split and the training.
+    """
+    content = {key: value for key, value in card.items() if key != "audits"}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def add_audit(
+    version_folder: Path, audit: Mapping[str, Any], *, audited: Mapping[str, Any]
+) -> None:
+    """Adds an audit to the list in a version's card; nothing else changes.
 
     Args:
         version_folder: Folder of one version.
-        audit: What the privacy audit found; JSON-able.
+        audit: Its `verdict`, the `sha256` of its `audit.json`, and its `date`.
+        audited: The card of the model that was audited.
 
     Raises:
-        InputError: The version has no card or is damaged.
+        InputError: The version is damaged, or is not what was audited.
     """
-    card = {**read_model_card(version_folder), "audit": dict(audit)}
-    write_json(version_folder / CARD_FILE, card)
+    card = read_model_card(version_folder)
+    if card_hash(card) != card_hash(audited):
+        raise InputError(
+            f"{version_folder} was exchanged while it was audited; audit it again."
+        )
+    audits = [*card.get("audits", []), dict(audit)]
+    write_json(version_folder / CARD_FILE, {**card, "audits": audits})
+
+
+def audit_reminder(version_folders: Iterable[Path]) -> str | None:
+    """Returns a line on the models without a passing audit, None if there are none.
+
+    The last audit that a card records counts. Nothing else of a model is checked.
+
+    Args:
+        version_folders: Of the models.
+    """
+    found = [
+        f"{folder.parent.name}/{folder.name} {verdict}"
+        for folder in version_folders
+        if (verdict := _last_verdict(folder)) != "(pass)"
+    ]
+    if not found:
+        return None
+    return (
+        "Images may show training patients: there is no passing privacy audit of "
+        f"{', '.join(found)}."
+    )
+
+
+def _last_verdict(version_folder: Path) -> str:
+    try:
+        card = read_json(version_folder / CARD_FILE)
+        audits = card["audits"] if _is_list_of_audits(card.get("audits")) else []
+    except (InputError, AttributeError):
+        audits = []
+    return f"({audits[-1]['verdict']})" if audits else "(not audited)"
 
 
 def read_model_card(version_folder: Path) -> dict[str, Any]:
@@ -325,6 +375,19 @@ def _is_list_of_files(files: Any) -> bool:
     )
 
 
+def _is_list_of_audits(audits: Any) -> bool:
+    return isinstance(audits, list) and all(
+        isinstance(audit, dict)
+        and audit.keys() == {"verdict", "sha256", "date"}
+        and audit["verdict"] in ("pass", "fail", "undecided")
+        and isinstance(audit["sha256"], str)
+        and _SHA256.fullmatch(audit["sha256"])
+        and isinstance(audit["date"], str)
+        and _DATE.fullmatch(audit["date"])
+        for audit in audits
+    )
+
+
 def _is_other_file(path: str) -> bool:
     return _OTHER_FILE.fullmatch(path) is not None and path != CARD_FILE
 
@@ -340,10 +403,12 @@ _CARD_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "target": (lambda value: value in ("positive", "negative"), "positive or negative"),
     "seed": _integer(0, 2**63 - 1),
     "split_hash": (is_class_name, "64 hexadecimal digits"),
+    "split_mark": (is_class_name, "24 hexadecimal digits"),
     "num_images": _integer(0, 2**63 - 1),
     "num_parameters": _integer(1, 2**40),
     "tensorflow": (is_class_name, "a version"),
-    "audit": (lambda value: isinstance(value, dict), "a mapping"),
+    "audits": (_is_list_of_audits, "a list of verdicts with hashes and dates"),
+    **dict.fromkeys(SUBJECT_KEYS, (is_code_string, "a code string of DICOM")),
 }
 _REQUIRED_KEYS = ("name", "version", "class_name", "resolution", "latent_dim", "files")
 _KEYS_OF_TRAINING = ("model", "target", "seed")

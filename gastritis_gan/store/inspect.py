@@ -66,7 +66,7 @@ def inspect_store(store: Store, folder: str | os.PathLike[str]) -> list[Duplicat
         >>> gg.inspect_store(gg.open_store("stores/phantom"), "inspections/again")
         []
     """
-    with new_folder(Path(folder)) as partial:
+    with new_folder(Path(folder), private=True) as partial:
         counts = count(store)
         duplicates = find_duplicates(store)
         counts["duplicates"] = [dataclasses.asdict(d) for d in duplicates]

@@ -52,10 +52,12 @@ from gastritis_gan.store.pseudonym import (
     hash_cohort,
     hash_inputs,
     keep_key,
+    key_hash,
     key_path_of,
     load_or_make_key,
     pseudonym,
     refuse_changed_files,
+    split_mark,
     way_out,
 )
 from gastritis_gan.store.split import SplitConfig, assign_splits, hash_split
@@ -92,6 +94,7 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
     split: SplitConfig,
     workers: int | None = None,
     window: int | str | None = None,
+    key: str | os.PathLike[str] | None = None,
     discard_key: bool = False,
 ) -> Store:
     """Makes a cohort's store, or checks that a store is the cohort's.
@@ -101,9 +104,9 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
     uninterrupted call makes. A call for a finished store reads the inputs, compares
     their hashes with the store's, and changes nothing.
 
-    The pseudonyms' key lies beside the store in `<store>.key`; a key that is there
-    already is used again. No name, path or DICOM attribute of the cohort enters the
-    store, and nothing in it depends on chance or on the key but the pseudonyms.
+    The pseudonyms' key has a file of its own; a key that is there already is used
+    again. No name, path or DICOM attribute of the cohort enters the store, and nothing
+    in it depends on chance or on the key but the pseudonyms. Store and key are private.
 
     Args:
         cohort: `cohort.csv`, or the folder that holds it.
@@ -115,6 +118,8 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
             cores.
         window: Number, from 1, or explanation of the window in DICOM files. None: the
             first.
+        key: File of the pseudonyms' key; by default `keys/<store>.key` beside the
+            store.
         discard_key: Remove the key once the store is finished: nobody, not even the
             hospital, can then find out which pseudonym is whose.
 
@@ -132,7 +137,7 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
     images = found.images
     splits = assign_splits(images, split)
     store_path = Path(out)
-    key_path = key_path_of(store_path)
+    key_path = Path(key) if key else key_path_of(store_path)
     had_key = key_path.exists()
     if store_path.exists() and not (had_key and (store_path / STORE_FILE).is_file()):
         refuse_existing(store_path)  # it may be another cohort's
@@ -161,6 +166,8 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
         if geometry.exclude_text:
             load_detector()
         made = make_folder(store_path.parent)
+        if not key_path.parent.exists():
+            made.insert(0, key_path.parent)
         try:
             keep_key(key_path, secret)
             convert = ImageConversion(
@@ -183,6 +190,7 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
     _warn(store, rows)
     if discard_key:
         key_path.unlink(missing_ok=True)
+        remove_empty([key_path.parent])
     return store
 
 
@@ -213,9 +221,13 @@ def _make_store(
         synthetic = [r for k, r in rows.items() if records[k].get("is_synthetic")]
         _refuse_partly_synthetic(synthetic, num_images=len(rows))
         unpublished = folder / STORE_FOLDER
+        split_hash = hash_split((i.patient, i.sha256, i.label, i.split) for i in images)
         facts = {
             "is_synthetic": bool(synthetic),
             "split_given": any(row.split for row in rows.values()),
+            "key_hash": key_hash(convert.secret),
+            "split_hash": split_hash,
+            "split_mark": split_mark(convert.secret, split_hash),
         }
         _write_tables(unpublished, plan | facts, images, records)
         refuse_existing(store_path)
@@ -243,10 +255,8 @@ def _write_tables(
     metadata = [dataclasses.asdict(image) for image in images]
     for image in metadata:
         del image["sha256"]  # lies beside the images, not in what describes them
-    contents = ((i.patient, i.sha256, i.label, i.split) for i in images)
     store = {
         **plan,
-        "split_hash": hash_split(contents),
         "images": metadata,
         "inputs": {key: record["inputs"] for key, record in records.items()},
     }
@@ -328,6 +338,7 @@ def _check_store(
 ) -> Store:
     """Opens a finished store after checking that its inputs are those given."""
     store = Store.open(store_path)
+    store.check_key(secret)
     metadata = STORE_FORMAT.read(store_path / STORE_FILE)
     _refuse_another_plan(store_path, metadata, plan)
     hash_row = functools.partial(_hash_row, secret=secret)

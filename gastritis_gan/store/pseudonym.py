@@ -20,9 +20,10 @@ from gastritis_gan.cohort.cohort import (
     split_number,
 )
 from gastritis_gan.errors import InputError
-from gastritis_gan.storage import sha256_of_file, write_bytes
+from gastritis_gan.storage import private_folder, sha256_of_file, write_bytes
 
 _KEY_BYTES = 32
+_MOST_KEY_BYTES = 1000  # that are read of what is given as a key
 # 96 bits: two of a million images collide with probability 1e-17.
 _PSEUDONYM_DIGITS = 24
 
@@ -40,9 +41,27 @@ def pseudonym(key: bytes, domain: str, identifier: str) -> str:
     return hmac.digest(key, message, "sha256").hex()[:_PSEUDONYM_DIGITS]
 
 
+def seal(key: bytes, domain: str, content: Any) -> str:
+    """Returns what only somebody with the key can make of a content.
+
+    Args:
+        key: The secret of `load_or_make_key`.
+        domain: What is sealed, as in "audit".
+        content: JSON-able; the order of its keys does not count.
+
+    Returns:
+        HMAC-SHA256 of the domain, a NUL and the content as JSON, 64 hexadecimal digits.
+    """
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hmac.digest(key, f"{domain}\0{text}".encode(), "sha256").hex()
+
+
 def key_path_of(store_path: Path) -> Path:
-    """Returns the file beside a store that holds its key."""
-    return store_path.with_name(f"{store_path.name}.key")
+    """Returns where a store's key is unless the user names another file.
+
+    It has a folder of its own, so that the store can be copied without it.
+    """
+    return store_path.parent / "keys" / f"{store_path.name}.key"
 
 
 def load_or_make_key(path: Path) -> bytes:
@@ -51,10 +70,23 @@ def load_or_make_key(path: Path) -> bytes:
     Raises:
         InputError: The file is not a key.
     """
+    return read_key(path) if path.exists() else secrets.token_bytes(_KEY_BYTES)
+
+
+def read_key(path: Path) -> bytes:
+    """Reads the key in `path`.
+
+    Raises:
+        InputError: There is none, or the file is not a key.
+    """
     try:
-        key = path.read_bytes()
+        with path.open("rb") as stream:
+            key = stream.read(_MOST_KEY_BYTES)
     except FileNotFoundError:
-        return secrets.token_bytes(_KEY_BYTES)
+        raise InputError(
+            f"{path} does not exist; give the key of the store, which `prepare` has "
+            "written, with --key-file."
+        ) from None
     if len(key) != _KEY_BYTES:
         raise InputError(
             f"{path} holds {len(key)} bytes, not a key of {_KEY_BYTES}. Restore it, or "
@@ -63,10 +95,24 @@ def load_or_make_key(path: Path) -> bytes:
     return key
 
 
+def key_hash(key: bytes) -> str:
+    """Returns what a store keeps of its key, to recognise it: 24 digits."""
+    return pseudonym(key, "key", "")
+
+
+def split_mark(key: bytes, split_hash: str) -> str:
+    """Returns what releases have of a split: without the key it tells nothing.
+
+    Who has the cohort can hash every split of it, and so recognise the hash itself.
+    """
+    return pseudonym(key, "split", split_hash)
+
+
 def keep_key(path: Path, key: bytes) -> None:
-    """Writes the key, readable by its owner only, unless it is there already."""
+    """Writes the key into a private folder, unless it is there already."""
     if not path.exists():
-        write_bytes(path, key, mode=0o600)
+        with private_folder(path.parent):
+            write_bytes(path, key)
 
 
 def hash_cohort(

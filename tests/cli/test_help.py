@@ -29,6 +29,8 @@ COMMANDS = [
     "compare",
     "weights",
     "audit",
+    "trace",
+    "report",
     "doctor",
     "reproduce",
 ]

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import shutil
+import stat
 
 import numpy as np
 import pytest
@@ -21,8 +22,10 @@ from gastritis_gan.privacy.latent_search import open_gradient
 from gastritis_gan.privacy.matching import PixelMatcher
 from gastritis_gan.privacy.verdict import read_verdict
 from gastritis_gan.serving.exported_model import ExportedModel, find_models
+from gastritis_gan.store.pseudonym import read_key
 from gastritis_gan.store.store import Store
 from gastritis_gan.training.run import Run
+from tests.helpers.audits import change_card
 from tests.helpers.small_store import draw_image
 
 CONFIG = """
@@ -97,8 +100,10 @@ def run_audit(workplace, out, *arguments, generators="exported"):
 
 @pytest.fixture(scope="module")
 def audited(workplace):
-    result = run_audit(workplace, workplace / "audits" / "first")
-    assert result.exit_code == 0, result.output
+    result = run_audit(
+        workplace, workplace / "audits" / "first", "--by", "Ada L. (DPO)"
+    )
+    assert result.exit_code == 4, result.output
     return workplace / "audits" / "first", result.output
 
 
@@ -114,9 +119,13 @@ def test_card_and_audit_name_each_other(workplace, audited):
     verdict = read_verdict(folder)
     card_file = workplace / "exported/ill/1/assets.extra/model_card.json"
     card = json.loads(card_file.read_text())
-    assert card["audit"]["sha256"] == verdict.sha256
-    assert card["audit"]["verdict"] == "undecided"
-    assert card["model_hash"] == verdict.models[0].model_hash
+    (recorded,) = card["audits"]
+    assert recorded["sha256"] == verdict.sha256
+    assert recorded["verdict"] == "undecided"
+    assert recorded["date"] == verdict.date
+    (model,) = verdict.models
+    assert (model.num_seeds, model.earlier_audits) == (100, ())
+    assert card["model_hash"] == model.model_hash
     assert card["split_hash"] == verdict.split_hash
 
 
@@ -131,16 +140,16 @@ def test_metrics_hold_keys_only(workplace, audited):
     assert document["run_seconds"] > 0
     text = output + (folder / "audit.json").read_text()
     text += (folder / "report.html").read_text()
-    assert "Ada" not in text
+    assert "Ada" not in text.replace("Ada L. (DPO)", "")
     assert str(workplace) not in (folder / "audit.json").read_text()
 
 
 def test_page_is_self_contained_and_warns(audited):
     folder, _ = audited
     page = " ".join((folder / "report.html").read_text().split())
-    assert "belongs inside the hospital" in page
-    assert page.count("data:image/png;base64,") == 2
-    assert page.count("data:image/svg+xml;base64,") == 5  # two spaces, three attacks
+    assert "stays inside the hospital" in page
+    assert page.count("data:image/png;base64,") == 3  # the closest pair, two groups
+    assert page.count("data:image/svg+xml;base64,") == 8  # five spaces, three attacks
     assert not re.search(r"(?i)https?://|<script|<link|url\(", page)
     for plot in re.findall(r"data:image/svg\+xml;base64,([^\"]+)", page):
         assert b"<script" not in base64.b64decode(plot)
@@ -148,6 +157,47 @@ def test_page_is_self_contained_and_warns(audited):
     assert pictures == ["ill-1-held-out.png", "ill-1-training.png"]
     with Image.open(folder / "closest_pairs" / pictures[0]) as picture:
         assert picture.size == (4 * 96 + 3 * 2, 2 * 96 + 2)  # four pairs
+
+
+def test_the_first_page_is_to_decide_from(audited):
+    folder, _ = audited
+    page = " ".join((folder / "report.html").read_text().split())
+    first, details = page.split('<div class="details">')
+    assert '<h1>Privacy audit: <span class="undecided">undecided</span></h1>' in first
+    for stated in (
+        "This page shows patients. It stays inside the hospital",
+        "No leak was found, but at least one test could not have found one",
+        "100 samples of each model, from seed 0 on, were compared",
+        "latents of the exported generator",
+        "samples_per_generator 100, not 10,000",
+        "20 images of 10 patients, classes ill and well",
+        read_verdict(folder).date[:10],
+        "gastritis-gan ",
+        "earlier audits of them: none",
+        "Ada L. (DPO)",
+        "Date, signature",
+    ):
+        assert stated in first, stated
+    assert "AUC" not in first
+    assert details.index("<b>AUC</b>: the") < details.index("The AUC is")
+
+
+def test_the_store_s_key_seals_it_and_all_is_private(workplace, audited):
+    folder, _ = audited
+    key = read_key(workplace / "keys" / "store.key")
+    assert read_verdict(folder, key=key).seal == "checked"
+    for path in (folder, *folder.rglob("*")):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
+    card = workplace / "exported/ill/1/assets.extra/model_card.json"
+    assert stat.S_IMODE(card.stat().st_mode) == 0o644  # a server reads it
+
+
+def test_a_card_of_another_class_is_refused(workplace, tmp_path):
+    shutil.copytree(workplace / "exported", tmp_path / "exported")
+    change_card(tmp_path / "exported/ill/1", class_name="well")
+    result = run_audit(workplace, tmp_path / "out", generators=tmp_path / "exported")
+    assert result.exit_code == 2
+    assert "states the class 'well'" in result.output
 
 
 def test_nothing_is_overwritten(workplace, audited):
@@ -196,8 +246,9 @@ def test_the_library_resumes_what_the_command_began(workplace, tmp_path, monkeyp
         assert result.exit_code != 0
         assert not (tmp_path / "out").exists()
     kept = list((tmp_path / "out.partial").rglob("*.np?"))
-    # samples; 16 images in pixels; 16 and the samples in texture; 2 x 16 latents
-    assert len(kept) == 1 + 16 + 17 + 2
+    # samples; 16 images and 4 of the other class in pixels; 16 and the samples in
+    # texture; 2 x 16 latents
+    assert len(kept) == 1 + 20 + 17 + 2
 
     def open_half(path):
         return fail, open_gradient(path)[1]
@@ -217,7 +268,8 @@ def test_the_library_resumes_what_the_command_began(workplace, tmp_path, monkeyp
     assert repr(result) == f"<AuditResult undecided: ill 1, in {tmp_path / 'out'}>"
     assert result.report.is_file()
     assert result.metrics.is_file()
-    assert found[0].card["audit"]["sha256"] == result.sha256
+    assert found[0].card["audits"][-1]["sha256"] == result.sha256
+    assert result.seal == "absent"  # no key was given
     assert not (tmp_path / "out.partial").exists()
 
 
@@ -233,11 +285,12 @@ def test_metrics_do_not_depend_on_the_secret_key(workplace, audited, tmp_path):
         "audit", "--config", workplace / "config.yaml", "--store", tmp_path / "store",
         "--generators", models, "--out", tmp_path / "out",
     )  # fmt: skip
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 4, result.output
 
     def metrics(folder):
         document = json.loads((folder / "audit.json").read_text())
-        del document["run_seconds"]
+        for key in ("run_seconds", "date", "by", "seal", "report_sha256", "models"):
+            del document[key]
         names = {}
         for entry in document["generators"][0]["per_patient"]:
             names[entry["patient"]] = f"patient {len(names)}"
@@ -308,7 +361,7 @@ def test_the_discriminator_of_a_run_is_reported_and_decides_nothing(
         workplace, tmp_path / "out", "--run", trained / "run",
         generators=trained / "exported",
     )  # fmt: skip
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 4, result.output
     document = json.loads((tmp_path / "out" / "audit.json").read_text())
     attack = document["generators"][0]["attacks"][-1]
     assert attack["name"] == "discriminator (not released)"

@@ -6,7 +6,12 @@ import shutil
 import pytest
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.serving.model_folder import add_audit, model_hash, read_model_card
+from gastritis_gan.serving.model_folder import (
+    add_audit,
+    card_hash,
+    model_hash,
+    read_model_card,
+)
 
 
 @pytest.fixture
@@ -41,15 +46,19 @@ def test_every_export_tells_its_hash(exported):
     assert read_model_card(exported)["model_hash"] == model_hash(exported)
 
 
-def test_an_audit_changes_only_its_key(copy):
+AUDITS = [
+    {"verdict": verdict, "sha256": digit * 64, "date": "2026-11-30T08:00:00+00:00"}
+    for verdict, digit in (("fail", "0"), ("pass", "1"))
+]
+
+
+def test_a_card_keeps_all_its_audits(copy):
     before = read_model_card(copy)
-    identity = model_hash(copy)
-    add_audit(copy, {"verdict": "undecided"})
-    add_audit(copy, {"verdict": "pass", "sha256": "0" * 64})
-    assert read_model_card(copy) == {
-        **before,
-        "audit": {"verdict": "pass", "sha256": "0" * 64},
-    }
+    identity, whole = model_hash(copy), card_hash(before)
+    for audit in AUDITS:
+        add_audit(copy, audit, audited=before)
+    assert read_model_card(copy) == {**before, "audits": AUDITS}
+    assert card_hash(read_model_card(copy)) == whole
     assert model_hash(copy) == identity
     assert [path.name for path in (copy / "assets.extra").iterdir()] == [
         path.name for path in (copy / "assets.extra").glob("[!.]*")
@@ -60,8 +69,16 @@ def test_a_damaged_version_gets_no_audit(copy):
     (copy / "saved_model.pb").write_bytes(b"other")
     card = json.loads((copy / "assets.extra" / "model_card.json").read_text())
     with pytest.raises(InputError, match="damaged"):
-        add_audit(copy, {"verdict": "pass"})
+        add_audit(copy, AUDITS[0], audited=card)
     assert json.loads((copy / "assets.extra" / "model_card.json").read_text()) == card
+
+
+def test_a_version_that_was_exchanged_gets_no_audit(copy):
+    before = read_model_card(copy)
+    change_card(copy, class_name="other")
+    with pytest.raises(InputError, match="exchanged while it was audited"):
+        add_audit(copy, AUDITS[0], audited=before)
+    assert "audits" not in read_model_card(copy)
 
 
 def test_no_model_has_no_hash(tmp_path):
@@ -103,7 +120,9 @@ def test_a_name_that_is_no_file_name_is_refused(copy, name):
         ("model", "../pggan"),
         ("seed", "3"),
         ("num_parameters", 0),
-        ("audit", []),
+        ("audits", {}),
+        ("audits", [{"verdict": "good", "sha256": "0" * 64, "date": "2026-11-30"}]),
+        ("audits", [{"verdict": "pass", "sha256": "0", "date": "2026-11-30"}]),
         ("files", {}),
     ],
 )

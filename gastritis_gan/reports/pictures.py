@@ -1,0 +1,145 @@
+"""Pictures of a page: real patches, sheets and curves, as data that stands in it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+from gastritis_gan.store.store import Store
+
+_STYLE = {
+    "svg.hashsalt": "gastritis-gan",  # the same ids in every file
+    "svg.fonttype": "none",  # text stays text
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+_LINES = (("#0072b2", "-"), ("#d55e00", "--"), ("#009e73", ":"))  # Okabe and Ito's
+_MOST_SHEET_PX = 1100
+_PANELS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    # title: label of a curve: the metrics it may come from, the first that was measured
+    "losses": {"discriminator": ("d_loss",), "generator": ("g_loss",)},
+    "scores of the discriminator": {
+        "real training patches": ("training_scores", "real_scores"),
+        "samples": ("sample_scores", "fake_scores"),
+        "real validation patches": ("validation_scores",),
+    },
+    "distance from real patches": {
+        "samples": ("quality", "swd"),
+        "real against real": ("quality_floor", "swd_floor"),
+        "the other class": ("quality_other_class",),
+    },
+}
+
+
+def spread_patches(
+    store: Store, name: str, split: str, number: int, *, stream: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draws patches of a set, from as many patients as possible.
+
+    Args:
+        store: Where they are.
+        name: As of `Store.patch_set`.
+        split: As of `Store.patch_set`.
+        number: How many; fewer where the set has fewer.
+        stream: What draws them.
+
+    Returns:
+        Shape (n,): rows of the patch table.
+    """
+    patches = stream.permutation(store.patch_set(name, split))
+    seen: dict[str, int] = {}
+    turns = []
+    for image in store.patch_image[patches]:
+        patient = store.images[image].patient
+        turns.append(seen.setdefault(patient, 0))
+        seen[patient] += 1
+    chosen: NDArray[np.int64] = patches[np.argsort(turns, kind="stable")[:number]]
+    return chosen
+
+
+def png_uri(picture: Image.Image) -> str:
+    """Returns a picture as the address of an image on a page."""
+    stream = io.BytesIO()
+    picture.save(stream, "png", optimize=True)
+    return _data_uri("png", stream.getvalue())
+
+
+def shrunk_sheet(picture: Image.Image) -> Image.Image:
+    """Averages a wide sheet down by a whole factor, so that it fits a page."""
+    factor = -(-picture.width // _MOST_SHEET_PX)
+    return picture if factor == 1 else picture.reduce(factor)
+
+
+def draw_curves(
+    metrics: Sequence[Mapping[str, Any]],
+) -> tuple[str, list[dict[str, Any]]]:
+    """Draws losses, scores and quality over the real images that were shown.
+
+    Args:
+        metrics: Of a run, a mapping per tick; at least one.
+
+    Returns:
+        An SVG picture, and the last value of every curve: `panel`, `curve`, `value`.
+    """
+    thousands = [tick["num_images"] / 1000 for tick in metrics]
+    last_values = []
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(10, 2.9), layout="constrained")
+        for axes, (title, curves) in zip(
+            figure.subplots(1, len(_PANELS)), _PANELS.items(), strict=True
+        ):
+            for (colour, style), (label, names) in zip(
+                _LINES, curves.items(), strict=False
+            ):
+                name = next((n for n in names if n in metrics[-1]), None)
+                if name is None:
+                    continue
+                values = [tick.get(name) for tick in metrics]
+                heights = [np.nan if v is None else v for v in values]
+                marker = "o" if len(heights) == 1 else None
+                axes.plot(
+                    thousands, heights, style, marker=marker, color=colour, label=label
+                )
+                last_values.append(
+                    {"panel": title, "curve": label, "value": values[-1]}
+                )
+            _mark_stages(axes, metrics)
+            axes.set_title(title, fontsize=9)
+            axes.set_xlabel("thousand real images")
+            axes.legend(fontsize=7, framealpha=0.9)
+        stream = io.BytesIO()
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(stream, format="svg", metadata=nothing)
+    return _data_uri("svg+xml", stream.getvalue()), last_values
+
+
+def _mark_stages(axes: Any, metrics: Sequence[Mapping[str, Any]]) -> None:
+    """Draws a line where the resolution grew, with the new one."""
+    for before, tick in itertools.pairwise(metrics):
+        if tick["resolution"] != before["resolution"]:
+            at = before["num_images"] / 1000
+            axes.axvline(at, color="#bbbbbb", linewidth=0.8, zorder=0)
+            axes.annotate(
+                f"{tick['resolution']} px",
+                (at, 1),
+                xycoords=("data", "axes fraction"),
+                xytext=(2, -1),
+                textcoords="offset points",
+                fontsize=6,
+                va="top",
+                color="#666666",
+            )
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
