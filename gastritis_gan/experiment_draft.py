@@ -245,23 +245,18 @@ def _patch_size(
     images: Sequence[CohortImage], shapes: dict[int, tuple[int, int]]
 ) -> tuple[int, int, int]:
     """Returns the side of a patch, and how many of how many images have enough."""
-    outlined = [image for image in images if image.outline is not None]
+    outlined = [(image, image.outline) for image in images if image.outline]
     if not outlined:
         raise InputError(
             "no image of the cohort has an outline, so no patch lies inside the organ; "
             "fill the column `outline` in."
         )
     step = max(1, len(outlined) // _MOST_OUTLINES)
-    chosen = outlined[::step][:_MOST_OUTLINES]
     masks = []
-    for image in chosen:
+    for image, outline in outlined[::step][:_MOST_OUTLINES]:
         with naming_row(image.row, "outline"):
             masks.append(
-                read_outline(
-                    image.outline,  # type: ignore[arg-type] - checked above
-                    shape=shapes[image.row],
-                    image=image.image,
-                )
+                read_outline(outline, shape=shapes[image.row], image=image.image)
             )
     smallest = min(min(shape) for shape in shapes.values())
     for size in _PATCH_SIZES:
