@@ -348,7 +348,7 @@ def test_the_config_that_prepared_the_store_fits(make_store):
 
 def test_a_store_states_what_its_images_show(make_store):
     assert make_store("a").subject == {"organ": "", "view": "", "modality": ""}
-    store = make_store("b", organ="breast", modality="MG")
+    store = make_store("b", validation=1, organ="breast", modality="MG")
     assert store.subject == {"organ": "breast", "view": "", "modality": "MG"}
     path = store.path / "store.json"
     document = json.loads(path.read_text())
