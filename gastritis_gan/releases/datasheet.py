@@ -67,7 +67,7 @@ _VERDICTS = {
     "images of this release may show training patients.",
     "fail": "The privacy audit of exactly these generators failed: images of this "
     "release may show training patients.",
-    None: "No privacy audit was given for this release: images of this release may show "
+    None: "No privacy audit was given for this release: images of it may show "
     "training patients.",
 }
 
