@@ -29,6 +29,7 @@ COMMANDS = [
     "weights",
     "audit",
     "report",
+    "reading-study",
     "reproduce",
 ]
 
