@@ -4,7 +4,10 @@ r"""The audit: a whole one, its verdict on leaks, its test dealt anew, its searc
         [--classes positive negative] [--kill-after 300]
     python benchmarks/audit.py leaks --config EXPERIMENT.yaml --store STORE \
         [--label positive] --control 30 --samples 1000 --resolution 32
-    python benchmarks/audit.py deals --store STORE [--label positive] [--resolution 32]
+    python benchmarks/audit.py kinds --config EXPERIMENT.yaml --store STORE \
+        [--label positive] --control 30 --samples 1000 --resolution 32
+    python benchmarks/audit.py deals --store STORE --work FOLDER [--label positive]
+        [--resolution 32]
     python benchmarks/audit.py search [--patches 1000] [--size 16] [--side 128]
 
 whole: time and memory of `gastritis-gan audit` with all attacks, on phantoms of 1,024
@@ -19,12 +22,16 @@ one that does not. `--control` held-out patients are compared; windows of the ot
 held-out patients are the innocent samples. Thresholds and extractors are those of the
 config's section `audit`.
 
-deals: false alarms and power of the exposure test. Windows of every patient of a class,
-plain and disguised as copies, are matched with every image of the class once. Then the
-patients are dealt anew: some are strangers, whose plain windows play the samples of an
-innocent generator; the others are training and held-out patients. A deal is a false
-alarm when a training patient counts as exposed; its power is the share of disguised
-windows of training patients beyond the threshold.
+kinds: the power of an audit for every kind of planted copies, in every space and in
+all together, and the CPU time of the audit; the samples are innocent, as for `leaks`.
+
+deals: false alarms, passes and power. Windows of every patient of a class, and planted
+copies of every kind, are matched with every image of the class once, and the matches
+are kept in a folder. Then the patients are dealt anew: some are strangers, whose
+windows play the samples of an innocent generator; the others are training and held-out
+patients. All tests of one class but those of features and latents are made, at 5 % for
+them together. Power is stated at this level and at that of a whole audit with texture
+and latents. `--both` takes the patients of both classes as one.
 
 search: CPU time of the search at whole pixels, by matrix products and by FFTs. Both
 look for the best window and flip of each patch in one noise image, with one thread and
@@ -51,11 +58,37 @@ import threadpoolctl
 from gastritis_gan.config import load_config
 from gastritis_gan.evaluation.extractors import make_extractor
 from gastritis_gan.images import area_resize
-from gastritis_gan.privacy.copies import plant_copies
-from gastritis_gan.privacy.decision import overall
-from gastritis_gan.privacy.exposure import find_exposed, fisher_transform, stand_out
-from gastritis_gan.privacy.generator_audit import GeneratorFindings, audit_generator
-from gastritis_gan.privacy.matching import PixelMatcher
+from gastritis_gan.privacy.audit_settings import AuditSettings
+from gastritis_gan.privacy.copies import DISGUISES, PLAIN, plant_copies
+from gastritis_gan.privacy.decision import (
+    Decision,
+    decide_close_matches,
+    decide_membership,
+    decide_memorisation,
+    overall,
+)
+from gastritis_gan.privacy.disguises import DisguiseMatcher
+from gastritis_gan.privacy.exposure import (
+    compare_close_matches,
+    examine_space,
+    find_exposed,
+    joint_power,
+    stand_out,
+    standardize_rows,
+)
+from gastritis_gan.privacy.generator_audit import (
+    NUM_PIXEL_SPACES,
+    GeneratorFindings,
+    audit_generator,
+    num_deciding_tests,
+    pixel_tables,
+)
+from gastritis_gan.privacy.matching import PixelMatcher, match_images
+from gastritis_gan.privacy.membership import (
+    closest_samples_scores,
+    measure_control,
+    measure_membership,
+)
 from gastritis_gan.privacy.subjects import AuditCohort, AuditSubject
 from gastritis_gan.privacy.verdict import AuditedModel
 from gastritis_gan.privacy.windows import (
@@ -112,7 +145,7 @@ def draw_windows(
 def draw_copies(
     store: Store, images: Sequence[int], *, number: int, resolution: int, seed: int
 ) -> np.ndarray:
-    """Draws windows like the audit's planted copies: turned, altered, noisy.
+    """Draws windows like the audit's plain planted copies: flipped, altered, noisy.
 
     Returns:
         uint8 of shape (number, resolution, resolution).
@@ -123,9 +156,9 @@ def draw_copies(
         patients=("",),
         is_training=np.array([True]),
     )
-    return plant_copies(
-        store, one, number=number, resolution=resolution, seed=seed
-    ).patches
+    nothing = np.zeros((1, resolution, resolution), np.float32)
+    copies = plant_copies(store, one, PLAIN, samples=nothing, number=number, seed=seed)
+    return np.rint(copies.patches * 255).astype(np.uint8)
 
 
 # whole
@@ -240,37 +273,105 @@ def write_findings(name: str, found: GeneratorFindings) -> None:
         pixels.exposure.exposed.sum(),
         pixels.num_copies,
         f"{pixels.exposure.threshold:.1f}, {highest:.1f}",
-        ", ".join(f"{space.is_noticed.mean():.2f}" for space in found.spaces),
+        ", ".join(f"{s.is_noticed[PLAIN.kind].mean():.2f}" for s in found.spaces),
         aucs,
     )
 
 
-def report_leaks(options: argparse.Namespace) -> None:
-    """Writes a row for every way to leak, then reasons and linkage."""
+def deal_fresh(
+    options: argparse.Namespace,
+) -> tuple[Store, AuditSettings, list[list[int]], list[list[int]], list[list[int]]]:
+    """Opens a store; some of its held-out patients are fresh: they are not compared.
+
+    Returns:
+        The store, the settings, and the images of each training patient, of each
+        held-out patient of the comparison, and of each fresh one.
+    """
     config, store = load_config(options.config), Store.open(options.store)
-    number = options.samples
-    settings = dataclasses.replace(config.audit, samples_per_generator=number)
-    patients = images_of_patients(store, options.label)
-    training = [
-        images
-        for images in patients.values()
-        if store.images[images[0]].split == "train"
-    ]
-    held_out = [
-        patient
-        for patient, images in patients.items()
-        if store.images[images[0]].split == "test"
-    ]
+    settings = dataclasses.replace(config.audit, samples_per_generator=options.samples)
+    patients = images_of_patients(store, options.label).values()
+    training, held_out = (
+        [images for images in patients if store.images[images[0]].split == split]
+        for split in ("train", "test")
+    )
     control, fresh = held_out[: options.control], held_out[options.control :]
-    store.images = tuple(  # the fresh ones are neither trained on nor compared
+    of_fresh = {store.images[i].patient for images in fresh for i in images}
+    store.images = tuple(
         dataclasses.replace(image, split="validation")
-        if image.patient in fresh
+        if image.patient in of_fresh
         else image
         for image in store.images
     )
+    return store, settings, training, control, fresh
 
-    def of(groups: Sequence[list[int]]) -> list[int]:
-        return [image for images in groups for image in images]
+
+def of(groups: Sequence[list[int]]) -> list[int]:
+    """Returns the images of all patients of a group."""
+    return [image for images in groups for image in images]
+
+
+def audit_played(
+    store: Store,
+    samples: np.ndarray,
+    settings: AuditSettings,
+    options: argparse.Namespace,
+) -> GeneratorFindings:
+    """Audits samples, uint8 of shape (n, r, r), as if a generator had made them."""
+    extractors = [
+        make_extractor(
+            name,
+            resolution=min(options.resolution, settings.match_resolution),
+            weights_file=options.weights if name == "vgg16_block5" else None,
+        )
+        for name in settings.extractors
+    ]
+    subject = AuditSubject(
+        model=AuditedModel(name="played", version=1, model_hash="0" * 64),
+        label=options.label,
+        resolution=options.resolution,
+        latent_dim=1,
+        sample=lambda seeds: samples[seeds][..., None],
+    )
+    alpha = settings.false_alarm_rate / num_deciding_tests([subject], len(extractors))
+    with tempfile.TemporaryDirectory() as folder:
+        return audit_generator(
+            store, subject, extractors, settings, alpha=alpha, folder=Path(folder)
+        )
+
+
+def report_kinds(options: argparse.Namespace) -> None:
+    """Writes a row for every kind of planted copies."""
+    if options.quick:
+        options.samples = 100
+    store, settings, _, _, fresh = deal_fresh(options)
+    samples = draw_windows(
+        store, of(fresh), number=options.samples, resolution=options.resolution, seed=1
+    )
+    start = time.process_time()
+    found = audit_played(store, samples, settings, options)
+    seconds = time.process_time() - start
+    training = int(found.cohort.is_training.sum())
+    harness.write(
+        f"{training} training and {len(found.cohort.patients) - training} held-out "
+        f"patients, {len(found.cohort.images)} images, {options.samples} samples of "
+        f"{options.resolution} pixels: {seconds:.0f} s of CPU."
+    )
+    harness.write_header("copies", "planted", "all", *(s.name for s in found.spaces))
+    for kind, is_noticed in found.spaces[0].is_noticed.items():
+        harness.write_row(
+            kind,
+            len(is_noticed),
+            f"{joint_power(found.spaces, kind):.2f}",
+            *(f"{space.is_noticed[kind].mean():.2f}" for space in found.spaces),
+        )
+    for decision in found.decisions:
+        harness.write(f"{decision.test}: {decision.verdict}. {decision.reason}")
+
+
+def report_leaks(options: argparse.Namespace) -> None:
+    """Writes a row for every way to leak, then reasons and linkage."""
+    store, settings, training, control, fresh = deal_fresh(options)
+    number = options.samples
 
     def draw(
         function: Callable[..., np.ndarray], images: list[int], count: int, seed: int
@@ -279,7 +380,7 @@ def report_leaks(options: argparse.Namespace) -> None:
             store, images, number=count, resolution=options.resolution, seed=seed
         )
 
-    innocent = draw(draw_windows, of([patients[p] for p in fresh]), number, 1)
+    innocent = draw(draw_windows, of(fresh), number, 1)
 
     def with_copies(images: list[int], count: int) -> np.ndarray:
         samples = innocent.copy()
@@ -294,36 +395,15 @@ def report_leaks(options: argparse.Namespace) -> None:
         "1 % copied from one patient": with_copies(training[0], one_percent),
         "all copied from one patient": with_copies(training[0], number),
         "all copied": with_copies(of(training), number),
-        "of the control's own patients": draw(
-            draw_windows, of([patients[p] for p in control]), number, 2
-        ),
+        "of the control's own patients": draw(draw_windows, of(control), number, 2),
     }
-    extractors = [
-        make_extractor(
-            name,
-            resolution=min(options.resolution, settings.match_resolution),
-            weights_file=options.weights if name == "vgg16_block5" else None,
-        )
-        for name in settings.extractors
-    ]
-    alpha = settings.false_alarm_rate / (2 + 2 * len(extractors))
     harness.write_header(
         "samples", "verdict", "patients exposed", "copies",
         "threshold, highest exposure", "power", "AUC of each attack",
     )  # fmt: skip
     remarks = []
     for name, samples in scenarios.items():
-        subject = AuditSubject(
-            model=AuditedModel(name="played", version=1, model_hash="0" * 64),
-            label=options.label,
-            resolution=options.resolution,
-            latent_dim=1,
-            sample=lambda seeds, samples=samples: samples[seeds][..., None],
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            found = audit_generator(
-                store, subject, extractors, settings, alpha=alpha, folder=Path(folder)
-            )
+        found = audit_played(store, samples, settings, options)
         write_findings(name, found)
         remarks += [
             f"{name}: {decision.test}: {decision.reason}"
@@ -342,87 +422,206 @@ def report_leaks(options: argparse.Namespace) -> None:
 
 # deals
 
-ALPHAS = (0.05, 0.0125, 0.005)
+RATE = 0.05
+NUM_TESTS = NUM_PIXEL_SPACES + 1 + 2  # copies, close matches, membership in pixels
+WHOLE_AUDIT_TESTS = 2 * NUM_PIXEL_SPACES + 1 + 1 + 2 * 3  # with texture and latents
+POWER_DEALS = 20  # of all; each takes longer than one for false alarms
 
 
-def match_everything(
-    store: Store, patients: list[list[int]], options: argparse.Namespace
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns scores `(windows, patients)`, windows' patients, and which are copies."""
-    windows, source, is_copy = [], [], []
-    for draw, number in (
-        (draw_windows, options.windows),
-        (draw_copies, options.copies),
-    ):
-        for patient, images in enumerate(patients):
-            windows.append(
-                draw(
-                    store,
-                    images,
-                    number=number,
-                    resolution=options.resolution,
-                    seed=patient,
-                )
-            )
-            source += [patient] * number
-            is_copy += [draw is draw_copies] * number
-    matcher = PixelMatcher(
-        np.concatenate(windows).astype(np.float32) / 255,
-        patch_size=store.geometry.patch_size,
-        min_std=MIN_STD,
+@dataclasses.dataclass(frozen=True)
+class Matched:
+    """Windows of patients, matched with all patients.
+
+    Attributes:
+        tables: Per space, scores `(windows, patients)`; several where parts count.
+        source: Shape `(windows,)`: the window's patient.
+        kind: Shape `(windows,)`: position in `DISGUISES`; -1 for plain windows.
+        num_patients: Of all.
+    """
+
+    tables: dict[str, list[np.ndarray]]
+    source: np.ndarray
+    kind: np.ndarray
+    num_patients: int
+
+
+def match_everything(options: argparse.Namespace) -> Matched:
+    """Matches windows and copies of every patient with every patient."""
+    store = Store.open(options.store)
+    labels = ("positive", "negative") if options.both else (options.label,)
+    found = [p for label in labels for p in images_of_patients(store, label).values()]
+    patients = found[: options.patients]
+    images = np.concatenate(patients)
+    cohort = AuditCohort(
+        images=images,
+        patient_of_image=np.repeat(
+            np.arange(len(patients)), [len(p) for p in patients]
+        ),
+        patients=tuple(str(number) for number in range(len(patients))),
+        is_training=np.ones(len(patients), bool),
     )
-    white = np.float32(2**store.bits - 1)
-    scores = [
-        np.max([matcher.match(store.image(i) / white).score for i in images], axis=0)
-        for images in patients
+    windows = [
+        draw_windows(
+            store, p, number=options.windows, resolution=options.resolution, seed=seed
+        )
+        for seed, p in enumerate(patients)
     ]
-    return (
-        fisher_transform(np.stack(scores, axis=1)),
-        np.array(source),
-        np.array(is_copy),
+    parts = [np.concatenate(windows).astype(np.float32) / 255]
+    source = [np.repeat(np.arange(len(patients)), options.windows)]
+    kinds = [np.full(len(source[0]), -1)]
+    for kind, disguise in enumerate(DISGUISES):
+        if not options.copies:
+            break
+        copies = plant_copies(
+            store,
+            cohort,
+            disguise,
+            samples=parts[0],
+            number=options.copies * len(patients),
+            seed=0,
+        )
+        parts.append(copies.patches)
+        source.append(copies.patient)
+        kinds.append(np.full(len(copies.patient), kind))
+    patches = np.concatenate(parts)
+    size = store.geometry.patch_size
+    start = time.process_time()
+    matches = match_images(
+        PixelMatcher(patches, patch_size=size, min_std=MIN_STD),
+        DisguiseMatcher(patches, patch_size=size, min_std=MIN_STD),
+        store,
+        images,
+        options.work,
+        description="deals",
     )
+    seconds = time.process_time() - start
+    harness.write(
+        f"{len(patches)} windows of {options.resolution} pixels in {len(images)} "
+        f"images: {seconds:.0f} s of CPU, "
+        f"{1000 * seconds / len(patches) / len(images):.2f} ms each."
+    )
+    return Matched(
+        tables={
+            name: [cohort.per_patient(scores) for scores in of_parts]
+            for name, of_parts in pixel_tables(matches).items()
+        },
+        source=np.concatenate(source),
+        kind=np.concatenate(kinds),
+        num_patients=len(patients),
+    )
+
+
+def stand_out_among(
+    matched: Matched, rows: np.ndarray, compared: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Returns how far the compared patients stand out for some windows, per space."""
+    return {
+        name: np.max(
+            [stand_out(scores[np.ix_(rows, compared)]) for scores in parts], axis=0
+        )
+        for name, parts in matched.tables.items()
+    }
+
+
+def deal(
+    matched: Matched, seed: int, num_strangers: int, num_training: int | None
+) -> tuple[list[Decision], dict[str, dict[float, float]]]:
+    """Makes the tests of one deal.
+
+    Returns:
+        The decisions, and for some deals the power per kind and level.
+    """
+    order = np.random.default_rng(seed).permutation(matched.num_patients)
+    strangers, compared = order[:num_strangers], order[num_strangers:]
+    number = num_training or len(compared) // 2
+    compared = compared[: 2 * number]
+    is_training = np.arange(len(compared)) < number
+    rows = np.flatnonzero((matched.kind < 0) & np.isin(matched.source, strangers))
+    with_power = seed < POWER_DEALS
+    copies = np.flatnonzero(
+        (matched.kind >= 0) & np.isin(matched.source, compared[is_training])
+    )
+    standing = stand_out_among(
+        matched, np.concatenate([rows, copies]) if with_power else rows, compared
+    )
+    alpha = RATE / NUM_TESTS
+    spaces = [
+        examine_space(
+            name,
+            table[: len(rows)],
+            {PLAIN.kind: np.array([np.inf])},  # noticed: the space decides
+            is_training,
+            alpha=alpha,
+            min_power=0.8,
+            seed=seed,
+        )
+        for name, table in standing.items()
+    ]
+    closest = closest_samples_scores(
+        standardize_rows(matched.tables["pixels"][0][np.ix_(rows, compared)])
+    )
+    decisions = [
+        *decide_memorisation(spaces, min_power=0.8, max_copy_rate=0.9),
+        decide_close_matches(compare_close_matches(spaces, seed=seed), alpha=alpha),
+        decide_membership(
+            "pixels",
+            measure_membership(closest[is_training], closest[~is_training], seed=seed),
+            measure_control(closest[~is_training], seed=seed),
+            alpha=alpha,
+            max_auc=AuditSettings().max_membership_auc,
+        ),
+    ]
+    if not with_power or not len(copies):
+        return decisions, {}
+    column = np.argmax(matched.source[copies][:, None] == compared, axis=1)
+    power: dict[str, dict[float, float]] = {}
+    for level in (alpha, RATE / WHOLE_AUDIT_TESTS):
+        is_noticed = np.zeros(len(copies), bool)
+        for table in standing.values():
+            exposure = find_exposed(table[: len(rows)], is_training, alpha=level)
+            of_copies = table[len(rows) :][np.arange(len(copies)), column]
+            is_noticed |= of_copies > exposure.threshold
+        for kind, disguise in enumerate(DISGUISES):
+            of_kind = matched.kind[copies] == kind
+            power.setdefault(disguise.kind, {})[level] = is_noticed[of_kind].mean()
+    return decisions, power
 
 
 def report_deals(options: argparse.Namespace) -> None:
-    """Writes a row per level."""
+    """Writes the shares of all deals, and a row per kind of copies."""
     if options.quick:
-        options.windows, options.copies, options.deals = 4, 2, 3
+        options.windows, options.copies, options.deals = 4, 1, 3
         options.strangers = 1
-    store = Store.open(options.store)
-    found = list(images_of_patients(store, options.label).values())
-    patients = found[: options.patients]
-    with threadpoolctl.threadpool_limits(1, "blas"):  # more threads only wait here
-        scores, source, is_copy = match_everything(store, patients, options)
-    rest = len(patients) - options.strangers
-    num_training = options.training or rest // 2
-    alarms = dict.fromkeys(ALPHAS, 0)
-    powers: dict[float, list[float]] = {alpha: [] for alpha in ALPHAS}
-    for deal in range(options.deals):
-        order = np.random.default_rng(deal).permutation(len(patients))
-        strangers, compared = order[: options.strangers], order[options.strangers :]
-        training = compared[:num_training]
-        is_training = np.arange(rest) < num_training
-        samples = np.flatnonzero(~is_copy & np.isin(source, strangers))
-        copies = np.flatnonzero(is_copy & np.isin(source, training))
-        table = stand_out(scores[np.concatenate([samples, copies])][:, compared])
-        column = np.argmax(source[copies][:, None] == compared, axis=1)
-        of_copies = table[len(samples) :][np.arange(len(copies)), column]
-        for alpha in ALPHAS:
-            exposure = find_exposed(table[: len(samples)], is_training, alpha=alpha)
-            alarms[alpha] += exposure.exposed.any()
-            powers[alpha].append(float((of_copies > exposure.threshold).mean()))
+    matched = match_everything(options)
+    failed: list[str] = []
+    num_failed = num_passed = 0
+    powers: dict[str, list[dict[float, float]]] = {}
+    with threadpoolctl.threadpool_limits(1, "blas"):
+        for seed in range(options.deals):
+            decisions, power = deal(matched, seed, options.strangers, options.training)
+            tests = [d.test for d in decisions if d.verdict == "fail"]
+            failed += tests
+            num_failed += bool(tests)
+            num_passed += overall(decisions) == "pass"
+            for kind, of_levels in power.items():
+                powers.setdefault(kind, []).append(of_levels)
+    number = options.training or (matched.num_patients - options.strangers) // 2
     harness.write(
-        f"{num_training} training and {rest - num_training} held-out patients, "
-        f"{options.strangers} strangers with {options.windows} windows each, "
-        f"{options.deals} deals"
+        f"{number} training and {number} held-out patients, {options.strangers} "
+        f"strangers with {options.windows} windows each, {options.deals} deals: "
+        f"{num_failed} failed ({', '.join(failed) or 'none'}), {num_passed} passed."
     )
-    harness.write_header("level", "false alarms", "power")
-    for alpha in ALPHAS:
-        harness.write_row(
-            f"{alpha:.2%}",
-            f"{alarms[alpha] / options.deals:.1%}",
-            f"{np.mean(powers[alpha]):.2f}",
-        )
+    if not powers:
+        return
+    levels = list(next(iter(powers.values()))[0])
+    harness.write_header(
+        "copies", *(f"power at {level:.2%} a test" for level in levels)
+    )
+    for kind, of_deals in powers.items():
+        means = [
+            np.mean([of_levels[level] for of_levels in of_deals]) for level in levels
+        ]
+        harness.write_row(kind, *(f"{mean:.2f}" for mean in means))
 
 
 # search
@@ -480,19 +679,22 @@ def main() -> None:
     whole.add_argument("--samples", type=int, default=10_000)
     whole.add_argument("--classes", nargs="+", default=["positive"])
     whole.add_argument("--kill-after", type=float, help="seconds")
-    leaks = parts.add_parser("leaks")
-    leaks.add_argument("--config", type=Path, required=True)
-    leaks.add_argument("--control", type=int, required=True)
-    leaks.add_argument("--samples", type=int, default=1000)
-    leaks.add_argument("--weights", type=Path, help="of vgg16_block5")
+    leaks, kinds = parts.add_parser("leaks"), parts.add_parser("kinds")
+    for part in (leaks, kinds):
+        part.add_argument("--config", type=Path, required=True)
+        part.add_argument("--control", type=int, required=True)
+        part.add_argument("--samples", type=int, default=1000)
+        part.add_argument("--weights", type=Path, help="of vgg16_block5")
     deals = parts.add_parser("deals")
+    deals.add_argument("--work", type=Path, required=True, help="keeps the matches")
+    deals.add_argument("--both", action="store_true", help="classes as one")
     deals.add_argument("--windows", type=int, default=60, help="of each patient")
-    deals.add_argument("--copies", type=int, default=12, help="of each patient")
+    deals.add_argument("--copies", type=int, default=2, help="per kind and patient")
     deals.add_argument("--strangers", type=int, default=6)
     deals.add_argument("--training", type=int, help="half of the others by default")
-    deals.add_argument("--patients", type=int, help="of the class; all by default")
-    deals.add_argument("--deals", type=int, default=300)
-    for part in (leaks, deals):
+    deals.add_argument("--patients", type=int, help="all by default")
+    deals.add_argument("--deals", type=int, default=100)
+    for part in (leaks, kinds, deals):
         part.add_argument("--store", type=Path, required=True)
         part.add_argument("--label", default="positive")
         part.add_argument("--resolution", type=int, default=32)
@@ -505,6 +707,7 @@ def main() -> None:
     {
         "whole": report_whole,
         "leaks": report_leaks,
+        "kinds": report_kinds,
         "deals": report_deals,
         "search": report_search,
     }[options.part](options)

@@ -35,6 +35,7 @@ _COMMANDS = (
     "compare",
     "weights",
     "audit",
+    "trace",
     "report",
     "reading-study",
     "reproduce",

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from gastritis_gan.errors import InputError
+
 from .options import (
     PATH,
     parse_weights,
@@ -102,15 +104,22 @@ def reproduce(
       gastritis-gan reproduce --config configs/paper.yaml --cohort cohorts/ours \\
         --out studies/paper -- --executor slurm --jobs 8
     """
+    from gastritis_gan.cohort.cohort import CohortError
     from gastritis_gan.workflow import chain
 
     options = parse_weights(weights, weights_dir)
     if dry_run:
         if snakemake_options:
             raise click.UsageError("--dry-run takes no options of Snakemake.")
-        click.echo(
-            chain.forecast_chain(config_path, cohort, out, seeds=seeds, weights=options)
-        )
+        try:
+            table = chain.forecast_chain(
+                config_path, cohort, out, seeds=seeds, weights=options
+            )
+        except CohortError as error:  # whose message may name a patient
+            raise InputError(
+                f"{error.public} (`gastritis-gan prepare --verbose` names the file.)"
+            ) from error
+        click.echo(table)
         return
     result = chain.reproduce(
         config_path,
@@ -121,7 +130,7 @@ def reproduce(
         engine_options=snakemake_options,
     )
     if result is None:
-        click.echo("All steps that the options of Snakemake chose are done.")
+        click.echo("Snakemake has ended; GAN-train was not among its steps.")
         return
     click.echo(result.summary)
     click.echo(

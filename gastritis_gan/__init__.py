@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from gastritis_gan.serving.sample_folder import sample as sample
     from gastritis_gan.serving.walk import walk as walk
     from gastritis_gan.store.inspect import inspect_store as inspect_store
+    from gastritis_gan.store.trace import trace_patient as trace_patient
     from gastritis_gan.training.run import list_runs as list_runs
     from gastritis_gan.workflow.chain import forecast_chain as forecast_chain
     from gastritis_gan.workflow.chain import reproduce as reproduce
@@ -75,6 +76,7 @@ _MODULES = {
     "report": "reports.report",
     "reproduce": "workflow.chain",
     "sample": "serving.sample_folder",
+    "trace_patient": "store.trace",
     "walk": "serving.walk",
 }
 __all__ = list(_MODULES)

@@ -44,7 +44,7 @@ from gastritis_gan.storage import (
 from gastritis_gan.store.store import Store
 from gastritis_gan.typed_config import to_plain
 
-_METHOD = 2  # changes whenever the arrays in a work folder would differ
+_METHOD = 3  # changes whenever the arrays in a work folder would differ
 _TRAINING_KEYS = (  # what the metadata of a run and its model's card have in common
     "model", "target", "split_hash", "seed", "resolution", "num_images",
 )  # fmt: skip

@@ -44,7 +44,8 @@ class AuditSettings:
     # Probability that a generator that copies nobody fails, over all tests together.
     false_alarm_rate: float = 0.05
     # Known copies that are slipped in, shifted, flipped, brightened and noisy (20 dB),
-    # show what the audit would have found. 200 give the power to within 0.06.
+    # show what the audit would have found. 200 give the power to within 0.06. Of every
+    # other kind of disguise (docs/privacy.md), a fifth as many: to within 0.15.
     planted_copies: int = 200
     # The usual convention for power. Below it "no copy found" means nothing.
     min_power: float = 0.8

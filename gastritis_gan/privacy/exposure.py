@@ -5,19 +5,26 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import scipy.stats
 from numpy.typing import NDArray
 
-from gastritis_gan.privacy.copies import ExcessRate, copy_rate_bound, excess_rate
+from gastritis_gan.privacy.copies import (
+    PLAIN,
+    ExcessRate,
+    copy_rate_bound,
+    excess_rate,
+)
 from gastritis_gan.rng import stream
 
 _MAX_CORRELATION = 1 - 1e-4  # keeps Fisher's transform of a perfect copy finite
 _EPSILON = 1e-9
 _CLOSE_QUANTILE = 0.99  # of the samples' best held-out matches
-_MIN_POWER_TO_DECIDE = 0.1  # share of the planted copies
+_CLOSE_SAMPLES = 0.95  # quantile: samples below it have no close match
+_NUM_PERMUTATIONS = 10_000  # the given division is one of them
+_MIN_POWER_TO_DECIDE = 0.1  # share of the plain planted copies
 _NUM_SIMULATIONS = 20_000
 # Of the generalised extreme value distribution: maxima of scores with a somewhat longer
 # than exponential tail. At 0 (Gumbel) innocent samples failed more often than stated;
@@ -171,14 +178,15 @@ class SpaceFindings:
         scores: From `stand_out`, of shape `(samples, patients)`.
         is_training: Shape `(patients,)`.
         exposure: Per patient.
-        is_noticed: Shape `(planted,)`: which planted copies pass the threshold.
+        is_noticed: Per kind of planted copies, shape `(planted,)`: which of them pass
+            the threshold.
         copies: Samples beyond the threshold, minus the control's.
         close: The same for a lower threshold, which 1 % of the samples' best held-out
             matches pass: near copies and mere likeness.
         num_copies: Samples that match any training patient beyond the threshold.
         num_held_out_exposed: Held-out patients beyond what training patients show, were
             the groups exchanged: samples of them spoil the yardstick.
-        patients_needed: Per group, until the threshold lets `min_power` of the planted
+        patients_needed: Per group, until the threshold lets `min_power` of the plain
             copies through; None where no number would.
     """
 
@@ -186,7 +194,7 @@ class SpaceFindings:
     scores: NDArray[np.float64]
     is_training: NDArray[np.bool_]
     exposure: Exposure
-    is_noticed: NDArray[np.bool_]
+    is_noticed: Mapping[str, NDArray[np.bool_]]
     copies: ExcessRate
     close: ExcessRate
     num_copies: int
@@ -197,16 +205,16 @@ class SpaceFindings:
     def decides(self) -> bool:
         """Whether the space notices copies at all, so that exposure in it means one.
 
-        In a space that overlooks nearly all planted copies, a patient who stands out is
+        In a space that overlooks nearly all plain copies, a patient who stands out is
         an unusual patient.
         """
-        return bool(self.is_noticed.mean() >= _MIN_POWER_TO_DECIDE)
+        return bool(self.is_noticed[PLAIN.kind].mean() >= _MIN_POWER_TO_DECIDE)
 
 
 def examine_space(
     name: str,
     scores: NDArray[np.float64],
-    copy_scores: NDArray[np.float64],
+    copy_scores: Mapping[str, NDArray[np.float64]],
     is_training: NDArray[np.bool_],
     *,
     alpha: float,
@@ -218,11 +226,11 @@ def examine_space(
     Args:
         name: Of the space.
         scores: Of the samples, from `stand_out`, of shape `(samples, patients)`.
-        copy_scores: Shape `(planted,)`: how far each planted copy stands out for the
-            patient it comes from.
+        copy_scores: Per kind of planted copies, shape `(planted,)`: how far each copy
+            stands out for the patient it comes from.
         is_training: Shape `(patients,)`; both groups must occur.
         alpha: Probability of a false alarm in this space.
-        min_power: Share of the planted copies that the audit has to notice.
+        min_power: Share of the plain copies that the audit has to notice.
         seed: Of the bootstraps.
     """
     exposure = find_exposed(scores, is_training, alpha=alpha)
@@ -235,7 +243,10 @@ def examine_space(
         scores=scores,
         is_training=is_training,
         exposure=exposure,
-        is_noticed=copy_scores > exposure.threshold,
+        is_noticed={
+            kind: of_copies > exposure.threshold
+            for kind, of_copies in copy_scores.items()
+        },
         copies=excess_rate(
             scores, is_training, threshold=exposure.threshold, seed=seed
         ),
@@ -248,19 +259,84 @@ def examine_space(
         num_copies=int(beyond.sum()),
         num_held_out_exposed=int(mirrored.exposed.sum()),
         patients_needed=patients_needed(
-            held_out, float(np.quantile(copy_scores, 1 - min_power)), alpha=alpha
+            held_out,
+            float(np.quantile(copy_scores[PLAIN.kind], 1 - min_power)),
+            alpha=alpha,
         )
         if len(held_out) > 1
         else None,
     )
 
 
-def joint_power(spaces: Sequence[SpaceFindings]) -> float:
-    """Returns the share of planted copies that at least one space notices."""
-    return float(np.any([space.is_noticed for space in spaces], axis=0).mean())
+def joint_power(spaces: Sequence[SpaceFindings], kind: str = PLAIN.kind) -> float:
+    """Returns the share of a kind of planted copies that at least one space notices."""
+    return float(np.any([space.is_noticed[kind] for space in spaces], axis=0).mean())
 
 
-def joint_copy_rate_bound(spaces: Sequence[SpaceFindings]) -> float:
-    """Returns the rate of copies that is not excluded, the spaces taken together."""
+def joint_copy_rate_bound(
+    spaces: Sequence[SpaceFindings], kind: str = PLAIN.kind
+) -> float:
+    """Returns the rate of copies of a kind that is not excluded, by all the spaces."""
     num_copies = max((s.num_copies for s in spaces if s.decides), default=0)
-    return copy_rate_bound(num_copies, len(spaces[0].scores), joint_power(spaces))
+    num_samples = len(spaces[0].scores)
+    return copy_rate_bound(num_copies, num_samples, joint_power(spaces, kind))
+
+
+@dataclasses.dataclass(frozen=True)
+class CloseMatches:
+    """Whether samples keep close to training patients, copies or not.
+
+    Attributes:
+        space: Where the groups differ most.
+        training: Share of the close matches there that are training patients.
+        p_value: That the groups differ so much by chance in any space.
+    """
+
+    space: str
+    training: float
+    p_value: float
+
+
+def compare_close_matches(
+    spaces: Sequence[SpaceFindings], *, seed: int
+) -> CloseMatches:
+    """Compares how many close matches the patients of the two groups have.
+
+    A sample's close match is the patient who stands out most, if the sample is among
+    the 5 % where somebody stands out most. A patient counts by the logarithm of one
+    plus the number of these matches. The difference of the groups' means, in
+    units of its standard deviation, is compared with those of other divisions of the
+    same patients. The highest of all spaces is compared with the highest: exact for all
+    together, whatever the distributions, where chance has made the groups.
+
+    Args:
+        spaces: Of the same patients.
+        seed: Of the permutations.
+    """
+    is_training = spaces[0].is_training
+    counts = np.stack([_close_matches(space.scores) for space in spaces], axis=1)
+    weights = np.log1p(counts)  # [patients, spaces]
+    weights -= weights.mean(axis=0)
+    generator = stream(seed, "privacy.close_matches")
+    groups = np.tile(is_training, (_NUM_PERMUTATIONS, 1))
+    groups = generator.permuted(groups, axis=1)
+    groups[0] = is_training
+    # The difference of the means, but for a factor that all divisions share.
+    differences = groups.astype(np.float64) @ weights
+    spread = differences.std(axis=0)
+    differences = differences / np.where(spread > 0, spread, 1)
+    highest = differences.max(axis=1)
+    space = int(differences[0].argmax())
+    total = counts[:, space].sum()
+    return CloseMatches(
+        space=spaces[space].name,
+        training=float(counts[is_training, space].sum() / max(1, total)),
+        p_value=float((highest >= highest[0] - _EPSILON).mean()),
+    )
+
+
+def _close_matches(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Returns how many close matches each patient has, of `(samples, patients)`."""
+    best, highest = scores.argmax(axis=1), scores.max(axis=1)
+    close = highest >= np.quantile(highest, _CLOSE_SAMPLES)
+    return np.bincount(best[close], minlength=scores.shape[1])

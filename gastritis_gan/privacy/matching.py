@@ -21,12 +21,14 @@ import numpy as np
 import threadpoolctl
 from numpy.typing import NDArray
 
+from gastritis_gan.privacy.disguises import DisguisedMatch, DisguiseMatcher
 from gastritis_gan.privacy.windows import (
     STEPS,
     PositionSearch,
     QuarterPixelWindows,
     flip_patches,
     scale_image,
+    starts_inside,
 )
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.storage import kept_array
@@ -80,19 +82,26 @@ class PixelMatcher:
         self._standardized = functools.cache(self._standardize)
         self._search = functools.cache(lambda r: PositionSearch(self._standardized(r)))
 
-    def match(self, image: NDArray[np.float32]) -> PatchMatch:
+    def match(
+        self, image: NDArray[np.float32], inside: NDArray[np.bool_] | None = None
+    ) -> PatchMatch:
         """Returns the best match of every patch in an image.
 
         Args:
             image: Shape `(height, width)`, in [0, 1], at least `patch_size` high and
                 wide.
+            inside: Of that shape: where windows have to lie; None for anywhere.
         """
         coarse, *finer = self._resolutions(max(image.shape))
         quarters = scale_image(image, self.patch_size / self.resolution / STEPS)
         windows = self._windows(quarters, coarse)
         with self._lock:
             search = self._search(coarse)
-        row, column, flip = search.find(windows.whole, windows.inverse_norm)
+        norms = windows.inverse_norm
+        if inside is not None:
+            pixel = self.patch_size / coarse
+            norms = norms * starts_inside(inside, pixel, coarse, norms.shape)
+        row, column, flip = search.find(windows.whole, norms)
         row, column = row * STEPS, column * STEPS
         step = STEPS // 2  # the coarse grid's own pixels have been searched
         for resolution in (coarse, *finer):
@@ -206,19 +215,21 @@ def _step(
 
 def match_images(
     matcher: PixelMatcher,
+    disguise_matcher: DisguiseMatcher,
     store: Store,
     images: Iterable[int],
     folder: Path,
     *,
     description: str,
-) -> list[PatchMatch]:
-    """Matches the matcher's patches with images of a store.
+) -> list[tuple[PatchMatch, DisguisedMatch]]:
+    """Matches patches with images of a store, as far as their patches inside cover it.
 
     An image's matches are written as soon as they are known; those that `folder` holds
     already are read. One image is in memory per thread.
 
     Args:
         matcher: Holds the patches.
+        disguise_matcher: Holds the same patches.
         store: The store.
         images: Positions in its `images`.
         folder: Keeps one file per image. It must belong to these patches.
@@ -227,12 +238,27 @@ def match_images(
 
     def compute(index: int) -> NDArray[np.float32]:
         image = store.image(index).astype(np.float32) / np.float32(2**store.bits - 1)
-        return np.stack(dataclasses.astuple(matcher.match(image))).astype(np.float32)
+        inside = _inside(store, index)
+        found = matcher.match(image, inside)
+        disguised = disguise_matcher.match(image, inside)
+        return np.stack(
+            [
+                *dataclasses.astuple(found),
+                disguised.low_pass,
+                disguised.turned,
+                *disguised.sub_windows,
+            ]
+        ).astype(np.float32)
 
-    def match(index: int) -> PatchMatch:
+    def match(index: int) -> tuple[PatchMatch, DisguisedMatch]:
         path = folder / f"{store.images[index].key}.npy"
-        score, row, column, flip = kept_array(path, lambda: compute(index))
-        return PatchMatch(score, row, column, flip.astype(np.uint8))
+        score, row, column, flip, low_pass, turned, *sub_windows = kept_array(
+            path, lambda: compute(index)
+        )
+        return (
+            PatchMatch(score, row, column, flip.astype(np.uint8)),
+            DisguisedMatch(low_pass, turned, np.stack(sub_windows)),
+        )
 
     images = list(images)
     # NumPy releases the interpreter, and threads share the patches. The matrix products
@@ -251,3 +277,18 @@ def match_images(
             executor.shutdown(cancel_futures=True)
             raise
     return matches
+
+
+def _inside(store: Store, index: int) -> NDArray[np.bool_]:
+    """Returns what an image's patches inside the organ cover, and a stride beyond.
+
+    Only these patches train a generator; a copy may be cut between them.
+    """
+    inside = np.zeros((store.images[index].height, store.images[index].width), bool)
+    reach = store.geometry.patch_size + store.geometry.stride
+    patches = store.patches_of_image(index, inside_only=True)
+    for row, column in zip(
+        store.patch_row[patches], store.patch_column[patches], strict=True
+    ):
+        inside[row : row + reach, column : column + reach] = True
+    return inside

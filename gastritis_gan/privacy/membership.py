@@ -29,6 +29,7 @@ from gastritis_gan.stats import (
 from gastritis_gan.store.store import Store, read_patches
 
 FALSE_POSITIVE_RATES = (0.01, 0.1)
+_CERTAIN_FPR = 0.01
 _POWER = 0.8
 _WHITE_BOX_PATCHES = 16  # per patient
 
@@ -55,12 +56,21 @@ class Membership:
             (Mann-Whitney).
         tpr: Training patients recognised, per false positive rate in
             `FALSE_POSITIVE_RATES`.
+        certain_fpr: The smallest false positive rate that the held-out patients
+            resolve, but at least 1 %.
+        certain: Training patients recognised at that rate: those of whom an attacker
+            is certain, however little is known of all others.
+        certain_p_value: Of the hypothesis that they are no more than chance gives
+            (exact, `certain_p_value`).
     """
 
     auc: Rate
     auc_bound: float
     p_value: float
     tpr: tuple[Rate, ...]
+    certain_fpr: float
+    certain: Rate
+    certain_p_value: float
 
 
 def measure_membership(
@@ -83,7 +93,8 @@ def measure_membership(
     normal_bound = max(area, 0.5) + scipy.stats.norm.ppf(CONFIDENCE) * error
     test = scipy.stats.mannwhitneyu(training, held_out, alternative="greater")
     rates = []
-    for rate in FALSE_POSITIVE_RATES:
+    certain_fpr = max(_CERTAIN_FPR, 1 / len(held_out))
+    for rate in (*FALSE_POSITIVE_RATES, certain_fpr):
         values = true_positive_rates(scores, is_training, rate, resamples)
         (value,) = true_positive_rates(
             scores, is_training, rate, np.ones((1, len(scores)), np.int64)
@@ -93,8 +104,41 @@ def measure_membership(
         auc=Rate(area, *percentile_interval(aucs)),
         auc_bound=max(float(np.quantile(aucs, CONFIDENCE)), float(normal_bound)),
         p_value=float(test.pvalue),
-        tpr=tuple(rates),
+        tpr=tuple(rates[:-1]),
+        certain_fpr=certain_fpr,
+        certain=rates[-1],
+        certain_p_value=certain_p_value(
+            round(rates[-1].value * len(training)),
+            len(training),
+            len(held_out),
+            allowed=_num_allowed(certain_fpr, len(held_out)),
+        ),
     )
+
+
+def certain_p_value(
+    recognised: int, num_training: int, num_held_out: int, *, allowed: int
+) -> float:
+    """Returns how probable it is to recognise so many training patients by chance.
+
+    All orders of the patients are equally likely by chance. At least so many training
+    patients lie above all but `allowed` held-out ones when no more than `allowed` of
+    the first `recognised + allowed` patients are held out: a hypergeometric tail.
+
+    Args:
+        recognised: Training patients above the threshold.
+        num_training: Of all.
+        num_held_out: Of all.
+        allowed: Held-out patients above the threshold.
+    """
+    first = scipy.stats.hypergeom(
+        num_training + num_held_out, num_held_out, recognised + allowed
+    )
+    return float(first.cdf(allowed))
+
+
+def _num_allowed(false_positive_rate: float, num_held_out: int) -> int:
+    return math.floor(false_positive_rate * num_held_out + 1e-9)
 
 
 def measure_control(held_out: NDArray[np.float64], *, seed: int) -> Membership | None:
@@ -132,7 +176,7 @@ def true_positive_rates(
     training, held_out = scores[is_training], scores[~is_training]
     order = np.argsort(-held_out)
     num_above = np.cumsum(weights[:, ~is_training][:, order], axis=1)
-    allowed = math.floor(false_positive_rate * len(held_out) + 1e-9)
+    allowed = _num_allowed(false_positive_rate, len(held_out))
     threshold = held_out[order][(num_above > allowed).argmax(axis=1)]
     counts = weights[:, is_training]
     recognised = (counts * (training > threshold[:, None])).sum(axis=1)
@@ -211,7 +255,7 @@ class Attack:
     control: Membership | None
 
 
-def attack(
+def carry_out_attacks(
     store: Store,
     subject: AuditSubject,
     cohort: AuditCohort,

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gastritis_gan.images import image_sheet
+from gastritis_gan.privacy.audit_settings import AuditSettings
+from gastritis_gan.privacy.copies import PLAIN
 from gastritis_gan.privacy.decision import overall
 from gastritis_gan.privacy.exposure import (
     Exposure,
@@ -27,17 +29,27 @@ from gastritis_gan.privacy.exposure import (
 from gastritis_gan.privacy.generator_audit import GeneratorFindings
 from gastritis_gan.privacy.membership import FALSE_POSITIVE_RATES, Attack, Membership
 from gastritis_gan.privacy.subjects import GROUPS
-from gastritis_gan.privacy.verdict import REPORT_FILE, reasons_of, worst
+from gastritis_gan.privacy.verdict import REPORT_FILE, deviations, reasons_of, worst
 from gastritis_gan.privacy.windows import FLIPS, flip_patches, scale_image
 from gastritis_gan.stats import roc
 from gastritis_gan.storage import write_bytes
 from gastritis_gan.store.store import Store
+from gastritis_gan.typed_config import from_plain
 
 PAIRS_FOLDER = "closest_pairs"
 _NUM_PAIRS = 8
 _MIN_SIDE = 96  # of a picture on the page, in pixels
 _COLOURS = {"training": "#1b5e9c", "held-out": "#777777", "exposed": "#bb0000"}
 _TEMPLATE_FILE = "report.html.j2"
+_SENTENCES = {
+    "pass": "No sign that these models give a training patient away: no sample is a "
+    "copy of the kinds that the audit notices, and no attack recognises who was in the "
+    "training.",
+    "fail": "These models give training patients away: at least one test found more "
+    "than harmless models show.",
+    "undecided": "No leak was found, but at least one test could not have found one: "
+    "this is not a pass.",
+}
 
 
 def audit_document(
@@ -87,8 +99,32 @@ def _generator(found: GeneratorFindings, store: Store) -> dict[str, Any]:
         "memorisation": {
             "power": joint_power(found.spaces),
             "copy_rate_bound": joint_copy_rate_bound(found.spaces),
+            "kinds": [
+                {
+                    "kind": kind,
+                    "planted": len(is_noticed),
+                    "power": joint_power(found.spaces, kind),
+                    "copy_rate_bound": joint_copy_rate_bound(found.spaces, kind),
+                }
+                for kind, is_noticed in found.spaces[0].is_noticed.items()
+            ],
             "spaces": [_space(space) for space in found.spaces],
         },
+        "other_class": None
+        if not found.other_spaces
+        else {
+            "patients": {
+                "training": int(found.other_cohort.is_training.sum()),
+                "held_out": int((~found.other_cohort.is_training).sum()),
+                "images": len(found.other_cohort.images),
+            },
+            "power": joint_power(found.other_spaces),
+            "copy_rate_bound": joint_copy_rate_bound(found.other_spaces),
+            "spaces": [_space(space) for space in found.other_spaces],
+        },
+        "close_matches": None
+        if found.close is None
+        else dataclasses.asdict(found.close),
         "closest_pairs": {
             group: _closest_pairs(found, store, is_training=is_training)
             for group, is_training in GROUPS.items()
@@ -120,7 +156,11 @@ def _space(space: SpaceFindings) -> dict[str, Any]:
         "copies": space.num_copies,
         "excess_copies": dataclasses.asdict(space.copies),
         "excess_close": dataclasses.asdict(space.close),
-        "power": float(np.mean(space.is_noticed)),
+        "power": float(np.mean(space.is_noticed[PLAIN.kind])),
+        "power_of_kinds": {
+            kind: float(np.mean(is_noticed))
+            for kind, is_noticed in space.is_noticed.items()
+        },
         "held_out_exposed": space.num_held_out_exposed,
         "patients_needed": space.patients_needed,
     }
@@ -144,6 +184,11 @@ def _membership(found: Membership) -> dict[str, Any]:
             {"fpr": fpr, **dataclasses.asdict(rate)}
             for fpr, rate in zip(FALSE_POSITIVE_RATES, found.tpr, strict=True)
         ],
+        "certain": {
+            "fpr": found.certain_fpr,
+            **dataclasses.asdict(found.certain),
+            "p_value": found.certain_p_value,
+        },
     }
 
 
@@ -227,14 +272,133 @@ def write_report(
         audit=document,
         generators=list(zip(document["generators"], pictures, strict=True)),
         class_names={"positive": store.positive, "negative": store.negative},
+        data_set={
+            "name": store.path.name,
+            "images": len(store.images),
+            "patients": len({image.patient for image in store.images}),
+        },
+        sentences=_SENTENCES,
+        worst=_worst_pair(document, findings, store),
+        tested=_tested(document),
+        untested=_untested(document),
+        earlier=[
+            f"{audit['verdict']} on {audit['date'][:10]}"
+            for model in document["models"]
+            for audit in model["earlier_audits"]
+        ],
+        deviations=_deviations(document),
     )
     write_bytes(folder / REPORT_FILE, page.encode())
 
 
+def _worst_pair(
+    document: dict[str, Any],
+    findings: Sequence[GeneratorFindings],
+    store: Store,
+) -> dict[str, Any] | None:
+    """Returns the pair of all generators that stands out most, with its picture."""
+    pairs = [
+        (described["closest_pairs"]["training"][0], found)
+        for found, described in zip(findings, document["generators"], strict=True)
+        if described.get("closest_pairs", {}).get("training")
+    ]
+    if not pairs:
+        return None
+    pair, found = max(pairs, key=lambda pair: pair[0]["score"])
+    model = found.subject.model
+    picture = _draw_pairs([pair], found.samples, store, columns=2)
+    return {
+        **pair,
+        "model": f"{model.name}/{model.version}",
+        "picture": _png_uri(picture),
+    }
+
+
+def _tested(document: dict[str, Any]) -> list[str]:
+    """Returns phrases on what the audit tried, in words of the first page."""
+    generators = document["generators"]
+    samples = sorted({f"{generator['samples']:,}" for generator in generators})
+    attacks = dict.fromkeys(a["name"] for g in generators for a in g["attacks"])
+    lines = [
+        f"Copies: {' or '.join(samples)} samples of each model, from seed 0 on, were "
+        "compared with every place of the training patients' images; held-out patients "
+        "show what is usual.",
+    ]
+    found = [g["memorisation"] for g in generators if "memorisation" in g]
+    if found:
+        power = min(memorisation["power"] for memorisation in found)
+        lines.append(
+            f"The audit itself: of training images that were hidden among the samples "
+            f"as copies, {power:.0%} were noticed."
+        )
+    noticed = _kinds(document, is_noticed=True)
+    if noticed:
+        lines.append(f"Disguises that are noticed: {', '.join(noticed)}.")
+    if attacks:
+        lines.append(
+            "Recognition: can an attacker tell who was in the training, by these "
+            f"attacks: {'; '.join(attacks)}."
+        )
+    return lines
+
+
+def _untested(document: dict[str, Any]) -> list[str]:
+    """Returns phrases on what the audit did not try, or could not see."""
+    lines = []
+    overlooked = _kinds(document, is_noticed=False)
+    if overlooked:
+        lines.append(
+            "Copies in these disguises can go unnoticed (share that was noticed): "
+            f"{', '.join(overlooked)}."
+        )
+    if not any(generator["attacks"] for generator in document["generators"]):
+        lines.append("Recognition of training patients: there are too few.")
+    deviating = _deviations(document)
+    if deviating:
+        lines.append(f"Settings that are not the defaults: {'; '.join(deviating)}.")
+    return [
+        *lines,
+        "Other seeds and other truncations than 1; a copy rarer than the bounds below.",
+        "Attacks that nobody has tried, and disguises that were not planted, such as "
+        "one patient's anatomy drawn anew.",
+        "Whether stores, runs and this page are kept safe.",
+    ]
+
+
+def _kinds(document: dict[str, Any], *, is_noticed: bool) -> list[str]:
+    """Returns the disguises that every generator's audit notices, or one overlooks."""
+    power: dict[str, float] = {}
+    for generator in document["generators"]:
+        for kind in generator.get("memorisation", {}).get("kinds", []):
+            least = power.get(kind["kind"], 1.0)
+            power[kind["kind"]] = min(least, kind["power"])
+    least_power = document["settings"]["min_power"]
+    return [
+        kind if is_noticed else f"{kind} ({share:.0%})"
+        for kind, share in power.items()
+        if (share >= least_power) == is_noticed
+    ]
+
+
+def _deviations(document: dict[str, Any]) -> tuple[str, ...]:
+    return deviations(from_plain(AuditSettings, document["settings"]))
+
+
 def _draw_pairs(
-    pairs: list[dict[str, Any]], samples: NDArray[np.float32], store: Store
+    pairs: list[dict[str, Any]],
+    samples: NDArray[np.float32],
+    store: Store,
+    *,
+    columns: int | None = None,
 ) -> Image.Image:
-    """Draws the samples, flipped as they match, above the windows that they match."""
+    """Draws the samples, flipped as they match, above the windows that they match.
+
+    Args:
+        pairs: What is drawn.
+        samples: All samples.
+        store: The audited store.
+        columns: Of the sheet; by default one for each pair.
+    """
     size = samples.shape[1]
     shown = samples[[pair["seed"] for pair in pairs]]
     flips = np.array([FLIPS.index(pair["flip"]) for pair in pairs], np.uint8)
@@ -242,7 +406,9 @@ def _draw_pairs(
     rows = np.concatenate([flip_patches(shown, flips), windows])
     grey = np.rint(np.clip(rows, 0, 1) * 255).astype(np.uint8)
     zoom = -(-_MIN_SIDE // size)
-    return image_sheet(grey.repeat(zoom, 1).repeat(zoom, 2)[..., None], len(pairs))
+    return image_sheet(
+        grey.repeat(zoom, 1).repeat(zoom, 2)[..., None], columns or len(pairs)
+    )
 
 
 def _window(store: Store, pair: dict[str, Any], size: int) -> NDArray[np.float32]:
@@ -272,6 +438,7 @@ def _plot_exposure(exposure: Exposure, is_training: NDArray[np.bool_]) -> str:
         xlabel="how far the closest sample stands out (robust standard deviations)",
         yticks=(0, 1),
         yticklabels=("held-out", "training"),
+        ylabel="patients",
         ylim=(-0.6, 1.6),
     )
     return _svg_uri(figure)

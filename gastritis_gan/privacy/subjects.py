@@ -19,6 +19,8 @@ from gastritis_gan.store.store import Store
 GROUPS = {"training": True, "held_out": False}
 """The two groups of patients by name: whether the generator saw them."""
 
+OTHER_CLASS = {"positive": "negative", "negative": "positive"}
+
 _SAMPLES_PER_FILE = 256
 
 Correlate = Callable[
@@ -76,7 +78,8 @@ def draw_samples(
 
     def draw(part: slice) -> NDArray[np.float32]:
         images = subject.sample(np.arange(part.start, part.stop))
-        return shrink(images[..., 0], size)
+        out = np.empty((len(images), size, size), np.float32)
+        return average_windows(images[..., 0], out, low=0)
 
     return kept_rows(
         folder,
@@ -85,12 +88,6 @@ def draw_samples(
         rows_per_file=_SAMPLES_PER_FILE,
         description=f"audit, samples of {subject.model.name}",
     )
-
-
-def shrink(images: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
-    """Averages `(n, r, r)` images to `size` pixels, in [0, 1]."""
-    out = np.empty((len(images), size, size), np.float32)
-    return average_windows(images, out, low=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,8 +132,7 @@ def choose_cohort(store: Store, label: str, *, seed: int) -> AuditCohort:
 
     Args:
         store: The store.
-        label: "positive" or "negative": the class that the generator imitates. The
-            groups hold this class only, as its training did.
+        label: "positive" or "negative".
         seed: Of the choice among the held-out patients.
     """
     usable = [

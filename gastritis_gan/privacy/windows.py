@@ -13,8 +13,8 @@ MIN_STD = 2 / 255  # of the range [0, 1]: what is flatter shows nobody
 _TOLERANCE = 1e-9  # of a pixel: an edge that rounding puts beyond the border counts
 _MIN_SQUARED_NORM = 1e-12  # rounding leaves less of a flat window
 _WORST = np.float32(-2.0)  # below every correlation
-_PATCHES = 256  # at once ...
-_WINDOWS = 320  # ... with so many: what is compared stays in the processor's cache
+_PATCHES = 64  # at once ...
+_WINDOWS = 640  # ... with so many: what is compared stays in the processor's cache
 
 
 def flip_patches(
@@ -82,6 +82,23 @@ def inverse_norms(
     is_textured = squared_norm >= (min_std * size) ** 2
     norm = np.sqrt(np.maximum(squared_norm, _MIN_SQUARED_NORM))
     return np.where(is_textured, 1 / norm, 0).astype(np.float32)
+
+
+def starts_inside(
+    inside: NDArray[np.bool_], pixel: float, size: int, shape: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """Returns whether each window lies inside a region, but for a row of its pixels.
+
+    Args:
+        inside: The region, of an image's shape.
+        pixel: Side of the windows' pixels in pixels of the image.
+        size: Side of the windows in their own pixels.
+        shape: Number of rows and columns where windows start, a pixel apart.
+    """
+    covered = box_sums(scale_image(inside, pixel), size)[: shape[0], : shape[1]]
+    result = np.zeros(shape, bool)
+    result[: covered.shape[0], : covered.shape[1]] = covered >= size**2 - size
+    return result
 
 
 def box_sums(values: NDArray[np.float32], size: int) -> NDArray[np.float64]:
@@ -168,12 +185,7 @@ class PositionSearch:
 
     def __init__(self, patches: NDArray[np.float32]) -> None:
         self.size = patches.shape[1]
-        # Columns before rows, as `_window_parts` has them.
-        self._parts = [
-            np.ascontiguousarray(part.swapaxes(1, 2)).reshape(len(patches), -1)
-            for of_rows in _even_and_odd(patches, axis=1)
-            for part in _even_and_odd(of_rows, axis=2)
-        ]
+        self._parts = _four_parts(patches)
 
     def find(
         self, image: NDArray[np.float32], inverse_norm: NDArray[np.float32]
@@ -182,52 +194,48 @@ class PositionSearch:
 
         Args:
             image: Shape `(height, width)`.
-            inverse_norm: Of its windows, from `inverse_norms`.
+            inverse_norm: Of its windows, from `inverse_norms`. Windows with 0 are left
+                out; if all are, row, column and flip are 0.
         """
-        height, width = inverse_norm.shape
         number = len(self._parts[0])
         best = np.full(number, -np.inf, np.float32)
         position = np.zeros(number, np.int64)
         flip = np.zeros(number, np.uint8)
-        of_columns = _even_and_odd(
-            np.lib.stride_tricks.sliding_window_view(image, self.size, axis=1), axis=2
-        )  # [height + size - 1, width, half]
-        rows_at_once = max(1, _WINDOWS // width)
-        for top in range(0, height, rows_at_once):
-            norms = inverse_norm[top : top + rows_at_once]
-            windows = self._window_parts(of_columns, top, norms)
+        shape = (self.size, self.size)
+        windows = np.lib.stride_tricks.sliding_window_view(image, shape)
+        places = np.argwhere(inverse_norm)
+        for first in range(0, len(places), _WINDOWS):
+            rows, columns = places[first : first + _WINDOWS].T
+            norms = inverse_norm[rows, columns][:, None, None]
+            of_windows = _four_parts(windows[rows, columns] * norms)
             for start in range(0, number, _PATCHES):
                 part = slice(start, start + _PATCHES)
                 products = [
                     patches[part] @ window.T
-                    for patches, window in zip(self._parts, windows, strict=True)
+                    for patches, window in zip(self._parts, of_windows, strict=True)
                 ]
                 score, index, turn = _best_of_flips(products)
                 better = np.flatnonzero(score > best[part]) + start
                 best[better] = score[better - start]
-                position[better] = index[better - start] + top * width
+                position[better] = index[better - start] + first
                 flip[better] = turn[better - start]
-        row, column = np.divmod(position, width)
+        if not len(places):
+            return position, position.copy(), flip
+        row, column = places[position].T
         return row, column, flip
 
-    def _window_parts(
-        self,
-        of_columns: list[NDArray[np.float32]],
-        top: int,
-        norms: NDArray[np.float32],
-    ) -> list[NDArray[np.float32]]:
-        """Returns the four parts `(windows, values)` of some rows of windows."""
-        last = top + len(norms) + self.size - 1
-        views = [
-            np.lib.stride_tricks.sliding_window_view(x[top:last], self.size, axis=0)
-            for x in of_columns
-        ]  # [rows, columns, half, size]
-        parts = [_even_and_odd(view, axis=3) for view in views]
-        return [
-            (parts[column][row] * norms[..., None, None]).reshape(norms.size, -1)
-            for row in (0, 1)
-            for column in (0, 1)
-        ]
+
+def _four_parts(patches: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Returns the parts of `(n, r, r)` patches that are even or odd along each axis.
+
+    Returns:
+        Four arrays of shape `(n, values)`: even or odd along the rows, then columns.
+    """
+    return [
+        np.ascontiguousarray(part).reshape(len(patches), -1)
+        for of_rows in _even_and_odd(patches, axis=1)
+        for part in _even_and_odd(of_rows, axis=2)
+    ]
 
 
 def _even_and_odd(values: NDArray[np.float32], axis: int) -> list[NDArray[np.float32]]:

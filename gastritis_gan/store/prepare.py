@@ -52,6 +52,7 @@ from gastritis_gan.store.pseudonym import (
     hash_cohort,
     hash_inputs,
     keep_key,
+    key_hash,
     key_path_of,
     load_or_make_key,
     pseudonym,
@@ -222,6 +223,7 @@ def _make_store(
         facts = {
             "is_synthetic": bool(synthetic),
             "split_given": any(row.split for row in rows.values()),
+            "key_hash": key_hash(convert.secret),
         }
         _write_tables(unpublished, plan | facts, images, records)
         refuse_existing(store_path)
@@ -334,6 +336,7 @@ def _check_store(
 ) -> Store:
     """Opens a finished store after checking that its inputs are those given."""
     store = Store.open(store_path)
+    store.check_key(secret)
     metadata = STORE_FORMAT.read(store_path / STORE_FILE)
     _refuse_another_plan(store_path, metadata, plan)
     hash_row = functools.partial(_hash_row, secret=secret)

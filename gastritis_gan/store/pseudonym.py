@@ -95,6 +95,11 @@ def read_key(path: Path) -> bytes:
     return key
 
 
+def key_hash(key: bytes) -> str:
+    """Returns what a store keeps of its key, to recognise it: 24 digits."""
+    return pseudonym(key, "key", "")
+
+
 def keep_key(path: Path, key: bytes) -> None:
     """Writes the key into a private folder, unless it is there already."""
     if not path.exists():

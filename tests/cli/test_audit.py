@@ -55,7 +55,7 @@ def test_serve_reminds_of_an_audit(exported, tmp_path, verdicts, said):
     assert done.exit_code == 0, done.output
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == bool(said)
-    assert "audit" not in done.stdout
+    assert "privacy" not in done.stdout
 
 
 def test_sample_reminds_of_an_audit(exported, tmp_path):

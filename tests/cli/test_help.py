@@ -28,6 +28,7 @@ COMMANDS = [
     "compare",
     "weights",
     "audit",
+    "trace",
     "report",
     "reading-study",
     "reproduce",

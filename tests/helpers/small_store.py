@@ -87,6 +87,13 @@ class SmallStore:
             for image, split in zip(self.images, splits, strict=True)
         )
 
+    def with_labels(self, labels):
+        """Returns the same images with other labels."""
+        return self._with_images(
+            dataclasses.replace(image, label=label)
+            for image, label in zip(self.images, labels, strict=True)
+        )
+
     def with_pseudonyms(self, rename):
         """Returns the same images with other pseudonyms of the patients."""
         return self._with_images(

@@ -100,7 +100,9 @@ def run_audit(workplace, out, *arguments, generators="exported"):
 
 @pytest.fixture(scope="module")
 def audited(workplace):
-    result = run_audit(workplace, workplace / "audits" / "first")
+    result = run_audit(
+        workplace, workplace / "audits" / "first", "--by", "Ada L. (DPO)"
+    )
     assert result.exit_code == 4, result.output
     return workplace / "audits" / "first", result.output
 
@@ -138,16 +140,16 @@ def test_metrics_hold_keys_only(workplace, audited):
     assert document["run_seconds"] > 0
     text = output + (folder / "audit.json").read_text()
     text += (folder / "report.html").read_text()
-    assert "Ada" not in text
+    assert "Ada" not in text.replace("Ada L. (DPO)", "")
     assert str(workplace) not in (folder / "audit.json").read_text()
 
 
 def test_page_is_self_contained_and_warns(audited):
     folder, _ = audited
     page = " ".join((folder / "report.html").read_text().split())
-    assert "belongs inside the hospital" in page
-    assert page.count("data:image/png;base64,") == 2
-    assert page.count("data:image/svg+xml;base64,") == 5  # two spaces, three attacks
+    assert "stays inside the hospital" in page
+    assert page.count("data:image/png;base64,") == 3  # the closest pair, two groups
+    assert page.count("data:image/svg+xml;base64,") == 8  # five spaces, three attacks
     assert not re.search(r"(?i)https?://|<script|<link|url\(", page)
     for plot in re.findall(r"data:image/svg\+xml;base64,([^\"]+)", page):
         assert b"<script" not in base64.b64decode(plot)
@@ -155,6 +157,29 @@ def test_page_is_self_contained_and_warns(audited):
     assert pictures == ["ill-1-held-out.png", "ill-1-training.png"]
     with Image.open(folder / "closest_pairs" / pictures[0]) as picture:
         assert picture.size == (4 * 96 + 3 * 2, 2 * 96 + 2)  # four pairs
+
+
+def test_the_first_page_is_to_decide_from(audited):
+    folder, _ = audited
+    page = " ".join((folder / "report.html").read_text().split())
+    first, details = page.split('<div class="details">')
+    assert '<h1>Privacy audit: <span class="undecided">undecided</span></h1>' in first
+    for stated in (
+        "This page shows patients. It stays inside the hospital",
+        "No leak was found, but at least one test could not have found one",
+        "100 samples of each model, from seed 0 on, were compared",
+        "latents of the exported generator",
+        "samples_per_generator 100, not 10,000",
+        "20 images of 10 patients, classes ill and well",
+        read_verdict(folder).date[:10],
+        "gastritis-gan ",
+        "earlier audits of them: none",
+        "Ada L. (DPO)",
+        "Date, signature",
+    ):
+        assert stated in first, stated
+    assert "AUC" not in first
+    assert details.index("<b>AUC</b>: the") < details.index("The AUC is")
 
 
 def test_the_store_s_key_seals_it_and_all_is_private(workplace, audited):
@@ -221,8 +246,9 @@ def test_the_library_resumes_what_the_command_began(workplace, tmp_path, monkeyp
         assert result.exit_code != 0
         assert not (tmp_path / "out").exists()
     kept = list((tmp_path / "out.partial").rglob("*.np?"))
-    # samples; 16 images in pixels; 16 and the samples in texture; 2 x 16 latents
-    assert len(kept) == 1 + 16 + 17 + 2
+    # samples; 16 images and 4 of the other class in pixels; 16 and the samples in
+    # texture; 2 x 16 latents
+    assert len(kept) == 1 + 20 + 17 + 2
 
     def open_half(path):
         return fail, open_gradient(path)[1]
@@ -263,7 +289,7 @@ def test_metrics_do_not_depend_on_the_secret_key(workplace, audited, tmp_path):
 
     def metrics(folder):
         document = json.loads((folder / "audit.json").read_text())
-        for key in ("run_seconds", "date", "seal", "report_sha256", "models"):
+        for key in ("run_seconds", "date", "by", "seal", "report_sha256", "models"):
             del document[key]
         names = {}
         for entry in document["generators"][0]["per_patient"]:

@@ -1,12 +1,24 @@
 import pytest
 
-from gastritis_gan.privacy.decision import Decision, decide_membership, overall
+from gastritis_gan.privacy.decision import (
+    Decision,
+    decide_close_matches,
+    decide_membership,
+    overall,
+)
+from gastritis_gan.privacy.exposure import CloseMatches
 from gastritis_gan.privacy.membership import Membership, Rate
 
 
-def membership(auc, bound, p_value):
+def membership(auc, bound, p_value, certain=0.02, certain_p_value=0.5):
     return Membership(
-        auc=Rate(auc, auc - 0.1, auc + 0.1), auc_bound=bound, p_value=p_value, tpr=()
+        auc=Rate(auc, auc - 0.1, auc + 0.1),
+        auc_bound=bound,
+        p_value=p_value,
+        tpr=(),
+        certain_fpr=0.01,
+        certain=Rate(certain, certain - 0.01, certain + 0.01),
+        certain_p_value=certain_p_value,
     )
 
 
@@ -78,8 +90,26 @@ def test_a_pass_states_the_bound_and_not_only_the_interval():
     decision = decide_membership("a", found, None, alpha=0.01, max_auc=0.72)
     assert decision.reason == (
         "The AUC is 0.59 (0.49-0.69), with 95 % confidence at most 0.70; 0.72 is "
-        "tolerated."
+        "tolerated. 2% of the training patients are recognised where 1.0% of the "
+        "held-out ones are mistaken for some (p = 0.5 by chance)."
     )
+
+
+@pytest.mark.parametrize(
+    ("p_value", "verdict"), [(0.001, "fail"), (0.015, "undecided"), (0.03, "pass")]
+)
+def test_an_attack_that_is_certain_of_some_does_not_pass(p_value, verdict):
+    weak = membership(0.55, 0.6, 0.2, certain=0.12, certain_p_value=p_value)
+    decision = decide_membership("a", weak, None, alpha=0.01, max_auc=0.64)
+    assert decision.verdict == verdict
+    assert "12% of the training patients are recognised" in decision.reason
+
+
+@pytest.mark.parametrize(("p_value", "verdict"), [(0.001, "fail"), (0.02, "pass")])
+def test_close_matches_decide_by_their_p_value(p_value, verdict):
+    decision = decide_close_matches(CloseMatches("low-pass", 0.8, p_value), alpha=0.01)
+    assert decision.verdict == verdict
+    assert "80% are training patients in low-pass" in decision.reason
 
 
 def test_a_control_beyond_chance_decides_nothing():

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from gastritis_gan.privacy.copies import PLAIN
 from gastritis_gan.privacy.decision import decide_memorisation
 from gastritis_gan.privacy.exposure import (
+    compare_close_matches,
     examine_space,
     find_exposed,
     fisher_transform,
+    joint_copy_rate_bound,
     patients_needed,
     stand_out,
     standardize_rows,
@@ -126,7 +129,7 @@ def space(name, planted_score):
     """One training patient stands out; planted copies score as given."""
     scores = np.random.default_rng(0).normal(size=(200, 40))
     scores[17, 3] = 15
-    planted = np.full(20, planted_score)
+    planted = {PLAIN.kind: np.full(20, planted_score)}
     return examine_space(
         name, scores, planted, IS_TRAINING, alpha=0.01, min_power=0.8, seed=0
     )
@@ -153,8 +156,59 @@ def test_a_space_that_overlooks_copies_cannot_fail():
 @pytest.mark.parametrize("noticed", [1, 2])
 def test_a_tenth_of_the_copies_is_enough_to_decide(noticed):
     scores = np.random.default_rng(0).normal(size=(200, 40))
-    planted = np.where(np.arange(20) < noticed, 30.0, 0.0)
+    planted = {PLAIN.kind: np.where(np.arange(20) < noticed, 30.0, 0.0)}
     found = examine_space(
         "pixels", scores, planted, IS_TRAINING, alpha=0.01, min_power=0.8, seed=0
     )
     assert found.decides == (noticed == 2)
+
+
+def test_kinds_that_are_overlooked_are_named_with_their_share():
+    scores = np.random.default_rng(0).normal(size=(200, 40))
+    planted = {
+        PLAIN.kind: np.full(20, 30.0),
+        "turned": np.where(np.arange(20) < 15, 30.0, 0.0),
+        "bent": np.where(np.arange(20) < 18, 30.0, 0.0),
+    }
+    found = examine_space(
+        "pixels", scores, planted, IS_TRAINING, alpha=0.01, min_power=0.8, seed=0
+    )
+    (decision,) = decide_memorisation([found], min_power=0.8, max_copy_rate=0.05)
+    assert decision.verdict == "pass"
+    assert decision.reason.endswith(
+        "Of copies of these kinds less than 80% were noticed, so they are not "
+        "excluded: turned (75%)."
+    )
+    # 1 - 0.05^(1 / 200), Clopper and Pearson's bound without a copy, over the power
+    expected = 0.01487 / 0.75
+    assert joint_copy_rate_bound([found], "turned") == pytest.approx(expected, rel=1e-3)
+
+
+def close_p_value(scores, seed=0):
+    space = examine_space(
+        "pixels", scores, {PLAIN.kind: np.zeros(20)}, IS_TRAINING, alpha=0.01,
+        min_power=0.8, seed=0,
+    )  # fmt: skip
+    return compare_close_matches([space], seed=seed).p_value
+
+
+def test_close_matches_of_exchangeable_patients_are_as_often_significant_as_stated():
+    p_values = [
+        close_p_value(np.random.default_rng(seed).gumbel(size=(200, 40)))
+        for seed in range(60)
+    ]
+    assert 0.3 < np.mean(p_values) < 0.7  # standard error 0.04
+    assert np.mean(np.array(p_values) < 0.2) == pytest.approx(0.2, abs=0.16)
+
+
+def test_closer_training_patients_are_found_though_nobody_is_exposed():
+    scores = np.random.default_rng(3).gumbel(size=(400, 40))
+    scores[:, IS_TRAINING] += 1.0
+    found = examine_space(
+        "pixels", scores, {PLAIN.kind: np.zeros(20)}, IS_TRAINING, alpha=0.01,
+        min_power=0.8, seed=0,
+    )  # fmt: skip
+    assert not found.exposure.exposed.any()
+    close = compare_close_matches([found, found], seed=0)
+    assert close.p_value < 0.005
+    assert close.training > 0.6

@@ -8,6 +8,7 @@ from gastritis_gan.images import area_resize
 from gastritis_gan.phantom.phantom_cohort import draw_patient
 from gastritis_gan.phantom.radiograph import MAX_VALUE, expose
 from gastritis_gan.phantom.stomach import draw_mucosa, draw_stomach
+from gastritis_gan.privacy.copies import PLAIN
 from gastritis_gan.privacy.decision import (
     decide_membership,
     decide_memorisation,
@@ -87,7 +88,7 @@ def deal(tables, seed):
         examine_space(
             name,
             stand_out(table),
-            np.array([1e6]),  # a planted copy that is noticed
+            {PLAIN.kind: np.array([1e6])},  # a planted copy that is noticed
             is_training,
             alpha=alpha,
             min_power=0.8,

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -6,6 +7,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from gastritis_gan.privacy.membership import (
+    certain_p_value,
     measure_control,
     measure_linkage,
     measure_membership,
@@ -51,6 +53,43 @@ def test_the_reported_tpr_counts_every_patient_once(scores):
     found = measure_membership(*scores, seed=0)
     assert found.tpr[1].value == pytest.approx(tpr[fpr <= 0.1 + 1e-9].max())
     assert found.tpr[1].low <= found.tpr[1].value <= found.tpr[1].high
+
+
+@pytest.mark.parametrize(("held_out", "rate"), [(20, 1 / 20), (100, 0.01), (300, 0.01)])
+def test_certain_are_those_above_what_the_held_out_resolve(held_out, rate):
+    rng = np.random.default_rng(5)
+    scores = rng.normal(1, 1, 60), rng.normal(0, 1, held_out)
+    found = measure_membership(*scores, seed=0)
+    assert found.certain_fpr == rate
+    fpr, tpr, _ = roc_curve(
+        np.repeat([1, 0], [60, held_out]),
+        np.concatenate(scores),
+        drop_intermediate=False,
+    )
+    assert found.certain.value == pytest.approx(tpr[fpr <= rate + 1e-9].max())
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_certainty_by_chance_is_counted_over_all_orders(allowed):
+    """Every way to place 4 held-out among 9 patients is equally likely."""
+    recognised = []
+    for places in itertools.combinations(range(9), 4):
+        is_training = np.isin(np.arange(9), places, invert=True)
+        recognised.append(is_training[: places[allowed]].sum())
+    for number in range(6):
+        expected = np.mean(np.array(recognised) >= number)
+        actual = certain_p_value(number, 5, 4, allowed=allowed)
+        assert actual == pytest.approx(expected)
+
+
+def test_an_attack_that_is_certain_of_a_tenth_is_significant():
+    rng = np.random.default_rng(8)
+    training, held_out = rng.normal(size=100), rng.normal(size=100)
+    training[:10] += 10
+    found = measure_membership(training, held_out, seed=0)
+    assert found.certain.value >= 0.1
+    assert found.certain_p_value < 0.01
+    assert found.auc.value < 0.64  # the average hides them
 
 
 def test_a_rate_below_one_held_out_patient_admits_none():
