@@ -20,6 +20,7 @@ from gastritis_gan.version import __version__
 _COMMANDS = (
     "phantom",
     "cohort",
+    "init",
     "prepare",
     "inspect",
     "fit",
@@ -38,6 +39,7 @@ _COMMANDS = (
     "trace",
     "report",
     "reading-study",
+    "doctor",
     "reproduce",
 )
 _PACKAGES_OF_THE_CPU_EXTRA = (
@@ -53,7 +55,11 @@ _PACKAGES_OF_THE_CPU_EXTRA = (
 
 
 _FRAMES_SHOWN = 4
-_COMMANDS_WITH_PATIENTS = ("prepare", "cohort")  # their files' names may be secret
+_COMMANDS_WITH_PATIENTS = (
+    "prepare",
+    "cohort",
+    "init",
+)  # their files' names may be secret
 
 
 class _Refusal(click.ClickException):

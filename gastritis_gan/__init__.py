@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from gastritis_gan.config import load_config as load_config
     from gastritis_gan.errors import InputError as InputError
     from gastritis_gan.evaluation.compare import compare as compare
+    from gastritis_gan.experiment_draft import draft_experiment as draft_experiment
+    from gastritis_gan.machine import examine_machine as examine_machine
     from gastritis_gan.phantom.phantom_cohort import make_phantom as make_phantom
     from gastritis_gan.releases.release import release as release
     from gastritis_gan.reports.reading_study import (
@@ -58,6 +60,8 @@ _MODULES = {
     "audit": "api",
     "compare": "evaluation.compare",
     "draft_cohort": "cohort.draft",
+    "draft_experiment": "experiment_draft",
+    "examine_machine": "machine",
     "fit": "api",
     "forecast": "api",
     "forecast_chain": "workflow.chain",

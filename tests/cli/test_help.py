@@ -13,6 +13,7 @@ from gastritis_gan.cli.main import main
 COMMANDS = [
     "phantom",
     "cohort",
+    "init",
     "prepare",
     "inspect",
     "fit",
@@ -31,6 +32,7 @@ COMMANDS = [
     "trace",
     "report",
     "reading-study",
+    "doctor",
     "reproduce",
 ]
 
