@@ -37,6 +37,12 @@ if TYPE_CHECKING:
     from gastritis_gan.machine import examine_machine as examine_machine
     from gastritis_gan.phantom.phantom_cohort import make_phantom as make_phantom
     from gastritis_gan.releases.release import release as release
+    from gastritis_gan.reports.reading_study import (
+        analyse_reading_study as analyse_reading_study,
+    )
+    from gastritis_gan.reports.reading_study import (
+        make_reading_study as make_reading_study,
+    )
     from gastritis_gan.reports.report import report as report
     from gastritis_gan.serving.exported_model import open_model as open_model
     from gastritis_gan.serving.sample_folder import sample as sample
@@ -50,6 +56,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "ExperimentConfig": "config",
     "InputError": "errors",
+    "analyse_reading_study": "reports.reading_study",
     "audit": "api",
     "compare": "evaluation.compare",
     "draft_cohort": "cohort.draft",
@@ -64,6 +71,7 @@ _MODULES = {
     "list_runs": "training.run",
     "load_config": "config",
     "make_phantom": "phantom.phantom_cohort",
+    "make_reading_study": "reports.reading_study",
     "open_model": "serving.exported_model",
     "open_run": "api",
     "open_store": "api",

@@ -31,6 +31,7 @@ COMMANDS = [
     "audit",
     "trace",
     "report",
+    "reading-study",
     "doctor",
     "reproduce",
 ]

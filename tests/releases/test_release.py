@@ -94,7 +94,7 @@ def test_png(models, tmp_path):
         "gastritis, normal",
         "CC-BY-4.0",
         "works on real ones was not measured",
-        "images of this release may show training patients",
+        "images of it may show training patients",
         "because: weights were drawn at random",
         model_hash(models / "small" / "1"),
         "exported/other/1 exported/small/1 --count other=6 --count small=6",
