@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import stat
 
 import numpy as np
 import pydicom
@@ -56,6 +57,8 @@ def test_what_is_missing_is_said(tmp_path):
     assert "patient  1 image without PatientID" in result.output
     assert "outline  2 images, 0 of them with several candidates" in result.output
     assert "Left out: 1 file: not DICOM" in result.output
+    for name in ("cohort.csv", "cohort_left_out.csv"):  # they name patients and files
+        assert stat.S_IMODE((root / name).stat().st_mode) == 0o600
     listed = (root / "cohort_left_out.csv").read_text()
     assert listed.splitlines()[1].startswith("readme.txt,")
 

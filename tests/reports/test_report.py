@@ -13,6 +13,7 @@ from gastritis_gan.config import config_to_dict
 from gastritis_gan.evaluation.paper_tables import PAPER_TABLES
 from gastritis_gan.privacy.verdict import write_audit
 from gastritis_gan.training.run import Run
+from tests.helpers.audits import document
 from tests.helpers.striped_store import invoke
 from tests.helpers.tiny_run import CONFIG
 
@@ -60,8 +61,11 @@ def write_parts(folder, split_hash):
                 "code": {"gastritis-gan": "0.1.0"},
                 "images": [],
                 "extractors": [
-                    {"extractor": {"name": "vgg16_fc2", "dim": 4096}, "rows": rows},
-                    {"extractor": {"name": "texture", "dim": 43}, "rows": rows},
+                    {"extractor": extractor, "rows": rows, "means": []}
+                    for extractor in (
+                        {"name": "vgg16_fc2", "dim": 4096},
+                        {"name": "texture", "dim": 43},
+                    )
                 ],
             }
         )
@@ -84,18 +88,10 @@ def write_parts(folder, split_hash):
     )
     (folder / "audit").mkdir()
     reason = "at this AUC about 53 patients of each group would be needed."
-    decision = {"test": "membership", "verdict": "undecided", "reason": reason}
-    generator = {"name": "lc_striped", "version": 1, "decisions": [decision]}
-    write_audit(
-        folder / "audit",
-        {
-            "verdict": "undecided",
-            "reasons": [reason],
-            "split_hash": split_hash,
-            "models": [],
-            "generators": [generator],
-        },
-    )
+    (folder / "audit" / "report.html").write_text("the page")
+    card = {"name": "lc_striped", "version": 1, "model_hash": "cd" * 32}
+    content = document([card | {"split_hash": split_hash}], "undecided", reason=reason)
+    write_audit(folder / "audit", content, key=None)
 
 
 @pytest.fixture(scope="module")
