@@ -192,7 +192,7 @@ def test_a_passing_audit_opens_the_way(models, tmp_path):
     text = " ".join(text.split())
     for stated in (
         "small/1 10,000, other/1 10,000. Not examined in this release: none.",
-        "Tests: memorisation; membership, latents.",
+        "Tests: memorisation; close matches; membership, latents.",
         "not the defaults: none.",
         "It has no seal",
     ):
