@@ -8,7 +8,10 @@ import click
 
 from .options import PATH
 
-_HEADINGS = ("run", "model", "target", "state", "done", "kimg", "px", "swd")
+_HEADINGS = (
+    *("run", "model", "target", "state", "done", "kimg", "px"),
+    *("quality", "floor", "other", "best", "at kimg"),
+)
 
 
 @click.command()
@@ -20,7 +23,9 @@ def runs(folder: Path) -> None:
     gastritis-gan runs demo/runs
 
     A run is `running` while a process trains it, `finished` after its last step, else
-    `stopped`; `fit --resume` resumes a stopped one.
+    `stopped`; `fit --resume` resumes a stopped one. `quality` is the distance of
+    samples from real patches, lower is better: `floor` is that of other patients of the
+    class, `other` that of the other class. `best` is that of the state that is kept.
     """
     from gastritis_gan.training.run import list_runs
 
@@ -35,7 +40,11 @@ def runs(folder: Path) -> None:
             f"{run.num_images / run.total_images:.0%}",
             f"{run.num_images / 1000:.1f}",
             str(run.resolution),
-            "" if run.swd is None else f"{run.swd:.1f}",
+            _three_decimals(run.quality),
+            _three_decimals(run.quality_floor),
+            _three_decimals(run.quality_other_class),
+            _three_decimals(run.best_quality),
+            "" if run.best_num_images is None else f"{run.best_num_images / 1000:.1f}",
         )
         for run in summaries
     ]
@@ -46,3 +55,7 @@ def runs(folder: Path) -> None:
     for run in summaries:
         for sentence in run.verdicts:
             click.echo(f"{run.name}: {sentence}")
+
+
+def _three_decimals(number: float | None) -> str:
+    return "" if number is None else f"{number:.3f}"

@@ -51,12 +51,16 @@ class StageProgress(keras.callbacks.Callback):
     Args:
         bar: tqdm bar in real images.
         schedule: The whole run.
+
+    Attributes:
+        quality: Of the last tick, if it was measured.
     """
 
     def __init__(self, bar: Any, *, schedule: Schedule) -> None:
         super().__init__()
         self.bar = bar
         self.schedule = schedule
+        self.quality: float | None = None
         self._step = 0
         self._started: tuple[float, int] | None = None
 
@@ -81,11 +85,12 @@ class StageProgress(keras.callbacks.Callback):
             # Small networks wait more than they compute, so larger ones cost less than
             # their operations make one expect.
             is_last = stage.resolution == self.schedule.stages[-1].resolution
+            quality = "" if self.quality is None else f"quality {self.quality:.3f}, "
             self.bar.set_postfix_str(
                 f"{self.schedule.images_before(step) / 1000:.1f} kimg, "
                 f"{images_per_second:.0f} images/s, alpha "
-                f"{alpha_at(stage, step):.2f}, {'about' if is_last else 'at most'} "
-                f"{remaining} left",
+                f"{alpha_at(stage, step):.2f}, {quality}"
+                f"{'about' if is_last else 'at most'} {remaining} left",
                 refresh=False,
             )
         self.bar.update((step - self._step) * stage.batch_size)

@@ -110,8 +110,29 @@ def load_latest_checkpoint(
     )
 
 
+def load_checkpoint(folder: Path, step: int) -> TrainingState:
+    """Reads the checkpoint of a step of `checkpoint_steps`.
+
+    Raises:
+        InputError: It is damaged, or another version wrote it.
+    """
+    state = _read(_path(folder, step))
+    if state is None:
+        raise InputError(
+            f"{_path(folder, step)} is damaged. Restore it from a backup, or choose "
+            "another checkpoint."
+        )
+    return state
+
+
+def checkpoint_steps(folder: Path) -> list[int]:
+    """Returns the steps whose checkpoints are there, whole or damaged, in order."""
+    names = (path.stem.removeprefix("step_") for path in _newest_first(folder))
+    return sorted(int(name) for name in names)
+
+
 def _read(path: Path) -> TrainingState | None:
-    """Returns the state, or None with a warning if the file is damaged."""
+    """Returns the state, or None with a warning if the file cannot be read."""
     try:
         # The arrays are not compressed, so they take no more than the file.
         arrays = read_arrays(path, most_bytes=path.stat().st_size)

@@ -30,6 +30,7 @@ from gastritis_gan.tensorflow_setup import is_set_up, tensorflow_settings
 from gastritis_gan.training.callbacks import Every, Interruption, StageProgress, Watch
 from gastritis_gan.training.checkpoint import TrainingState
 from gastritis_gan.training.distribution import Distribution, deterministic_operations
+from gastritis_gan.training.event_file import EventFile
 from gastritis_gan.training.gan_step import (
     GAN,
     build_gan,
@@ -72,10 +73,7 @@ _GROUPS = {  # of TensorBoard's curves; the rest is about progress
     **dict.fromkeys(
         ("diversity", "real_diversity", "ms_ssim", "real_ms_ssim"), "diversity"
     ),
-    **dict.fromkeys(
-        ("swd", "swd_floor", "quality", "quality_floor", "quality_other_class"),
-        "quality",
-    ),
+    **dict.fromkeys(("quality", "quality_floor", "quality_other_class"), "quality"),
 }
 
 
@@ -103,7 +101,8 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
             or `"dcgan"`.
         target: The patch set to imitate.
         out: A new folder, or with `resume` the folder of the same run.
-        resume: Continue from the newest checkpoint.
+        resume: Continue from the newest checkpoint. The last stage may have become
+            longer, and learning rates and bookkeeping others.
         branch_from: A pggan run whose last common checkpoint an lc_pggan run starts
             from; the result equals that of an lc_pggan run from the start.
         document: The whole experiment as a plain mapping, for the run's `config.yaml`;
@@ -114,7 +113,8 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
 
     Raises:
         InputError: The parts do not belong together, a patch set is empty, the folder
-            exists (or, with `resume`, is another run), or no step is finite any more.
+            exists (or, with `resume`, is another run or its config differs in what may
+            not change), or no step is finite any more.
         RunInterruptedError: SIGINT or SIGTERM came.
     """
     recipe = make_recipe(model, sections)
@@ -128,7 +128,7 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
     out, state, source = Path(out), None, None
     if resume:
         run = Run.open(out)
-        run.check_same(task.record, document)
+        run.check_same(task.record)
     else:
         if branch_from is not None:
             source = Run.open(branch_from)
@@ -141,8 +141,8 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
         stack.enter_context(_removed_unless_begun(run, is_new=not resume))
         if distribution.is_chief:
             stack.enter_context(run.locked())
-        if resume and run.has_checkpoint():  # without one it was killed before
-            state = run.checkpoint()
+        if resume:
+            state = run.resume(document, write=distribution.is_chief)
         if distribution.is_chief:
             if source is not None and state is not None:
                 run.copy_history(source, state.step)
@@ -209,6 +209,8 @@ class Task:
             # absent when False: runs of older stores can still be resumed
             **({"is_synthetic": True} if store.is_synthetic else {}),
             **({"split_given": True} if store.split_given else {}),
+            **({"split_mark": store.split_mark} if store.split_mark else {}),
+            **{key: text for key, text in store.subject.items() if text},
         }
         self._store = store
         if recipe.final_resolution > store.geometry.patch_size:
@@ -288,6 +290,8 @@ class Task:
 
     def quality_patches(self, stage: Stage) -> QualityPatches | None:
         """Returns what samples of a stage are compared with, if there are patches."""
+        if stage.transition:
+            return None
         return QualityPatches.read(self._store, self.record["target"], stage.resolution)
 
     def _pool(self, name: str) -> np.ndarray:
@@ -346,9 +350,11 @@ class _Training:
             if state is not None:  # fit() resets the metrics just before
                 restore_metrics(gan, state)
 
+        progress = StageProgress(bar, schedule=self.task.recipe.schedule)
+
         def tick(step: int, metrics: dict[str, float]) -> None:
             if recorder is not None:
-                recorder.tick(gan, step, metrics)
+                progress.quality = recorder.tick(gan, step, metrics).get("quality")
             gan.reset_metrics()  # fit() does so per epoch, and a stage is one epoch
 
         def keep(step: int, metrics: dict[str, float]) -> None:
@@ -356,6 +362,12 @@ class _Training:
             if recorder is not None:
                 recorder.keep(gan, state)
 
+        def keep_best(step: int, metrics: dict[str, float]) -> None:
+            state = capture_state(gan, step)
+            if recorder is not None:
+                recorder.keep_best(state)
+
+        is_last = spec is self.task.recipe.stages[-1]
         gan.fit(
             self.distribution.dataset(
                 functools.partial(self.task.dataset, spec, first_step),
@@ -366,9 +378,14 @@ class _Training:
             shuffle=False,
             callbacks=[
                 keras.callbacks.LambdaCallback(on_epoch_begin=continue_means),
-                StageProgress(bar, schedule=self.task.recipe.schedule),
+                progress,
                 Every(tick, interval_steps=spec.tick_steps),
                 Every(keep, interval_steps=spec.checkpoint_steps),
+                *(
+                    [Every(keep_best, interval_steps=spec.tick_steps)]
+                    if is_last
+                    else []
+                ),
                 Watch(
                     self.interruption, None if self.distribution.is_cluster else keep
                 ),
@@ -387,10 +404,12 @@ class _Recorder:
         self._task = task
         self._run = run
         self._bar = bar  # new verdicts are written above it
-        self._tensorboard = tf.summary.create_file_writer(str(run.tensorboard))
+        self._events = EventFile(run.tensorboard)
         self._health: HealthCheck | None = None
+        self._reference = ""  # whose patches `quality` is measured against
         self._verdicts: list[str] = []
         self._last_tick: tuple[float, int] | None = None  # time and images
+        self._last_kept: int | None = None  # step
         run.save_reals(task.real_sheet(task.recipe.final_resolution))
 
     def start_stage(self, stage: Stage) -> None:
@@ -401,21 +420,25 @@ class _Recorder:
         self._show("images/real", self._task.real_sheet(stage.resolution), num_images)
         if settings.health_patches:
             training, validation = self._task.health_patches(stage)
+            quality = self._task.quality_patches(stage)
             self._health = HealthCheck(
-                training,
-                validation,
-                self._task.quality_patches(stage),
-                seed=settings.seed,
+                training, validation, quality, seed=settings.seed
             )
+            has_validation = quality is not None and quality.has_validation
+            self._reference = "validation" if has_validation else "training"
 
-    def tick(self, gan: GAN, step: int, metrics: dict[str, float]) -> None:
-        """Writes the means since the last tick, and how the model is doing."""
+    def tick(self, gan: GAN, step: int, metrics: dict[str, float]) -> dict[str, float]:
+        """Writes, and returns, means since the last tick and how the model is doing."""
         stage, recipe = gan.spec.stage, self._task.recipe
         num_images = recipe.schedule.images_before(step)
         if self._health is not None:
             metrics = metrics | self._health.measure(gan, alpha_at(stage, step))
+        is_last = stage == recipe.stages[-1].stage and not stage.transition
         found = verdicts(
-            metrics, num_images=self._task.num_images, logistic=recipe.is_logistic
+            metrics,
+            num_images=self._task.num_images,
+            logistic=recipe.is_logistic,
+            class_name=self._task.record["class_name"] if is_last else None,
         )
         values = {
             "alpha": alpha_at(stage, step),
@@ -436,18 +459,25 @@ class _Recorder:
                     name: value if math.isfinite(value) else None  # JSON has no NaN
                     for name, value in values.items()
                 },
+                **(
+                    {"quality_reference": self._reference}
+                    if "quality" in values
+                    else {}
+                ),
                 "verdicts": found,
             }
         )
-        with self._tensorboard.as_default(step=num_images):
-            for name, value in {"resolution": stage.resolution, **values}.items():
-                tf.summary.scalar(f"{_GROUPS.get(name, 'progress')}/{name}", value)
-        self._tensorboard.flush()
+        curves = {"resolution": stage.resolution, **values}
+        self._events.add_scalars(
+            num_images,
+            {f"{_GROUPS.get(k, 'progress')}/{k}": value for k, value in curves.items()},
+        )
         for sentence in found:
             if not any(_same(sentence, before) for before in self._verdicts):
                 line = f"{num_images / 1000:.1f} kimg: {sentence}"
                 self._bar.write(line, file=sys.stderr)
         self._verdicts = found
+        return values
 
     def keep(self, gan: GAN, state: TrainingState) -> None:
         """Writes a sheet of the fixed latents and a checkpoint."""
@@ -469,13 +499,21 @@ class _Recorder:
         )
         self._run.save_sheet(sheet, num_images)
         self._show("images/synthetic", sheet, num_images)
+        self._save(state)
+
+    def keep_best(self, state: TrainingState) -> None:
+        """Writes a checkpoint if the tick at this step is the best of the run."""
+        best = self._run.best_metrics()
+        if best is not None and best["step"] == state.step != self._last_kept:
+            self._save(state)
+
+    def _save(self, state: TrainingState) -> None:
         self._run.save_checkpoint(state)
+        self._last_kept = state.step
 
     def _show(self, name: str, sheet: Image.Image, num_images: int) -> None:
         """Adds a picture to TensorBoard."""
-        with self._tensorboard.as_default(step=num_images):
-            tf.summary.image(name, np.asarray(sheet)[None, :, :, None])
-        self._tensorboard.flush()
+        self._events.add_picture(num_images, name, sheet)
 
 
 def _same(sentence: str, other: str) -> bool:

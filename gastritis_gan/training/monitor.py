@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -14,9 +14,8 @@ from gastritis_gan import rng
 from gastritis_gan.evaluation.pixel_metrics import (
     mean_pairwise_distance,
     ms_ssim_diversity,
-    sliced_wasserstein_distance,
 )
-from gastritis_gan.images import float_to_uint8, uint_to_float
+from gastritis_gan.images import float_to_uint8
 from gastritis_gan.training.losses import fade_real_images
 from gastritis_gan.training.quality import QualityPatches
 
@@ -32,7 +31,7 @@ MEANS = (
 )
 _SPREADS = ("real_scores", "fake_scores")
 
-_SEED = 0  # of projections and pairs: the same in every run, so that runs compare
+_SEED = 0  # of pairs: the same in every run, so that runs compare
 _NUM_PAIRS = 64
 
 # Calibrated on the collapse drills and on runs that went well: docs/training.md.
@@ -96,7 +95,8 @@ class HealthCheck:
         training: Patches of training patients that the generator imitates, float32
             `(n, r, r, 1)` in [-1, 1]; n is a multiple of the stage's batch size.
         validation: As many patches of patients that no gradient has seen, or None.
-        quality: Patches that samples are compared with, or None.
+        quality: Patches that samples are compared with, or None; not in a transition,
+            where real patches would have to be faded, and compared, at every tick.
         seed: Seed of the run, for the latents.
     """
 
@@ -127,14 +127,13 @@ class HealthCheck:
             `ms_ssim`, `real_ms_ssim`: mean MS-SSIM of two images;
             `quality`, `quality_floor`, `quality_other_class`: as of
             `QualityPatches.measure`, where there are patches;
-            `swd`: of samples against validation patches (training patches without
-            them), mean over levels;
-            with validation patches also `validation_scores` and `swd_floor`, the `swd`
-            of training patches.
+            with validation patches also `validation_scores`.
         """
         blend = tf.constant(alpha) if model.spec.stage.transition else None
         training = _faded(self._training, blend)
-        samples = self._samples(model, len(training), blend)
+        num_judged = 0 if self._quality is None else len(self._quality.reference)
+        drawn = self._samples(model, max(len(training), num_judged), blend)
+        samples = drawn[: len(training)]
         training_scores = _scores(model, training, blend)
         grey_training, grey_samples = _grey(training), _grey(samples)
         metrics = {
@@ -146,24 +145,12 @@ class HealthCheck:
             "ms_ssim": _ms_ssim(grey_samples),
             "real_ms_ssim": _ms_ssim(grey_training),
         }
-        if self._validation is None:
-            metrics["swd"] = _swd(grey_samples, grey_training)
-        else:
+        if self._validation is not None:
             validation = _faded(self._validation, blend)
-            grey_validation = _grey(validation)
             metrics["validation_scores"] = _scores(model, validation, blend).mean()
-            metrics["swd"] = _swd(grey_samples, grey_validation)
-            metrics["swd_floor"] = _swd(grey_training, grey_validation)
         if self._quality is not None:
-
-            def fade(patches: np.ndarray) -> np.ndarray:
-                return float_to_uint8(_faded(uint_to_float(patches), blend).numpy())
-
-            num_samples = len(self._quality.reference)
-            samples = self._samples(model, num_samples, blend)
-            metrics |= self._quality.measure(
-                float_to_uint8(samples.numpy()), None if blend is None else fade
-            )
+            judged = float_to_uint8(drawn[:num_judged].numpy())
+            metrics |= self._quality.measure(judged)
         return {name: float(value) for name, value in metrics.items()}
 
     def _samples(self, model: Any, num_images: int, alpha: Any) -> tf.Tensor:
@@ -209,13 +196,12 @@ def _ms_ssim(images: np.ndarray) -> float:
     return ms_ssim_diversity(images, num_pairs=_NUM_PAIRS, seed=_SEED)
 
 
-def _swd(first: np.ndarray, second: np.ndarray) -> float:
-    by_level = sliced_wasserstein_distance(first, second, seed=_SEED)
-    return float(np.mean(list(by_level.values())))
-
-
 def verdicts(
-    metrics: Mapping[str, float], *, num_images: int, logistic: bool
+    metrics: Mapping[str, float],
+    *,
+    num_images: int,
+    logistic: bool,
+    class_name: str | None = None,
 ) -> list[str]:
     """Returns what is wrong, one sentence each with a way out; empty if nothing is.
 
@@ -223,6 +209,7 @@ def verdicts(
         metrics: What `HealthCheck.measure` and the tick returned.
         num_images: Training images that the patches come from.
         logistic: Whether scores are logits; the Wasserstein loss has no such scale.
+        class_name: What samples should show by now; None before the last stage.
     """
     found = []
     if skipped := round(metrics.get("skipped_steps", 0)):
@@ -237,8 +224,16 @@ def verdicts(
             "can repeat them; add patients, and audit the model before anything is "
             "shared."
         )
+    return [
+        *found,
+        *_on_samples(metrics, class_name),
+        *_on_scores(metrics, logistic=logistic),
+    ]
+
+
+def _on_samples(metrics: Mapping[str, float], class_name: str | None) -> Iterator[str]:
     if metrics.get("real_diversity", math.inf) < _FLAT_LEVELS:
-        found.append(
+        yield (
             "the training patches all look the same: there is nothing to learn; look "
             "at them with `gastritis-gan inspect`."
         )
@@ -247,16 +242,26 @@ def verdicts(
         left = 1 - metrics["real_ms_ssim"]
         alike = 1 - metrics["ms_ssim"] < _COLLAPSED_MS_SSIM * left
         if share < _COLLAPSED_DIVERSITY or (alike and share < 0.5):
-            found.append(
+            yield (
                 f"the samples hardly differ: their diversity is {share:.0%} of the "
                 "training patches'; if this lasts, the generator has collapsed: lower "
                 "`optimizer.learning_rate`, or go back to a checkpoint before."
             )
+    other = metrics.get("quality_other_class", math.inf)
+    if class_name is not None and metrics.get("quality", 0.0) > other:
+        yield (
+            f"the samples are further from real {class_name} patches than real patches "
+            f"of the other class are ({metrics['quality']:.3f} and {other:.3f}); if "
+            "this lasts, try another `optimizer.learning_rate` or wider networks."
+        )
+
+
+def _on_scores(metrics: Mapping[str, float], *, logistic: bool) -> Iterator[str]:
     if "validation_scores" in metrics:
         lead = metrics["training_scores"] - metrics["validation_scores"]
         distance = metrics["training_scores"] - metrics["sample_scores"]
         if distance > metrics["score_spread"] and lead >= _MEMORISED_SHARE * distance:
-            found.append(
+            yield (
                 "the discriminator is memorising the training patients: patches of "
                 f"validation patients score {lead / distance:.0%} of the way from "
                 "training patches to samples; try augmentation, more patients, or stop "
@@ -265,9 +270,8 @@ def verdicts(
     if logistic and "training_scores" in metrics:
         margin = metrics["training_scores"] - metrics["sample_scores"]
         if margin >= _WON_MARGIN:
-            found.append(
+            yield (
                 f"the discriminator has won: it scores training patches {margin:.0f} "
                 "above samples, which leaves the generator no gradient; lower "
                 "`optimizer.learning_rate`, or raise `objective.r1_weight`."
             )
-    return found

@@ -95,9 +95,7 @@ class QualityPatches:
             has_validation=has_validation,
         )
 
-    def measure(
-        self, samples: Patches, fade: Callable[[Patches], Patches] | None = None
-    ) -> dict[str, float]:
+    def measure(self, samples: Patches) -> dict[str, float]:
         """Returns distances to the reference; lower is better.
 
         Features are whitened by how much the means of training images vary, so that a
@@ -105,7 +103,6 @@ class QualityPatches:
 
         Args:
             samples: Shape `(m, r, r, 1)`, of the moving average.
-            fade: What a transition does to real patches before they are compared.
 
         Returns:
             `quality`: of the samples; `quality_floor`: of patches of other patients of
@@ -113,7 +110,7 @@ class QualityPatches:
             `quality_other_class`: of real patches of the other class, which a generator
             of this class has to pass. The last two only where there are patches.
         """
-        reals = self._reals if fade is None else self._compared(fade)
+        reals = self._reals
         features = reals.whiten(wavelet_features(samples))
         return {
             "quality": gaussian_kernel_distance(features, reals.reference),
@@ -122,19 +119,14 @@ class QualityPatches:
 
     @functools.cached_property
     def _reals(self) -> _Reals:
-        return self._compared(lambda patches: patches)
-
-    def _compared(self, fade: Callable[[Patches], Patches]) -> _Reals:
-        whiten = _whitening(wavelet_features(fade(self.training)), self.training_images)
-        reference = whiten(wavelet_features(fade(self.reference)))
+        whiten = _whitening(wavelet_features(self.training), self.training_images)
+        reference = whiten(wavelet_features(self.reference))
         sets = {
             "quality_floor": self.floor,
             "quality_other_class": self.other_class,
         }
         anchors = {
-            name: gaussian_kernel_distance(
-                whiten(wavelet_features(fade(patches))), reference
-            )
+            name: gaussian_kernel_distance(whiten(wavelet_features(patches)), reference)
             for name, patches in sets.items()
             if patches is not None
         }

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -39,18 +39,29 @@ from gastritis_gan.storage import (
 from gastritis_gan.training.checkpoint import (
     Arrays,
     TrainingState,
+    checkpoint_steps,
+    load_checkpoint,
     load_latest_checkpoint,
     save_checkpoint,
 )
+from gastritis_gan.training.config_changes import (
+    Change,
+    check_changes,
+    config_before,
+    find_changes,
+    merge_changes,
+    settings_of,
+)
 from gastritis_gan.training.recipe import Recipe, StageSpec, make_recipe
 from gastritis_gan.training.training_settings import TrainingSections
-from gastritis_gan.typed_config import flat_keys, from_plain
+from gastritis_gan.typed_config import from_plain, to_plain
 
 if TYPE_CHECKING:
     from gastritis_gan.models.network import Network
     from gastritis_gan.serving.exported_model import ExportedModel
 
 RunState = Literal["running", "finished", "stopped"]
+Discriminate = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 _FORMAT = DocumentFormat(
     "gastritis-gan run", 2, "Train again; an older run cannot be resumed or exported."
@@ -81,7 +92,11 @@ class RunSummary:
         num_images: Real images shown until the last tick.
         total_images: Real images of the whole run.
         resolution: In pixels, at the last tick; 0 before the first.
-        swd: Sliced Wasserstein distance at the last tick, if it was measured.
+        quality: At the last tick, if it was measured.
+        quality_floor: Its lower anchor.
+        quality_other_class: Its upper anchor.
+        best_quality: Of the state that is kept as the best, if there is one.
+        best_num_images: Images after which that was.
         verdicts: Sentences of the last tick.
     """
 
@@ -92,7 +107,11 @@ class RunSummary:
     num_images: int
     total_images: int
     resolution: int
-    swd: float | None
+    quality: float | None
+    quality_floor: float | None
+    quality_other_class: float | None
+    best_quality: float | None
+    best_num_images: int | None
     verdicts: tuple[str, ...]
 
 
@@ -117,12 +136,15 @@ class Run:
     ) -> None:
         self.path = path
         self._record = dict(record)
+        self._use(document)
+
+    def _use(self, document: Mapping[str, Any]) -> None:
         self._document = dict(document)
-        known = [field.name for field in dataclasses.fields(TrainingSections)]
         self.sections: TrainingSections = from_plain(
-            TrainingSections, {key: document[key] for key in known if key in document}
+            TrainingSections,
+            {key: document[key] for key in _names_of_sections() if key in document},
         )
-        self.recipe: Recipe = make_recipe(record["model"], self.sections)
+        self.recipe: Recipe = make_recipe(self._record["model"], self.sections)
 
     def __repr__(self) -> str:
         return (
@@ -179,7 +201,7 @@ class Run:
 
     def _summarize(self) -> RunSummary:
         last = self.last_metrics() or {}
-        swd = last.get("swd")
+        best = self.best_metrics() or {}
         return RunSummary(
             name=self.path.name,
             model=self._record["model"],
@@ -188,7 +210,11 @@ class Run:
             num_images=int(last.get("num_images", 0)),
             total_images=self.recipe.schedule.num_images,
             resolution=int(last.get("resolution", 0)),
-            swd=None if swd is None else float(swd),
+            quality=last.get("quality"),
+            quality_floor=last.get("quality_floor"),
+            quality_other_class=last.get("quality_other_class"),
+            best_quality=best.get("quality"),
+            best_num_images=best.get("num_images"),
             verdicts=tuple(map(str, last.get("verdicts", ()))),
         )
 
@@ -198,8 +224,11 @@ class Run:
 
         The keys are `model`, `target`, `class_name`, `split_hash`, `environment`
         (TensorFlow's version and kernels, and whether its operations were
-        deterministic), and of the whole run `resolution` in pixels,
-        `latent_dim`, `num_images`, `seed` and `config`, the experiment.
+        deterministic), `organ`, `view` and `modality` where the cohort states them,
+        and of the whole run `resolution` in pixels,
+        `latent_dim`, `num_images`, `seed` and `config`: of the experiment what made
+        the generator. Who knows the cohort could deal the split again from its section
+        `split`.
         """
         return {
             **self._record,
@@ -207,8 +236,30 @@ class Run:
             "latent_dim": self.recipe.latent_dim,
             "num_images": self.recipe.schedule.num_images,
             "seed": self.sections.training.seed,
-            "config": self._document,
+            "config": _of_generator(self._document),
         }
+
+    def _metadata_at(self, step: int) -> dict[str, Any]:
+        """Returns `metadata` as of a checkpoint."""
+        before_branch = step <= (self.recipe.branch_step or 0)
+        images = self._images(step)
+        changes = [c for c in self._changes if c["num_images"] < images]
+        return {
+            **self.metadata,
+            "config": _of_generator(
+                config_before(self._document, self._changes, images)
+            ),
+            **({"config_changes": changes} if self._changes else {}),
+            # until the branch both are the same run
+            "model": self.recipe.branches_from if before_branch else self.recipe.model,
+            "resolution": self._spec_at(step).stage.resolution,
+            "num_images": images,
+        }
+
+    @property
+    def _changes(self) -> list[Change]:
+        changes: list[Change] = self._record.get("config_changes", [])
+        return changes
 
     def metrics(self) -> list[dict[str, Any]]:
         """Returns a mapping per tick; a last line that a kill has torn is left out."""
@@ -218,6 +269,24 @@ class Run:
         """Returns the metrics of the last tick, if there was one."""
         records = self.metrics()
         return records[-1] if records else None
+
+    def best_metrics(self) -> dict[str, Any] | None:
+        """Returns the metrics of the tick whose state `fit` keeps as the best.
+
+        That is the least `quality` against validation patients of the last stage, which
+        must be a stable one; None where there is no such tick.
+        """
+        return _best(self._judged_ticks())
+
+    def _judged_ticks(self) -> list[dict[str, Any]]:
+        last = self.recipe.schedule.stages[-1]
+        return [
+            tick
+            for tick in ([] if last.transition else self.metrics())
+            if tick["step"] > last.first_step
+            and tick.get("quality_reference") == "validation"
+            and tick["quality"] is not None
+        ]
 
     def sheets(self) -> dict[int, Path]:
         """Returns the sheets of samples by the number of real images before them."""
@@ -239,34 +308,133 @@ class Run:
         """
         return load_latest_checkpoint(self.path / _CHECKPOINTS, last_step=last_step)
 
-    def generator(self) -> Network:
+    def generator(self, *, checkpoint: str | float | None = None) -> Network:
         """Returns the moving-average generator, without a fade and in float32.
 
         It maps latents `(n, latent_dim)` to images `(n, r, r, 1)`, nominally in
         [-1, 1].
 
-        Raises:
-            InputError: The run has no checkpoint or is not finished.
-        """
-        state = self._final_state()
-        generator = self._final_spec.generator()
-        _set_own_weights(generator, state.weights["generator_ema"])
-        return generator
+        Args:
+            checkpoint: As of `export`.
 
-    def discriminator(self) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+        Raises:
+            InputError: As `export`.
+        """
+        _, state = self._chosen(checkpoint)
+        return self._generator(state)
+
+    def discriminator(self, *, checkpoint: str | float | None = None) -> Discriminate:
         """Returns the discriminator, which an insider could attack with.
 
         It maps patches `(n, r, r, 1)` in [-1, 1] to scores `(n,)`, higher for "real".
         The scores of patches that are given together depend on each other a little
         (minibatch standard deviation).
 
+        Args:
+            checkpoint: As of `export`.
+
         Raises:
-            InputError: As `generator`.
+            InputError: As `export`.
         """
-        state = self._final_state()
-        discriminator = self._final_spec.discriminator()
+        _, state = self._chosen(checkpoint)
+        return self._discriminator(state)
+
+    def discriminators(
+        self, cards: Iterable[Mapping[str, Any]]
+    ) -> list[tuple[dict[str, Any], Discriminate]]:
+        """Returns the discriminators that some exported generators were trained with.
+
+        Each is that of the generator's own checkpoint: an audit asks what a model gives
+        away, and one trained for longer or shorter belongs to another model.
+
+        Args:
+            cards: Model cards of exported generators, also of other runs.
+
+        Returns:
+            Pairs of `metadata`, as in the cards, and `discriminator`.
+
+        Raises:
+            InputError: None of them was exported from a checkpoint that is still there.
+        """
+        keys = ("model", "target", "split_hash", "seed", "num_images")
+        wanted = [tuple(card.get(key) for key in keys) for card in cards]
+        pairs = []
+        for step in self._steps():
+            metadata = self._metadata_at(step)
+            if tuple(metadata.get(key) for key in keys) in wanted:
+                state = load_checkpoint(self.path / _CHECKPOINTS, step)
+                pairs.append((metadata, self._discriminator(state)))
+        if not pairs:
+            raise InputError(
+                "none of these generators was exported from a checkpoint that "
+                f"{self.path} still has: model, target, split, seed or duration "
+                f"differ. {self._listed()} Give the generators' own runs."
+            )
+        return pairs
+
+    def export(
+        self,
+        exported_dir: str | os.PathLike[str],
+        *,
+        name: str,
+        version: int | None = None,
+        checkpoint: str | float | None = None,
+    ) -> ExportedModel:
+        """Exports the generator as a SavedModel for TensorFlow Serving.
+
+        Args:
+            exported_dir: Folder of all exported models.
+            name: Name of the model, also in a server's address.
+            version: Number of the version; by default the next free one.
+            checkpoint: `"best"`, `"last"`, or after how many thousand images. By
+                default the best where validation patients judged the last stage, else
+                the last.
+
+        Returns:
+            The model in `exported_dir / name / version`.
+
+        Raises:
+            InputError: There is no such checkpoint, it is in the middle of a
+                transition, the name cannot be used, or the version exists.
+        """
+        from gastritis_gan.serving.model_folder import check_model_name
+
+        check_model_name(name)  # before the seconds that TensorFlow takes
+        choice, state = self._chosen(checkpoint)
+
+        from gastritis_gan.serving.export import export_generator
+
+        ticks = [tick for tick in self.metrics() if tick["step"] <= state.step]
+        metrics = ticks[-1] if ticks else {}
+        metadata = self._metadata_at(state.step)
+        measured = metrics if metrics.get("step") == state.step else {}
+        return export_generator(
+            self._generator(state),
+            exported_dir=exported_dir,
+            name=name,
+            version=version,
+            metadata={
+                **metadata,
+                "checkpoint": {
+                    "choice": choice,
+                    "num_images": metadata["num_images"],
+                    "total_images": self.recipe.schedule.num_images,
+                    **{k: v for k, v in measured.items() if k.startswith("quality")},
+                },
+                "metrics": metrics,
+            },
+        )
+
+    def _generator(self, state: TrainingState) -> Network:
+        generator = self._spec_at(state.step).generator()
+        _set_own_weights(generator, state.weights["generator_ema"])
+        return generator
+
+    def _discriminator(self, state: TrainingState) -> Discriminate:
+        spec = self._spec_at(state.step)
+        discriminator = spec.discriminator()
         _set_own_weights(discriminator, state.weights["discriminator"])
-        group = self._final_spec.group_size  # the layer takes whole groups
+        group = spec.group_size  # the layer takes whole groups
         size = group if group > 1 else _SCORED_AT_ONCE
 
         def score(patches: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -278,42 +446,110 @@ class Run:
 
         return score
 
-    def export(
-        self,
-        exported_dir: str | os.PathLike[str],
-        *,
-        name: str,
-        version: int | None = None,
-    ) -> ExportedModel:
-        """Exports the generator as a SavedModel for TensorFlow Serving.
+    def _chosen(self, checkpoint: str | float | None) -> tuple[str, TrainingState]:
+        """Returns what was chosen (`best`, `last` or `kimg`) and its state."""
+        best = self._best_step()
+        if checkpoint is None:
+            checkpoint = "last" if best is None else "best"
+        if checkpoint == "best":
+            if best is None:
+                raise InputError(f"{self.path} has no best checkpoint: {self._why()}")
+            return "best", load_checkpoint(self.path / _CHECKPOINTS, best)
+        if checkpoint == "last":
+            state = self.checkpoint()
+            self._refuse_in_transition(state.step)
+            return "last", state
+        step = self._step_after(checkpoint)
+        self._refuse_in_transition(step)
+        return "kimg", load_checkpoint(self.path / _CHECKPOINTS, step)
 
-        Args:
-            exported_dir: Folder of all exported models.
-            name: Name of the model, also in a server's address.
-            version: Number of the version; by default the next free one.
+    def _best_step(self) -> int | None:
+        """The step of the best tick whose checkpoint is there."""
+        steps = self._steps()  # a kill between metrics and checkpoint leaves the former
+        best = _best(tick for tick in self._judged_ticks() if tick["step"] in steps)
+        return best["step"] if best else None
 
-        Returns:
-            The model in `exported_dir / name / version`.
-
-        Raises:
-            InputError: The run is not finished, the name cannot be used, or the version
-                exists.
-        """
-        from gastritis_gan.serving.model_folder import check_model_name
-
-        check_model_name(name)  # before the seconds that TensorFlow takes
-
-        from gastritis_gan.serving.export import export_generator
-
-        return export_generator(
-            self.generator(),
-            exported_dir=exported_dir,
-            name=name,
-            version=version,
-            metadata={**self.metadata, "metrics": self.last_metrics() or {}},
+    def _why(self) -> str:
+        """Why there is no best checkpoint, and what to choose instead."""
+        last = self.recipe.schedule.stages[-1]
+        ticks = self.metrics()
+        if any(tick.get("quality_reference") == "training" for tick in ticks):
+            return (
+                "its split has no validation patients (or too few), and on training "
+                "patches the best state would be the one that has learnt most of them "
+                "by heart. Choose `last`."
+            )
+        if last.transition:
+            return "its schedule ends in a transition. Choose `last`."
+        if not any(tick["step"] > last.first_step for tick in ticks):
+            return (
+                f"it has not reached the stable phase at {last.resolution} pixels yet. "
+                "Choose `last`, or resume it."
+            )
+        return (
+            "no tick of its last stage has both a `quality` and a checkpoint. Choose "
+            "`last`."
         )
 
-    def check_same(self, record: Mapping[str, Any], document: Any) -> None:
+    def _step_after(self, kimg: str | float) -> int:
+        """Returns the step of the checkpoint after so many thousand images."""
+        text = str(kimg)
+        try:
+            wanted = Decimal(text)
+            digits = max(0, -int(wanted.as_tuple().exponent))  # rounded as it is given
+        except (InvalidOperation, ValueError):
+            raise InputError(
+                "the checkpoint must be best, last or a number of thousand images, not "
+                f"{text!r:.40}."
+            ) from None
+        found = [
+            step
+            for step in self._steps()
+            if round(Decimal(self._images(step)) / 1000, digits) == wanted
+        ]
+        if len(found) != 1:
+            number = "several checkpoints" if found else "no checkpoint"
+            raise InputError(f"{self.path} has {number} of {text}. {self._listed()}")
+        return found[0]
+
+    def _refuse_in_transition(self, step: int) -> None:
+        if not self._spec_at(step).stage.transition:
+            return
+        stable = [s for s in self._steps() if not self._spec_at(s).stage.transition]
+        nearest = min(stable, key=lambda other: abs(other - step), default=None)
+        way_out = (
+            "Resume the run until it is over"
+            if nearest is None
+            else f"The nearest that can be is {self._images(nearest) / 1000}"
+        )
+        raise InputError(
+            f"{self.path}: the checkpoint of {self._images(step) / 1000} thousand "
+            "images is in the middle of the transition to "
+            f"{self._spec_at(step).stage.resolution} pixels and cannot be exported. "
+            f"{way_out}."
+        )
+
+    def _listed(self) -> str:
+        numbers = [str(self._images(step) / 1000) for step in self._steps()]
+        if not numbers:
+            return "It has no checkpoint yet."
+        return f"There are, in thousand images: {', '.join(numbers)}."
+
+    def _images(self, step: int) -> int:
+        return self.recipe.schedule.images_before(step)
+
+    def _steps(self) -> list[int]:
+        return checkpoint_steps(self.path / _CHECKPOINTS)
+
+    def _spec_at(self, step: int) -> StageSpec:
+        """The stage of a checkpoint; once a fade is over only the new block is left."""
+        spec = next(s for s in self.recipe.stages if step <= s.stage.end_step)
+        if step < spec.stage.end_step:
+            return spec
+        stage = dataclasses.replace(spec.stage, phase="stable")
+        return dataclasses.replace(spec, stage=stage)
+
+    def check_same(self, record: Mapping[str, Any]) -> None:
         """Checks that a task is the one that this run was started with.
 
         Raises:
@@ -325,11 +561,45 @@ class Run:
                     f"{self.path} is a run with {key}={self._record.get(key)}, not "
                     f"{value}. Give the options and the store of the run to resume it."
                 )
-        if self._document != document:
-            raise InputError(
-                f"{self.path} was started with another config than this one. Give its "
-                f"own: --config {self.path / _CONFIG}."
-            )
+
+    def resume(
+        self, document: Mapping[str, Any], *, write: bool = True
+    ) -> TrainingState | None:
+        """Takes the config to continue with; notes what has changed, and since when.
+
+        Args:
+            document: The experiment as a plain mapping.
+            write: Whether this process writes to the folder.
+
+        Returns:
+            The newest whole checkpoint; None if the run was killed before its first.
+
+        Raises:
+            InputError: What differs may not change; nothing was written.
+        """
+        state = self.checkpoint() if self.has_checkpoint() else None
+        step = 0 if state is None else state.step
+        images = self._images(step)
+        before = {**self._document, **to_plain(self.sections)}  # with newer keys
+        changes = find_changes(before, document, num_images=images)
+        changed = Run(self.path, self._record, document)
+        check_changes(
+            changes,
+            name=str(self.path),
+            before=self.recipe.schedule,
+            after=changed.recipe.schedule,
+            step=step,
+        )
+        merged = merge_changes(self._changes, before, changes, num_images=images)
+        if merged != self._changes:
+            self._record["config_changes"] = merged
+            if write:  # first: what never held is found out, what is not noted is not
+                _FORMAT.write(self.path / _RECORD, self._record)
+        if document != self._document:
+            self._use(document)
+            if write:
+                self._write_config(self.path)
+        return state
 
     def branch_state(
         self, recipe: Recipe, *, record: Mapping[str, Any], document: Mapping[str, Any]
@@ -355,15 +625,27 @@ class Run:
                     f"{self.path} is a run with {key}={self._record.get(key)}; to "
                     f"branch from it, {key}={value} is needed."
                 )
-        ours = dict(flat_keys(document))
-        for key, value in flat_keys(self._document):
+        state = self.checkpoint(last_step=recipe.branch_step)
+        images = self._images(state.step)
+        for change in self._changes:
+            key = change["key"]
+            if change["num_images"] < images and not key.startswith(_FREE_IN_A_BRANCH):
+                raise InputError(
+                    f"{self.path} has been trained with another `{key}` since "
+                    f"{change['num_images']:,} images, before the branch: no run from "
+                    "the start equals it. Train the other one without --from."
+                )
+        ours = dict(settings_of(document))
+        theirs = config_before(self._document, self._changes, images)
+        for key, value in settings_of(theirs):
             if ours.get(key) != value and not key.startswith(_FREE_IN_A_BRANCH):
                 raise InputError(
-                    f"{self.path} was trained with `{key}`: {value}, this config has "
-                    f"{ours.get(key)}. Only `objective.lc_resolution` and "
-                    "`objective.lc_weight` may differ before the branch."
+                    f"{self.path} was trained with `{key}`: {json.dumps(value)}, this "
+                    f"config has {json.dumps(ours.get(key))}. Only "
+                    "`objective.lc_resolution` and `objective.lc_weight` may differ "
+                    "before the branch."
                 )
-        return self.checkpoint(last_step=recipe.branch_step)
+        return state
 
     def copy_history(self, source: Run, step: int) -> None:
         """Copies another run's metrics and sheets up to a step, as if made here."""
@@ -413,11 +695,27 @@ class Run:
         Raises:
             InputError: It exists.
         """
+        if (self.path / _RECORD).is_file():
+            summary = Run.open(self.path).summary
+            done = f"{summary.num_images:,} of {summary.total_images:,} images"
+            way_out = {
+                "running": f"a process trains it and has shown {done}",
+                "stopped": f"it has stopped after {done}. To continue it, add --resume",
+                "finished": f"it is finished, after {done}. To train it for longer, "
+                "lengthen its last stage in the config and add --resume",
+            }[summary.state]
+            raise InputError(
+                f"{self.path} exists already: {way_out}. Give another name for another "
+                "run."
+            )
         with new_folder(self.path, private=True) as partial:
             _FORMAT.write(partial / _RECORD, self._record)
-            text = yaml.safe_dump(self._document, sort_keys=False)
-            write_bytes(partial / _CONFIG, text.encode())
+            self._write_config(partial)
             (partial / _CHECKPOINTS).mkdir()
+
+    def _write_config(self, folder: Path) -> None:
+        text = yaml.safe_dump(self._document, sort_keys=False)
+        write_bytes(folder / _CONFIG, text.encode())
 
     def append_metrics(self, record: Mapping[str, Any]) -> None:
         """Adds the metrics of a tick."""
@@ -435,37 +733,20 @@ class Run:
             sheet.save(partial, format="PNG")
 
     def save_checkpoint(self, state: TrainingState) -> None:
-        """Writes a checkpoint; the newest few stay, and the one to branch from."""
-        branch_step = self.recipe.branch_step
+        """Writes a checkpoint; the newest few, the best and that of the branch stay."""
+        best = self.best_metrics() or {}
+        always: tuple[int | None, ...] = (self.recipe.branch_step, best.get("step"))
         save_checkpoint(
             self.path / _CHECKPOINTS,
             state,
             keep=self.sections.training.keep_checkpoints,
-            always=() if branch_step is None else (branch_step,),
+            always=[step for step in always if step is not None],
         )
 
     @property
     def tensorboard(self) -> Path:
         """Folder for `tensorboard --logdir`."""
         return self.path / "tensorboard"
-
-    @functools.cached_property
-    def _final_spec(self) -> StageSpec:
-        """The last stage without a fade: at its end only the new block is left."""
-        spec = self.recipe.stages[-1]
-        stage = dataclasses.replace(spec.stage, phase="stable")
-        return dataclasses.replace(spec, stage=stage)
-
-    def _final_state(self) -> TrainingState:
-        state = self.checkpoint()
-        num_steps = self.recipe.schedule.num_steps
-        if state.step < num_steps:
-            raise InputError(
-                f"{self.path} has done {state.step} of {num_steps} steps; its last "
-                f"checkpoint makes images of {state.resolution} pixels. Resume it with "
-                "`gastritis-gan fit --resume` until the end."
-            )
-        return state
 
     def _sheet(self, num_images: int) -> Path:
         return self.path / f"sheet_{num_images:09d}.png"
@@ -503,11 +784,25 @@ def list_runs(folder: str | os.PathLike[str]) -> list[Run]:
     return runs
 
 
+def _best(ticks: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    return min(ticks, key=lambda tick: float(tick["quality"]), default=None)
+
+
 def _set_own_weights(network: Network, weights: Arrays) -> None:
     from gastritis_gan.models.network import get_weights_by_name, set_weights_by_name
 
     own = get_weights_by_name(network)  # not those of the layer that has faded out
     set_weights_by_name(network, {name: weights[name] for name in own})
+
+
+def _of_generator(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the sections that made the generator: not `split`, nothing later."""
+    sections = ("cohort", "patches", *_names_of_sections())
+    return {key: value for key, value in document.items() if key in sections}
+
+
+def _names_of_sections() -> list[str]:
+    return [field.name for field in dataclasses.fields(TrainingSections)]
 
 
 def _read_document(path: Path) -> dict[str, Any]:

@@ -21,10 +21,15 @@ def make_run(folder, name, records):
 @pytest.fixture
 def folder(tmp_path):
     """The tiny run has 11 steps and 44 images, worked by hand in test_run.py."""
-    common = {"resolution": 8, "verdicts": []}
-    make_run(tmp_path, "a", [{"step": 11, "num_images": 44, "swd": 12.34, **common}])
+    common = {"resolution": 8, "verdicts": [], "quality_reference": "validation"}
+    anchors = {"quality_floor": 0.01, "quality_other_class": 0.5, **common}
+    ticks = [
+        {"step": 9, "num_images": 36, "quality": 0.12, **anchors},
+        {"step": 11, "num_images": 44, "quality": 0.1234, **anchors},
+    ]
+    make_run(tmp_path, "a", ticks)
     stopped = {**common, "verdicts": ["3 steps were skipped."]}
-    make_run(tmp_path, "b", [{"step": 6, "num_images": 22, "swd": 30.0, **stopped}])
+    make_run(tmp_path, "b", [{"step": 6, "num_images": 22, "quality": 3.0, **stopped}])
     make_run(tmp_path, "c", [])
     (tmp_path / "notes").mkdir()
     return tmp_path
@@ -38,9 +43,36 @@ def table(folder):
 
 def test_the_runs_of_a_folder(folder):
     assert table(folder) == [
-        ["run", "model", "target", "state", "done", "kimg", "px", "swd"],
-        ["a", "lc_pggan", "positive", "finished", "100%", "0.0", "8", "12.3"],
-        ["b", "lc_pggan", "positive", "stopped", "50%", "0.0", "8", "30.0"],
+        [
+            "run",
+            "model",
+            "target",
+            "state",
+            "done",
+            "kimg",
+            "px",
+            "quality",
+            "floor",
+            "other",
+            "best",
+            "at",
+            "kimg",
+        ],
+        [
+            "a",
+            "lc_pggan",
+            "positive",
+            "finished",
+            "100%",
+            "0.0",
+            "8",
+            "0.123",
+            "0.010",
+            "0.500",
+            "0.120",
+            "0.0",
+        ],
+        ["b", "lc_pggan", "positive", "stopped", "50%", "0.0", "8", "3.000"],
         ["c", "lc_pggan", "positive", "stopped", "0%", "0.0", "0"],
         ["b:", "3", "steps", "were", "skipped."],
     ]

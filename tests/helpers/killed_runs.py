@@ -3,7 +3,8 @@
 A process of its own: it imports TensorFlow once and forks a child for every start, so
 that a child's death is a real one and costs no import. Arguments: a run folder, then
 the point of every kill, as `step:N` (after step N of the child, which does one step in
-a call) or `write:N` (half way through the Nth checkpoint of a child that does two). At
+a call) or `write:N` (half way through the Nth checkpoint of a child that does two). A
+first point `judged` trains the experiment of `tests/helpers/judged_run.py` instead. At
 last the run is resumed to its end; prints how many kills there were.
 """
 
@@ -17,6 +18,7 @@ import numpy as np
 from gastritis_gan.training import recipe
 from gastritis_gan.training.callbacks import Watch
 from gastritis_gan.training.fit import fit
+from tests.helpers import judged_run
 from tests.helpers.tiny_run import SECTIONS, FakeStore
 
 
@@ -56,16 +58,18 @@ def die_at(point):
         np.savez = half_savez
 
 
-def train(run_dir, point=None):
+def train(run_dir, point=None, *, judged=False):
     """Returns the exit status of a child that trains, and dies at `point`."""
     child = os.fork()
     if child == 0:
         if point is not None:
             die_at(point)
+        if judged:
+            judged_run.script_quality(setattr)
         fit(
-            SECTIONS,
-            FakeStore(),
-            model="lc_pggan",
+            judged_run.SECTIONS if judged else SECTIONS,
+            judged_run.STORE if judged else FakeStore(),
+            model="dcgan" if judged else "lc_pggan",
             target="positive",
             out=run_dir,
             resume=run_dir.exists(),
@@ -75,16 +79,17 @@ def train(run_dir, point=None):
 
 
 def main():
-    run_dir = Path(sys.argv[1])
+    run_dir, points = Path(sys.argv[1]), sys.argv[2:]
+    judged = points[:1] == ["judged"]
     kills = 0
-    for point in sys.argv[2:]:
-        status = train(run_dir, point)
+    for point in points[judged:]:
+        status = train(run_dir, point, judged=judged)
         if status == 0:
             break  # the point lay behind the end of the run
         if os.WTERMSIG(status) != signal.SIGKILL:
             sys.exit(f"the child ended with {status}, not by SIGKILL")
         kills += 1
-    if train(run_dir) == 0:
+    if train(run_dir, judged=judged) == 0:
         print(kills)  # noqa: T201
 
 

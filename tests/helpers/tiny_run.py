@@ -1,6 +1,7 @@
 """The smallest experiment that goes through every kind of stage, and its store."""
 
 import copy
+import types
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -63,20 +64,27 @@ def stages_of(model="pggan", **changes):
 
 
 class FakeStore:
-    """Stands for a store: random patches of 16 pixels, no file."""
+    """Stands for a store: random patches of 16 pixels, no file.
+
+    Validation patients, where asked for, have patches of the positive class only.
+    """
 
     path = Path("store")
     split_hash = "ab" * 32
+    split_mark = "cd" * 12
     is_synthetic = split_given = False
+    subject = types.MappingProxyType({"organ": "stomach", "view": ""})
     positive = "gastritis"
     negative = "non_gastritis"
     bits = 8
     geometry = PatchGeometry(patch_size=16, stride=16)
 
-    def __init__(self, num_patches=12):
-        levels = np.random.default_rng(0).integers(0, 256, (num_patches, 4, 4))
-        self.patch_image = np.arange(num_patches)  # one patch an image
-        self.images = [SimpleNamespace(patient=f"p{n}") for n in range(num_patches)]
+    def __init__(self, num_patches=12, num_validation=0):
+        total = num_patches + num_validation
+        levels = np.random.default_rng(0).integers(0, 256, (total, 4, 4))
+        self._num_training = num_patches
+        self.patch_image = np.arange(total)  # one patch an image
+        self.images = [SimpleNamespace(patient=f"p{n}") for n in range(total)]
         self._windows = np.kron(levels, np.ones((4, 4), int)).astype(np.uint8)
 
     def keep_images(self):
@@ -90,7 +98,7 @@ class FakeStore:
 
     def patch_set(self, name, split):
         if split == "validation":
-            return np.arange(0, dtype=np.int64)
-        third = len(self._windows) // 3
+            return np.arange(self._num_training, len(self._windows), dtype=np.int64)
+        third = self._num_training // 3
         start = ("positive", "negative", "outside").index(name) * third
         return np.arange(start, start + third, dtype=np.int64)

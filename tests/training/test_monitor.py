@@ -60,9 +60,11 @@ HEALTHY = {
 }
 
 
-def sentences(num_images=100, logistic=True, **changes):
+def sentences(num_images=100, logistic=True, class_name="gastritis", **changes):
     metrics = {**HEALTHY, **changes}
-    return verdicts(metrics, num_images=num_images, logistic=logistic)
+    return verdicts(
+        metrics, num_images=num_images, logistic=logistic, class_name=class_name
+    )
 
 
 def test_a_healthy_run_gets_no_verdict():
@@ -83,6 +85,11 @@ def test_a_healthy_run_gets_no_verdict():
         # 0.0 lies half of the way from 1 to -1.
         ({"validation_scores": 0.0}, "the discriminator is memorising"),
         ({"training_scores": 19.0, "validation_scores": 19.0}, "the discriminator has"),
+        (
+            {"quality": 0.31, "quality_other_class": 0.3},
+            "the samples are further from real gastritis patches than real patches of "
+            "the other class are (0.310 and 0.300)",
+        ),
     ],
 )
 def test_a_run_in_trouble_gets_one_sentence(changes, start):
@@ -103,6 +110,10 @@ def test_a_run_in_trouble_gets_one_sentence(changes, start):
         {"validation_scores": -5.0, "sample_scores": 0.6},
         {"training_scores": 18.9, "validation_scores": 18.9},
         {"training_scores": 90.0, "validation_scores": 90.0, "logistic": False},
+        {"quality": 0.3, "quality_other_class": 0.3},
+        {"quality": 0.9},
+        # Before the last stage
+        {"quality": 0.9, "quality_other_class": 0.3, "class_name": None},
     ],
 )
 def test_just_inside_the_rules_there_is_none(changes):

@@ -59,10 +59,3 @@ def test_the_other_class_is_its_own_anchor(quality):
     patches, _ = quality
     found = measured(patches, patches.other_class)
     assert found["quality"] == pytest.approx(found["quality_other_class"])
-
-
-def test_a_fade_applies_to_real_patches_only(quality):
-    patches, test = quality
-    patches.measure(test)
-    grey = patches.measure(np.full_like(test, 128), lambda images: images * 0 + 128)
-    assert grey["quality"] == pytest.approx(grey["quality_floor"], abs=1e-6)

@@ -142,4 +142,5 @@ def test_a_torn_last_line_of_metrics_does_not_stop_an_export(faded_run, tmp_path
         stream.write('{"step": 99, "d_lo')
     model = Run.open(faded_run.path).export(tmp_path, name="a", version=4)
     assert (model.name, model.version, model.resolution) == ("a", 4, 8)
+    assert model.card["checkpoint"]["choice"] == "last"  # no validation patients
     assert model.card["metrics"] == json.loads(json.dumps(last))
