@@ -64,7 +64,7 @@ _PUBLIC_KEYS = (
     *("name", "version", "model", "target", "class_name", *SUBJECT_KEYS),
     "split_mark",
     *("is_synthetic", "split_given", "resolution", "latent_dim", "num_images"),
-    *("num_parameters", "truncation", "signatures", "graph", "environment"),
+    *("num_parameters", "truncation", "environment"),
     *("tensorflow", "keras", "gastritis_gan"),
 )
 _PUBLIC_SECTIONS = (

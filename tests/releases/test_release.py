@@ -20,7 +20,7 @@ from gastritis_gan.serving.model_folder import model_hash
 from gastritis_gan.store.split import SplitConfig, hash_split, split_patients
 from tests.helpers.audits import change_card, make_audit
 from tests.helpers.dciodvfy import validate
-from tests.helpers.gan_train_results import make_tables
+from tests.helpers.gan_train_results import make_results_of
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
@@ -96,7 +96,7 @@ def test_png(models, tmp_path):
         "gastritis, normal",
         "CC-BY-4.0",
         "works on real ones was not measured",
-        "images of this release may show training patients",
+        "images of it may show training patients",
         "because: weights were drawn at random",
         model_hash(models / "small" / "1"),
         "exported/other/1 exported/small/1 --count other=6 --count small=6",
@@ -381,7 +381,7 @@ MEASURES = {"gan-train": GanTrainResult, "image-metrics": ImageMetricsResult}
 
 
 def write_results(folder, kind, cards):
-    json_file, table_file, results = make_tables(cards)[kind]
+    json_file, table_file, results = make_results_of(cards)[kind]
     folder.mkdir()
     (folder / table_file).write_text(MEASURES[kind](results).table)
     (folder / json_file).write_text(json.dumps(results))
