@@ -140,6 +140,19 @@ def test_one_chain_at_a_time_works_in_a_folder(reproduce, tmp_path):
     assert f"another process is working in {tmp_path / 'out'}" in result.output
 
 
+def test_a_step_that_fails_says_why(reproduce, tmp_path):
+    cohort = tmp_path / "cohort.csv"
+    cohort.write_text(
+        "image,patient,label,outline\nZebrafink.dcm,Zebrafink,gastritis,\n"
+    )
+    result = reproduce(tmp_path / "out", cohort=cohort)
+    assert result.exit_code == 2
+    assert "the step store has failed: row " in result.output
+    assert str(tmp_path / "out" / "logs" / "store") in result.output
+    assert "Zebrafink" not in result.output  # may be a patient's name
+    assert not (tmp_path / "out" / "runs").exists()
+
+
 def times(out):
     """When each product of a chain was made, by its marker."""
     markers = out / ".done"
