@@ -100,6 +100,14 @@ def key_hash(key: bytes) -> str:
     return pseudonym(key, "key", "")
 
 
+def split_mark(key: bytes, split_hash: str) -> str:
+    """Returns what releases have of a split: without the key it tells nothing.
+
+    Who has the cohort can hash every split of it, and so recognise the hash itself.
+    """
+    return pseudonym(key, "split", split_hash)
+
+
 def keep_key(path: Path, key: bytes) -> None:
     """Writes the key into a private folder, unless it is there already."""
     if not path.exists():

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL.PngImagePlugin import PngImageFile
 
-from gastritis_gan.cohort.cohort_settings import CohortConfig
+from gastritis_gan.cohort.cohort_settings import SUBJECT_KEYS, CohortConfig
 from gastritis_gan.errors import InputError
 from gastritis_gan.images import average_windows, float_to_uint8
 from gastritis_gan.storage import DocumentFormat, read_arrays, refused_if_damaged
@@ -98,8 +98,11 @@ class Store:
         path: The folder.
         split_hash: 64 hexadecimal digits; equal only for equal images, labels,
             patients and split.
+        split_mark: The same under the store's key; None in older stores.
         positive: Name of the positive class.
         negative: Name of the negative class.
+        subject: What the images show: `organ`, `view` and `modality` of the section
+            `cohort`, each empty where it was not stated; nothing in an older store.
         geometry: Size, stride and sets of the patches.
         bits: 8 or 16 bits per pixel; pixels use the full range.
         is_synthetic: Whether all images state that nobody was examined.
@@ -130,8 +133,12 @@ class Store:
     ) -> None:
         self.path = path
         self.split_hash: str = metadata["split_hash"]
+        self.split_mark: str | None = metadata.get("split_mark")
         self.positive: str = metadata["positive"]
         self.negative: str = metadata["negative"]
+        self.subject: dict[str, str] = {
+            key: str(metadata[key]) for key in SUBJECT_KEYS if key in metadata
+        }
         self.geometry = PatchGeometry(**metadata["patches"])
         self.bits: int = metadata["bits"]
         self.is_synthetic: bool = metadata.get("is_synthetic", False) is True
@@ -442,20 +449,22 @@ def check_store_fits(
 
     Args:
         store: The store.
-        cohort: Section `cohort` of the config; classes and bits are compared.
+        cohort: Section `cohort` of the config; all but its rules for sizes is compared.
         patches: Section `patches`.
         split: Section `split`; the numbers of patients are compared.
         config_name: What the message calls the config, such as its path.
 
     Raises:
-        InputError: The store was prepared with other classes, patches, bits or numbers
-            of patients.
+        InputError: The store was prepared with other classes, organ, patches, bits or
+            numbers of patients.
     """
     expected: dict[str, tuple[object, object]] = {
         "cohort.positive": (cohort.positive, store.positive),
         "cohort.negative": (cohort.negative, store.negative),
         "cohort.bits": (cohort.bits, store.bits),
     }
+    for key, value in store.subject.items():
+        expected[f"cohort.{key}"] = (getattr(cohort, key), value)
     stored_patches = dataclasses.asdict(store.geometry)
     for key, value in dataclasses.asdict(patches).items():
         expected[f"patches.{key}"] = (value, stored_patches[key])
@@ -467,10 +476,14 @@ def check_store_fits(
     for key, (configured, stored) in expected.items():
         if configured != stored:
             raise InputError(
-                f"{config_name}: `{key}` is {configured}, but {store.path} was "
-                f"prepared with {stored}. Give the config of the store, or prepare the "
-                "cohort again."
+                f"{config_name}: `{key}` is {_shown(configured)}, but {store.path} was "
+                f"prepared with {_shown(stored)}. Give the config of the store, or "
+                "prepare the cohort again."
             )
+
+
+def _shown(value: object) -> object:
+    return "empty" if value == "" else value
 
 
 def _count_patients(store: Store) -> dict[str, int]:

@@ -22,7 +22,7 @@ def work(make_store, tmp_path):
         "exported/a/1/assets.extra/model_card.json": {"split_hash": store.split_hash},
         "releases/a/release.json": {"parts": [{"card": {"split_hash": "0" * 64}}]},
         "releases/b/release.json": {
-            "parts": [{"card": {"split_hash": store.split_hash}}]
+            "parts": [{"card": {"split_mark": store.split_mark}}]
         },
         "audits/a/audit.json": {"split_hash": store.split_hash},
         "results/a/results.json": {"store": {"split_hash": store.split_hash}},
@@ -80,6 +80,13 @@ def test_what_carries_the_split_is_listed(work):
         (["results"], "/results/a/results.json"),
         (["results"], "/results/b/metrics.json"),
     ]
+
+
+def test_the_mark_of_a_split_needs_the_key(make_cohort, make_store):
+    cohort = make_cohort()
+    one, other = make_store("a", cohort=cohort), make_store("b", cohort=cohort)
+    assert one.split_hash == other.split_hash
+    assert len({one.split_mark, other.split_mark, one.split_hash[:24]}) == 3
 
 
 def test_a_stranger_is_not_in_the_store(work):
