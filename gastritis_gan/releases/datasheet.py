@@ -67,8 +67,8 @@ _VERDICTS = {
     "images of this release may show training patients.",
     "fail": "The privacy audit of exactly these generators failed: images of this "
     "release may show training patients.",
-    None: "There was no privacy audit of these generators: images of this release may "
-    "show training patients.",
+    None: "No privacy audit was given for this release: images of it may show "
+    "training patients.",
 }
 
 _GAPS = "It did not examine every image of this release."
@@ -253,7 +253,7 @@ def _seven_cs(parts: Sequence[ReleasePart], metadata: ReleaseMetadata) -> str:
 def _privacy(metadata: ReleaseMetadata) -> str:
     clearance = metadata.clearance
     audit, risk = clearance.audit, clearance.accepted_risk
-    lines = [f"**Verdict: {audit.verdict if audit else 'not audited'}.** "]
+    lines = [f"**Verdict: {audit.verdict if audit else 'none'}.** "]
     lines[0] += metadata.verdict
     if risk is not None:
         lines += ["", f"Published all the same, because: {risk}"]

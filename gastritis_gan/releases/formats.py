@@ -65,7 +65,7 @@ class ReleasedImage:
             self.model.version,
             model_hash=self.model.model_hash,
             seed=self.seed,
-            truncation=self.truncation,
+            truncation=float(self.truncation),
         )
         return marked_png(self.pixels, chunk)
 

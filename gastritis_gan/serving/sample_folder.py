@@ -206,7 +206,7 @@ def _write_missing(
                     model.version,
                     model_hash=model.model_hash,
                     seed=seed + number,
-                    truncation=truncation,
+                    truncation=float(truncation),
                 )
                 write_bytes(paths[number], marked_png(image[..., 0], chunk))
             bar.update(len(numbers))

@@ -346,9 +346,12 @@ def test_the_config_that_prepared_the_store_fits(make_store):
     _check(store, seed=17)  # a store does not hold it
 
 
-def test_a_store_states_what_its_images_show(make_store):
-    assert make_store("a").subject == {"organ": "", "view": "", "modality": ""}
-    store = make_store("b", organ="breast", modality="MG")
+def test_a_store_states_what_its_images_show(make_cohort, make_store):
+    cohort = make_cohort()
+    plain = make_store("a", cohort=cohort)
+    assert plain.subject == {"organ": "", "view": "", "modality": ""}
+    stated = {"organ": "breast", "modality": "MG"}
+    store = make_store("b", cohort=cohort, validation=1, **stated)
     assert store.subject == {"organ": "breast", "view": "", "modality": "MG"}
     path = store.path / "store.json"
     document = json.loads(path.read_text())
