@@ -107,7 +107,7 @@ def test_the_real_server_is_started_where_it_is(exported, tmp_path, monkeypatch)
     )
     assert f"--model_config_file={tmp_path}/models.config" in done.stdout.splitlines()
     printed = serve(exported.parents[1], "--config-dir", tmp_path, "--print", "command")
-    assert printed.output.split()[1:] == done.stdout.splitlines()[1:]
+    assert printed.stdout.split()[1:] == done.stdout.splitlines()[1:]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_the_real_server_gives_the_images_of_the_folder(exported, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     options = ("--config-dir", tmp_path, "--port", port, "--print", "docker")
-    printed = serve(exported.parents[1], *options).output
+    printed = serve(exported.parents[1], *options).stdout
     command = printed.replace("\\\n", "")
     with subprocess.Popen(shlex.split(command)) as server:
         try:
