@@ -96,6 +96,7 @@ setup(
             "build>=1.2",
             f"dicom3tools>=20260927; {CPU_BUILD}",
             "hypothesis>=6.100",
+            "mlcroissant>=1.1",
             "pytest>=8.2",
             "selenium>=4.20",
             *OUTLINES,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -19,15 +20,16 @@ def gan_train(
     weights: tuple[str, ...],
     weights_dir: Path | None,
     cache_path: Path | None,
+    as_json: bool,
 ) -> None:
     """Measure GAN-train: train on samples, test on the test patients' images.
 
     For every row of the paper's tables that has generators, and for real data, an SVM
     is trained on features of patches of both classes; it classifies the patches of
     every test image, and their majority decides the image. Writes results.json, the
-    table as table.md, table.csv and table.tex, and plots/, and prints the table:
-    sensitivity, specificity, harmonic mean and AUC with 95 % intervals, retention,
-    differences between rows, and controls.
+    tables as table.md, table.csv and table.tex (also AUC, retention, differences
+    between rows, and controls), summary.md and plots/. Prints sensitivity, specificity
+    and their harmonic mean with 95 % intervals, and a conclusion.
 
     Features are kept in the cache: after a kill, the same command resumes from it.
 
@@ -46,7 +48,10 @@ def gan_train(
         weights=parse_weights(weights, weights_dir),
         cache=cache_path,
     )
-    click.echo(result.table)
+    if as_json:
+        click.echo(json.dumps(result.results))
+        return
+    click.echo(f"{result.digest}\n")
     click.echo(
         f"Tables:         {out / 'table.md'}, table.csv, table.tex\n"
         f"Results:        {out / 'results.json'}\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -19,13 +20,15 @@ def image_metrics(
     weights: tuple[str, ...],
     weights_dir: Path | None,
     cache_path: Path | None,
+    as_json: bool,
 ) -> None:
     """Measure Fréchet and kernel distance, SWD, PRDC and diversity of the samples.
 
     Every generator's samples are compared with the training patients' patches of its
     class, and, as a floor, halves of these patients with each other, at equal numbers.
-    Features are those of `evaluation.extractors`. Writes metrics.json and metrics.md
-    and prints the tables. Features are shared with `gan-train` through the cache.
+    Features are those of `evaluation.extractors`. Writes metrics.json and metrics.md,
+    and prints the main metrics and a conclusion. Features are shared with `gan-train`
+    through the cache.
 
     \b
     Example:
@@ -42,5 +45,8 @@ def image_metrics(
         weights=parse_weights(weights, weights_dir),
         cache=cache_path,
     )
-    click.echo(result.table)
+    if as_json:
+        click.echo(json.dumps(result.results))
+        return
+    click.echo(f"{result.digest}\n")
     click.echo(f"Tables:   {out / 'metrics.md'}\nResults:  {out / 'metrics.json'}")

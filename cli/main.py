@@ -20,6 +20,7 @@ from gastritis_gan.version import __version__
 _COMMANDS = (
     "phantom",
     "cohort",
+    "init",
     "prepare",
     "inspect",
     "fit",
@@ -37,6 +38,8 @@ _COMMANDS = (
     "audit",
     "trace",
     "report",
+    "reading-study",
+    "doctor",
     "reproduce",
 )
 _PACKAGES_OF_THE_CPU_EXTRA = (
@@ -52,7 +55,11 @@ _PACKAGES_OF_THE_CPU_EXTRA = (
 
 
 _FRAMES_SHOWN = 4
-_COMMANDS_WITH_PATIENTS = ("prepare", "cohort")  # their files' names may be secret
+_COMMANDS_WITH_PATIENTS = (
+    "prepare",
+    "cohort",
+    "init",
+)  # their files' names may be secret
 
 
 class _Refusal(click.ClickException):
@@ -165,6 +172,10 @@ def main() -> None:
     cohort --prepare--> store --fit--> run --export--> model --sample, serve--> images
     `phantom` makes a cohort to try everything on. `gan-train` measures what samples are
     worth and `audit` whether they give a patient away; `release` needs an audit.
+
+    \b
+    Exit codes: 0 done; 1 a mistake of gastritis-gan; 2 input that cannot be used, in a
+    sentence; 3 and 4 an audit that failed or is undecided; 130 Ctrl-C, 143 SIGTERM.
     """
     for stream in (sys.stdout, sys.stderr):  # of a locale that lacks letters
         if isinstance(stream, io.TextIOWrapper):

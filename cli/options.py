@@ -120,9 +120,15 @@ out_option = click.option(
 )
 
 
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON instead of text, for programs."
+)
+
+
 def evaluation_options(command: _Command) -> _Command:
     """Adds what `gan-train` and `image-metrics` have in common."""
     for option in (
+        json_option,
         cache_option,
         weights_dir_option,
         weights_option,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -73,19 +74,31 @@ from .options import PATH, truncation_option
 )
 @click.option(
     "--results",
-    "results_dir",
+    "results_dirs",
+    multiple=True,
     type=PATH,
-    help="Folder that `gan-train` wrote on these models; its table goes into the "
-    "datasheet.",
+    help="Folder that `gan-train` or `image-metrics` wrote on these models; its table "
+    "goes into the datasheet. Repeat it for both.",
 )
 @click.option(
     "--title",
-    default="Synthetic gastric radiographs",
-    show_default=True,
-    help="Title of the datasheet.",
+    help="Title of the data set; by default of its organ.",
 )
 @click.option(
     "--licence", default="", help="Licence, such as CC-BY-4.0; none by default."
+)
+@click.option(
+    "--author",
+    "authors",
+    multiple=True,
+    metavar="NAME",
+    help="Person or institution to cite; repeat it for others.",
+)
+@click.option(
+    "--date",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="YYYY-MM-DD",
+    help="Date of the release; today (UTC) by default.",
 )
 def release(
     models: Sequence[Path],
@@ -99,16 +112,18 @@ def release(
     audit_dir: Path | None,
     key_path: Path | None,
     accept_risk: str | None,
-    results_dir: Path | None,
-    title: str,
+    results_dirs: Sequence[Path],
+    title: str | None,
     licence: str,
+    authors: Sequence[str],
+    date: datetime.datetime | None,
 ) -> None:
     """Gather samples of exported MODELs into a folder that can be published.
 
     A MODEL is exported/NAME, exported/NAME/1, or a folder of models such as exported/.
     Writes the images with their labels, equally many of each class, manifest.csv,
-    DATASHEET.md, release.json, sheet.png and SHA256SUMS. Without a passing privacy
-    audit it refuses.
+    DATASHEET.md, README.md, CITATION.cff, croissant.json, release.json, sheet.png and
+    SHA256SUMS. Without a passing privacy audit it refuses.
 
     \b
     Examples:
@@ -131,9 +146,11 @@ def release(
         audit=audit_dir,
         key=key_path,
         accept_risk=accept_risk,
-        results=results_dir,
+        results=results_dirs,
         title=title,
         licence=licence,
+        authors=authors,
+        date=date and date.date(),
     )
     click.echo(
         f"Released:     {folder}\n"

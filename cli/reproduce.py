@@ -130,7 +130,7 @@ def reproduce(
         engine_options=snakemake_options,
     )
     if result is None:
-        click.echo("All steps that the options of Snakemake chose are done.")
+        click.echo("Snakemake has ended; GAN-train was not among its steps.")
         return
     click.echo(result.summary)
     click.echo(

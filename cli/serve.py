@@ -14,6 +14,8 @@ from gastritis_gan.errors import InputError
 
 from .options import PATH, remind_of_audit
 
+_CONTAINERS = {"docker": "docker_command", "compose": "compose_file"}
+
 
 @click.command()
 @click.option(
@@ -62,9 +64,14 @@ from .options import PATH, remind_of_audit
 @click.option(
     "--print",
     "printed",
-    type=click.Choice(["docker", "command"]),
-    help="Start nothing: print the docker command and a compose file, or the "
+    type=click.Choice(["docker", "compose", "command"]),
+    help="Start nothing: print the docker command, a compose file, or the "
     "tensorflow_model_server command.",
+)
+@click.option(
+    "--image",
+    help="Image of TensorFlow Serving for --print docker and --print compose. "
+    "[default: a pinned one of tensorflow/serving]",
 )
 def serve(
     exported_dir: Path,
@@ -75,21 +82,24 @@ def serve(
     host: str,
     url_file: Path | None,
     printed: str | None,
+    image: str | None,
 ) -> None:
     """Serve every exported model as TensorFlow Serving does.
 
     Writes models.config, batching.config and monitoring.config and starts
     tensorflow_model_server where it is on the PATH. Where it is not, a small local
     server for development answers the same REST requests. For a container use --print
-    docker. The highest version of each model is served.
+    docker or --print compose. The highest version of each model is served.
 
     \b
     Examples:
       gastritis-gan serve
-      gastritis-gan serve --print docker
+      gastritis-gan serve --print compose > compose.yaml
       gastritis-gan serve --local --port 0 --url-file server.url
       gastritis-gan sample --server http://127.0.0.1:8501 --model NAME --out DIR
     """
+    if image is not None and printed not in _CONTAINERS:
+        raise click.UsageError("--image is for --print docker and --print compose.")
     from gastritis_gan.serving import tf_serving
 
     models = tf_serving.find_served_models(
@@ -102,10 +112,17 @@ def serve(
     except InputError as error:
         raise InputError(f"{error} `--config-dir` names another folder.") from error
     remind_of_audit(*(m.base_path / str(v) for m in models for v in m.versions))
-    if printed == "docker":
-        command = tf_serving.docker_command(exported_dir, config_dir, port=port)
-        compose = tf_serving.compose_file(exported_dir, config_dir, port=port)
-        click.echo(f"{command}\n\n# compose.yaml\n{compose}", nl=False)
+    if printed in _CONTAINERS:
+        image = image or tf_serving.IMAGE
+        describe = getattr(tf_serving, _CONTAINERS[printed])
+        click.echo(describe(exported_dir, config_dir, port=port, image=image).rstrip())
+        if tf_serving.is_older_than_tried(image):
+            oldest = ".".join(map(str, tf_serving.OLDEST_VERSION))
+            click.echo(
+                f"Warning: {image} is older than {oldest}, the oldest TensorFlow that "
+                "has loaded exported models; `sample --server` shows whether it does.",
+                err=True,
+            )
         return
     flags = tf_serving.server_flags(config_dir, port=port)
     if printed == "command":

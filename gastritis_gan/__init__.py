@@ -33,8 +33,16 @@ if TYPE_CHECKING:
     from gastritis_gan.config import load_config as load_config
     from gastritis_gan.errors import InputError as InputError
     from gastritis_gan.evaluation.compare import compare as compare
+    from gastritis_gan.experiment_draft import draft_experiment as draft_experiment
+    from gastritis_gan.machine import examine_machine as examine_machine
     from gastritis_gan.phantom.phantom_cohort import make_phantom as make_phantom
     from gastritis_gan.releases.release import release as release
+    from gastritis_gan.reports.reading_study import (
+        analyse_reading_study as analyse_reading_study,
+    )
+    from gastritis_gan.reports.reading_study import (
+        make_reading_study as make_reading_study,
+    )
     from gastritis_gan.reports.report import report as report
     from gastritis_gan.serving.exported_model import open_model as open_model
     from gastritis_gan.serving.sample_folder import sample as sample
@@ -48,9 +56,12 @@ if TYPE_CHECKING:
 _MODULES = {
     "ExperimentConfig": "config",
     "InputError": "errors",
+    "analyse_reading_study": "reports.reading_study",
     "audit": "api",
     "compare": "evaluation.compare",
     "draft_cohort": "cohort.draft",
+    "draft_experiment": "experiment_draft",
+    "examine_machine": "machine",
     "fit": "api",
     "forecast": "api",
     "forecast_chain": "workflow.chain",
@@ -60,6 +71,7 @@ _MODULES = {
     "list_runs": "training.run",
     "load_config": "config",
     "make_phantom": "phantom.phantom_cohort",
+    "make_reading_study": "reports.reading_study",
     "open_model": "serving.exported_model",
     "open_run": "api",
     "open_store": "api",

@@ -58,7 +58,9 @@ def test_paper_values_are_those_of_its_section_iv(paper):
 def test_defaults_are_the_paper(paper):
     defaults = ExperimentConfig()
     assert paper.split.numbers == defaults.split.numbers
-    assert dataclasses.replace(paper, split=defaults.split) == defaults
+    stated = dataclasses.replace(paper.cohort, organ="", modality="")
+    stated = {"cohort": stated, "split": defaults.split}
+    assert dataclasses.replace(paper, **stated) == defaults
 
 
 def test_paper_yaml_states_every_key(repository):
@@ -70,6 +72,7 @@ def test_paper_yaml_states_every_key(repository):
         "train_positive_patients": 100,
         "train_negative_patients": 100,
     }
+    expected["cohort"] |= {"organ": "stomach", "modality": "RF"}
     assert written == expected
 
 
@@ -98,6 +101,9 @@ def test_an_empty_file_is_the_default_experiment(tmp_path):
         ("networks: {fused_scale: 1}", "`networks.fused_scale` must be true or false."),
         ("cohort: {positive: 3}", "`cohort.positive` must be a text. Received: 3."),
         ("cohort: {positive: a, negative: a}", "`cohort.negative` must differ from"),
+        ("cohort: {organ: Magen-Darm}", "`cohort.organ` must be up to 16 letters"),
+        ("cohort: {view: ' AP'}", "`cohort.view` must be up to 16 letters"),
+        (f"cohort: {{modality: {'X' * 17}}}", "`cohort.modality` must be up to 16"),
         ("cohort: {bits: 12}", "`cohort.bits` must be 8 or 16. Received: 12."),
         (
             "optimizer: {learning_rate: fast}",

@@ -1,8 +1,9 @@
-"""What the labels are called and how images are stored: the section `cohort`."""
+"""What a cohort shows and how its images are stored: the section `cohort`."""
 
 from __future__ import annotations
 
 import dataclasses
+import re
 import unicodedata
 from typing import Literal
 
@@ -11,12 +12,20 @@ from gastritis_gan.typed_config import require, require_between
 
 _MAX_SIDE_PX = 11_585  # 2^27 pixels
 _MAX_SPACING_MM = 1000.0
+# DICOM's value representation CS (PS3.5 section 6.2), in capitals or not
+_CODE_STRING = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_ ]{0,14}[A-Za-z0-9_])?")
+
+SUBJECT_KEYS = ("organ", "view", "modality")
+"""The keys of `CohortConfig` that state what the images show."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CohortConfig:
-    """What the labels in `cohort.csv` are called and how images are stored."""
+    """What a cohort shows, what its labels are called and how images are stored."""
 
+    organ: str = ""  # as DICOM's BodyPartExamined: stomach, chest, breast
+    view: str = ""  # as in its ViewPosition: AP, PA, MLO
+    modality: str = ""  # as its Modality: RF, DX, CR, MG
     positive: str = "gastritis"
     negative: str = "non_gastritis"
     bits: int = 8  # per stored pixel
@@ -43,6 +52,15 @@ class CohortConfig:
             "without",
             spacing,
         )
+        for key in SUBJECT_KEYS:
+            text = getattr(self, key)
+            require(
+                not text or is_code_string(text),
+                key,
+                "must be up to 16 letters without accents, digits, spaces and _, with "
+                "no space first or last, as in DICOM's code strings; or empty",
+                text,
+            )
         for key in ("positive", "negative"):
             name = getattr(self, key)
             require(
@@ -59,6 +77,11 @@ class CohortConfig:
             "must differ from `positive`, in more than capitals",
             self.negative,
         )
+
+
+def is_code_string(text: object) -> bool:
+    """Returns whether a text, once in capitals, is a code string of DICOM."""
+    return isinstance(text, str) and _CODE_STRING.fullmatch(text) is not None
 
 
 def _folded(name: str) -> str:

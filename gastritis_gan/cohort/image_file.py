@@ -10,7 +10,11 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from gastritis_gan.cohort.cohort import file_error, refusing, split_number
-from gastritis_gan.cohort.dicom.header import ImageMetadata, read_dicom_metadata
+from gastritis_gan.cohort.dicom.header import (
+    ImageMetadata,
+    read_dicom_metadata,
+    read_header,
+)
 from gastritis_gan.cohort.dicom.reader import read_dicom
 from gastritis_gan.cohort.grey_image import GreyImage, notes_of_levels
 from gastritis_gan.errors import InputError
@@ -80,6 +84,23 @@ def read_metadata(path: Path) -> ImageMetadata:
             pixel_aspect=x / y if is_usable else 1.0,
             is_synthetic=_SYNTHETIC in _xmp(path, file).lower(),
         )
+
+
+def image_shape(path: Path) -> tuple[int, int]:
+    """Returns height and width of an image in pixels; no pixel is decoded.
+
+    Args:
+        path: As for `read_image`.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    path, _ = split_number(path)
+    if not is_png_or_tiff(path):
+        header = read_header(path, ())
+        return int(header.Rows), int(header.Columns)
+    with _opening(path) as file:
+        return file.height, file.width
 
 
 def _xmp(path: Path, file: Image.Image) -> bytes:

@@ -43,8 +43,12 @@ def compare(first: Result, second: Result) -> CompareResult:
         (r if isinstance(r, GanTrainResult) else GanTrainResult.open(r)).results
         for r in (first, second)
     )
+    names = [
+        f"the {place} result" if isinstance(r, GanTrainResult) else os.fspath(r)
+        for place, r in (("first", first), ("second", second))
+    ]
     with refused_if_damaged("one of the results", "Repeat `gan-train`."):
-        result = CompareResult(_compare(one, other))
+        result = CompareResult({"names": names, **_compare(one, other)})
         result.table  # noqa: B018  (what it shows is in the results as well)
     return result
 
@@ -66,6 +70,7 @@ def _compare(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
             for key, value in one["protocol"].items()
             if other["protocol"].get(key) != value
         },
+        "only_in": [_only_in(one, other), _only_in(other, one)],
         "extractors": [
             {
                 "extractor": pair[0]["extractor"],
@@ -74,6 +79,22 @@ def _compare(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
             for pair in evaluations
         ],
     }
+
+
+def _only_in(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """Returns the extractors and rows that the other result lacks, in words."""
+    pairs = {id(e): match for e, match in _common_extractors(one, other)}
+    only = []
+    for evaluation in one["extractors"]:
+        name = evaluation["extractor"]["name"]
+        match = pairs.get(id(evaluation))
+        if match is None:
+            only.append(f"{name} features")
+            continue
+        theirs = {row["name"] for row in match["rows"]}
+        ours = dict.fromkeys(row["name"] for row in evaluation["rows"])
+        only += [f"{row} with {name} features" for row in ours if row not in theirs]
+    return only
 
 
 def _check_comparable(

@@ -39,7 +39,8 @@ def write_plots(results: dict[str, Any], folder: Path) -> None:
         for evaluation in results["extractors"]:
             for kind, draw in drawings.items():
                 figure = draw(results, evaluation)
-                figure.suptitle(extractor_title(evaluation["extractor"]))
+                title = extractor_title(evaluation["extractor"])
+                figure.suptitle(f"{title}\n{_tested(results)}", fontsize=9)
                 stem = folder / f"{kind}_{evaluation['extractor']['name']}"
                 figure.savefig(stem.with_suffix(".png"), dpi=150)
                 # Without a date, equal results are equal files.
@@ -80,12 +81,12 @@ def _draw_confusion(results: dict[str, Any], evaluation: dict[str, Any]) -> Figu
         axis.set_xticks([0, 1], names)
         axis.set_yticks([0, 1], names, rotation=90, va="center")
         axis.set_xlabel("decided")
-        axis.set_ylabel("truth (images)")
+        axis.set_ylabel(f"truth (n = {counts.sum()} images)")
     return figure
 
 
 def _draw_roc(results: dict[str, Any], evaluation: dict[str, Any]) -> Figure:
-    figure = Figure(figsize=(5.6, 6.4), layout="constrained")
+    figure = Figure(figsize=(5.6, 6.6), layout="constrained")
     axis = figure.subplots()
     labels, totals = _labels(results), _totals(results)
     axis.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8)
@@ -104,13 +105,19 @@ def _draw_roc(results: dict[str, Any], evaluation: dict[str, Any]) -> Figure:
         axis.plot(
             1 - row["specificity"], row["sensitivity"], "o", color=colour, markersize=5
         )
-    axis.set_xlabel("1 - specificity (images)")
-    axis.set_ylabel("sensitivity (images)")
+    positive, negative = _class_names(results)
+    axis.set_xlabel(f"1 - specificity: {negative} images called {positive}")
+    axis.set_ylabel(f"sensitivity: {positive} images found")
     axis.set_xlim(-0.02, 1.02)
     axis.set_ylim(-0.02, 1.02)
     axis.set_aspect("equal")
     figure.legend(
-        loc="outside lower center", fontsize=7, title="AUC; dot: majority vote"
+        loc="outside lower center",
+        fontsize=7,
+        frameon=False,
+        borderaxespad=2,
+        title="trained on: AUC (95 % interval); dot: majority vote",
+        title_fontsize=7,
     )
     return figure
 
@@ -150,6 +157,16 @@ def _draw_votes(results: dict[str, Any], evaluation: dict[str, Any]) -> Figure:
     axis.set_xlabel("share of an image's patches that vote positive; a dot is an image")
     figure.legend(loc="outside lower right", ncols=2, fontsize=8)
     return figure
+
+
+def _tested(results: dict[str, Any]) -> str:
+    """Returns what is classified, and on whom."""
+    store, (positive, negative) = results["store"], _class_names(results)
+    return (
+        f"{positive} or {negative}? {store['test_images']} real test images "
+        f"({store['test_positive_images']} + {store['test_negative_images']}) of "
+        f"{store['test_patients']} patients"
+    )
 
 
 def _labels(results: dict[str, Any]) -> np.ndarray:

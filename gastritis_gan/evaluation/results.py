@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from gastritis_gan.errors import InputError
+from gastritis_gan.evaluation.digest import (
+    comparison_digest,
+    gan_train_digest,
+    image_metrics_digest,
+)
 from gastritis_gan.evaluation.table_files import csv_table, latex_tables
 from gastritis_gan.evaluation.tables import (
     markdown_comparison,
@@ -39,11 +44,17 @@ class _Result:
     _json_file: ClassVar[str]
     _table_file: ClassVar[str]
     _write_table: ClassVar[staticmethod[[dict[str, Any]], str]]
+    _write_digest: ClassVar[staticmethod[[dict[str, Any]], str]]
 
     @functools.cached_property
     def table(self) -> str:
         """The tables as Markdown."""
         return type(self)._write_table(self.results)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """A short table of at most 100 columns, and one sentence on it."""
+        return type(self)._write_digest(self.results)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes the results as JSON, and their tables.
@@ -73,6 +84,7 @@ class GanTrainResult(_Result):
     _json_file = "results.json"
     _table_file = "table.md"
     _write_table = staticmethod(markdown_tables)
+    _write_digest = staticmethod(gan_train_digest)
 
     @functools.cached_property
     def summary(self) -> str:
@@ -127,6 +139,7 @@ class ImageMetricsResult(_Result):
     _json_file = "metrics.json"
     _table_file = "metrics.md"
     _write_table = staticmethod(markdown_metrics)
+    _write_digest = staticmethod(image_metrics_digest)
 
     def __repr__(self) -> str:
         names = [entry["extractor"]["name"] for entry in self.results["extractors"]]
@@ -144,6 +157,7 @@ class CompareResult(_Result):
     _json_file = "comparison.json"
     _table_file = "comparison.md"
     _write_table = staticmethod(markdown_comparison)
+    _write_digest = staticmethod(comparison_digest)
 
 
 def describe_code() -> dict[str, Any]:

@@ -358,6 +358,7 @@ def markdown_comparison(results: dict[str, Any]) -> str:
     images = results["images"]
     parts = [
         "# First minus second",
+        "First: {}. Second: {}.".format(*results["names"]),
         f"{images['positive'] + images['negative']} test images "
         f"({images['positive']} positive, {images['negative']} negative) of "
         f"{images['patients']} patients. In parentheses: 95 % intervals, a "
@@ -385,6 +386,11 @@ def markdown_comparison(results: dict[str, Any]) -> str:
         ]
         parts.append(f"## {extractor_title(entry['extractor'])}")
         parts.append(markdown_table(columns, lines) if lines else "No row is in both.")
+    parts += [
+        f"Only in the {side}: {'; '.join(only)}."
+        for side, only in zip(("first", "second"), results["only_in"], strict=True)
+        if only
+    ]
     return "\n\n".join(parts) + "\n"
 
 

@@ -324,6 +324,8 @@ def _tested(document: dict[str, Any]) -> list[str]:
         "compared with every place of the training patients' images; held-out patients "
         "show what is usual.",
     ]
+    if all(generator.get("other_class") for generator in generators):
+        lines.append("The other class: the same with its training patients.")
     found = [g["memorisation"] for g in generators if "memorisation" in g]
     if found:
         power = min(memorisation["power"] for memorisation in found)
@@ -350,6 +352,10 @@ def _untested(document: dict[str, Any]) -> list[str]:
         lines.append(
             "Copies in these disguises can go unnoticed (share that was noticed): "
             f"{', '.join(overlooked)}."
+        )
+    if not all(generator.get("other_class") for generator in document["generators"]):
+        lines.append(
+            "Copies of patients of the other class: there are too few of them."
         )
     if not any(generator["attacks"] for generator in document["generators"]):
         lines.append("Recognition of training patients: there are too few.")

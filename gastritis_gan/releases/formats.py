@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import io
+import datetime
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import (
     UID,
@@ -20,6 +19,11 @@ from pydicom.uid import (
 )
 
 from gastritis_gan.serving.exported_model import ExportedModel
+from gastritis_gan.serving.synthetic_mark import (
+    DIGITAL_SOURCE_TYPE,
+    marked_png,
+    synthetic_chunk,
+)
 from gastritis_gan.version import __version__
 
 _IMAGES_PER_TFRECORD = 1000
@@ -38,6 +42,9 @@ class ReleasedImage:
         class_index: Position of the class in the alphabet of the release's classes.
         seed: That makes this image.
         truncation: 0 to 1.
+        part: Position of the model in the release, from 0.
+        release_id: Short hash of the release's models, seeds and truncation.
+        date: Of the release.
     """
 
     number: int
@@ -46,6 +53,21 @@ class ReleasedImage:
     class_index: int
     seed: int
     truncation: float
+    part: int
+    release_id: str
+    date: datetime.date
+
+    @property
+    def png(self) -> bytes:
+        """The image as a marked PNG file."""
+        chunk = synthetic_chunk(
+            self.model.name,
+            self.model.version,
+            model_hash=self.model.model_hash,
+            seed=self.seed,
+            truncation=float(self.truncation),
+        )
+        return marked_png(self.pixels, chunk)
 
     @property
     def stem(self) -> str:
@@ -64,7 +86,7 @@ def write_png(
     for image in images:
         path = f"images/{image.model.class_name}/{image.stem}.png"
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image.pixels).save(folder / path)
+        (folder / path).write_bytes(image.png)
         yield image, path
 
 
@@ -100,22 +122,24 @@ def _example(image: ReleasedImage) -> Any:
     def integer(value: int) -> Any:
         return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
 
-    png = io.BytesIO()
-    Image.fromarray(image.pixels).save(png, "PNG")
     height, width = image.pixels.shape
     return tf.train.Example(
         features=tf.train.Features(
             feature={
-                "image/encoded": text(png.getvalue()),
+                "image/encoded": text(image.png),
                 "image/format": text(b"png"),
                 "image/height": integer(height),
                 "image/width": integer(width),
                 "image/class/label": integer(image.class_index),
                 "image/class/text": text(image.model.class_name.encode()),
+                "image/digital_source_type": text(DIGITAL_SOURCE_TYPE.encode()),
                 "generator/name": text(image.model.name.encode()),
                 "generator/version": integer(image.model.version),
                 "generator/hash": text(image.model.model_hash.encode()),
                 "generator/seed": integer(image.seed),
+                "generator/truncation": tf.train.Feature(
+                    float_list=tf.train.FloatList(value=[image.truncation])
+                ),
             }
         )
     )
@@ -126,8 +150,8 @@ def write_dicom(
 ) -> Iterator[tuple[ReleasedImage, str]]:
     """Writes `images/<class>/000000.dcm` ... and yields each image with its path.
 
-    Each generator is a study of no patient with one series. Equal generators and seeds
-    give equal UIDs on every machine.
+    A release is one study of a patient who does not exist, each generator a series.
+    Equal releases of one date have equal UIDs on every machine.
     """
     for image in images:
         path = f"images/{image.model.class_name}/{image.stem}.dcm"
@@ -137,9 +161,9 @@ def write_dicom(
 
 
 def _dataset(image: ReleasedImage) -> FileDataset:
-    instance_uid = _uid(
-        "instance", image.model.model_hash, image.seed, image.truncation
-    )
+    card = image.model.card
+    series = (image.release_id, image.date, image.model.model_hash)
+    instance_uid = _uid("instance", *series, image.seed)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
     meta.MediaStorageSOPInstanceUID = instance_uid
@@ -152,23 +176,27 @@ def _dataset(image: ReleasedImage) -> FileDataset:
     dataset.SOPInstanceUID = instance_uid
     dataset.SyntheticData = "YES"
     dataset.ContributingEquipmentSequence = [_generator(image)]
-    # Patient and General Study: required, and empty, for there is no patient
-    dataset.PatientName = ""
-    dataset.PatientID = ""
+    # Patient and General Study: an archive tells releases apart by them, for it merges
+    # what has no PatientID
+    dataset.PatientName = f"SYNTHETIC^{image.release_id}"
+    dataset.PatientID = f"SYNTHETIC-{image.release_id}"
     dataset.PatientBirthDate = ""
     dataset.PatientSex = ""
-    dataset.StudyInstanceUID = _uid("study", image.model.model_hash)
-    dataset.StudyDate = ""
-    dataset.StudyTime = ""
+    dataset.StudyInstanceUID = _uid("study", image.release_id, image.date)
+    dataset.StudyDate = image.date
+    dataset.StudyTime = "000000"
     dataset.ReferringPhysicianName = ""
-    dataset.StudyID = ""
+    dataset.StudyID = image.release_id
     dataset.AccessionNumber = ""
-    dataset.StudyDescription = "Synthetic gastric radiographs"
+    dataset.StudyDescription = "Synthetic images"
     # General Series, SC Equipment and General Equipment, PS3.3 C.7.3.1, C.8.6.1
-    dataset.Modality = "OT"
-    dataset.SeriesInstanceUID = _uid("series", image.model.model_hash)
-    dataset.SeriesNumber = 1
-    dataset.BodyPartExamined = "STOMACH"  # unpaired, hence no Laterality
+    dataset.Modality = card.get("modality", "OT").upper()
+    dataset.SeriesInstanceUID = _uid("series", *series)
+    dataset.SeriesNumber = image.part + 1
+    if "organ" in card:
+        dataset.BodyPartExamined = card["organ"].upper()
+    if "view" in card:  # a Secondary Capture has no ViewPosition
+        dataset.ProtocolName = f"View {card['view'].upper()}"
     dataset.SeriesDescription = image.model.class_name[:_MAX_LONG_STRING]
     dataset.ConversionType = "SYN"
     dataset.Manufacturer = _MANUFACTURER
@@ -177,9 +205,11 @@ def _dataset(image: ReleasedImage) -> FileDataset:
     # General Image and Image Pixel, PS3.3 C.7.6.1, C.7.6.3
     dataset.InstanceNumber = image.number + 1
     dataset.PatientOrientation = ""
+    dataset.ImageLaterality = "U"  # on no side of a body; required of paired organs
     dataset.ImageType = ["DERIVED", "SECONDARY"]
     dataset.ImageComments = f"Synthetic; class: {image.model.class_name}"
-    dataset.BurnedInAnnotation = "NO"
+    if _was_searched_for_text(card):
+        dataset.BurnedInAnnotation = "NO"
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = "MONOCHROME2"
     dataset.Rows, dataset.Columns = image.pixels.shape
@@ -191,6 +221,13 @@ def _dataset(image: ReleasedImage) -> FileDataset:
     dataset.PixelData = pixels + b"\0" * (len(pixels) % 2)
     dataset["PixelData"].VR = "OB"
     return dataset
+
+
+def _was_searched_for_text(card: Mapping[str, Any]) -> bool:
+    """Whether patches over burned-in text were found and left out of the training."""
+    config = card.get("config")
+    patches = config.get("patches") if isinstance(config, dict) else None
+    return isinstance(patches, dict) and patches.get("exclude_text") is True
 
 
 def _generator(image: ReleasedImage) -> Dataset:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 
+from gastritis_gan.cohort.cohort_settings import SUBJECT_KEYS
 from gastritis_gan.errors import InputError
 from gastritis_gan.serving.exported_model import ExportedModel
 from gastritis_gan.storage import is_file_name
@@ -12,6 +15,7 @@ from gastritis_gan.storage import is_file_name
 PAPER_MIX = ("lc_pggan", "pggan")
 """The mix that the paper found best: half LC-PGGAN, half PGGAN, for each class."""
 
+_ID_DIGITS = 12  # fits into DICOM's StudyID
 _TARGETS = ("positive", "negative")
 
 
@@ -39,15 +43,19 @@ def check_models(models: Sequence[ExportedModel]) -> None:
     """Refuses models that do not belong together.
 
     Raises:
-        InputError: There is none, one was given twice, their splits or image sizes
-            differ, or a class cannot name a folder.
+        InputError: There is none, one was given twice, their splits, image sizes or
+            organs, views and modalities differ, or a class cannot name a folder.
     """
     origins = [origin(model) for model in models]
     if not models:
         raise InputError("a release needs at least one exported model.")
     if len(set(origins)) < len(origins):
         raise InputError("a model was given twice; give each one once.")
-    for key, meaning in (("split_hash", "split"), ("resolution", "size of images")):
+    for key, meaning in (
+        ("split_hash", "split"),
+        ("resolution", "size of images"),
+        *((key, key) for key in SUBJECT_KEYS),
+    ):
         values = [model.card.get(key) for model in models]
         if len(set(values)) > 1:
             listed = ", ".join(
@@ -146,3 +154,10 @@ def release_parts(
         parts.append(ReleasePart(model, seed, count))
         seed += count
     return parts
+
+
+def release_id(parts: Sequence[ReleasePart], truncation: float) -> str:
+    """Returns 12 hexadecimal digits that stand for models, seeds and truncation."""
+    content = [[part.model.model_hash, part.seed, part.count] for part in parts]
+    text = json.dumps([content, float(truncation)])
+    return hashlib.sha256(text.encode()).hexdigest()[:_ID_DIGITS]

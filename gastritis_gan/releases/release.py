@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import hashlib
 import operator
 import os
@@ -14,11 +15,20 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from gastritis_gan.cohort.cohort_settings import SUBJECT_KEYS
 from gastritis_gan.errors import InputError
+from gastritis_gan.evaluation.results import GanTrainResult, ImageMetricsResult
 from gastritis_gan.images import image_sheet, stack_sheets
 from gastritis_gan.progress import progress_bar
+from gastritis_gan.releases.citation import citation
 from gastritis_gan.releases.clearance import clear, describe_clearance
-from gastritis_gan.releases.datasheet import ReleaseMetadata, datasheet
+from gastritis_gan.releases.croissant import croissant
+from gastritis_gan.releases.datasheet import (
+    ReleaseMetadata,
+    datasheet,
+    default_title,
+    summarize,
+)
 from gastritis_gan.releases.formats import FORMATS, ReleasedImage
 from gastritis_gan.releases.mix import (
     ReleasePart,
@@ -27,10 +37,13 @@ from gastritis_gan.releases.mix import (
     keep_paper_mix,
     named_counts,
     origin,
+    release_id,
     release_parts,
 )
+from gastritis_gan.releases.readme import readme
 from gastritis_gan.serving.exported_model import ExportedModel
 from gastritis_gan.serving.model_folder import find_version, highest_versions
+from gastritis_gan.serving.synthetic_mark import marked_png, synthetic_chunk
 from gastritis_gan.storage import (
     new_folder,
     read_json,
@@ -43,8 +56,21 @@ from gastritis_gan.storage import (
 from gastritis_gan.store.pseudonym import read_key
 from gastritis_gan.version import __version__
 
-DEFAULT_TITLE = "Synthetic gastric radiographs"
-
+_RESULTS = {  # by command: what it writes for machines, and for people
+    "gan-train": ("results.json", "table.md", GanTrainResult),
+    "image-metrics": ("metrics.json", "metrics.md", ImageMetricsResult),
+}
+_PUBLIC_KEYS = (
+    *("name", "version", "model", "target", "class_name", *SUBJECT_KEYS),
+    "split_mark",
+    *("is_synthetic", "split_given", "resolution", "latent_dim", "num_images"),
+    *("num_parameters", "truncation", "environment"),
+    *("tensorflow", "keras", "gastritis_gan"),
+)
+_PUBLIC_SECTIONS = (
+    *("cohort", "patches", "networks", "schedule", "objective", "optimizer"),
+    *("augmentation", "dcgan"),
+)
 _CHUNK_SIZE = 64
 _SHEET_IMAGES_PER_PART = 8
 _MANIFEST_COLUMNS = (
@@ -60,7 +86,8 @@ _MANIFEST_COLUMNS = (
 )
 
 
-Model = ExportedModel | str | os.PathLike[str]
+PathLike = str | os.PathLike[str]
+Model = ExportedModel | PathLike
 
 
 def release(  # noqa: PLR0913  (what a publisher decides)
@@ -76,9 +103,11 @@ def release(  # noqa: PLR0913  (what a publisher decides)
     audit: str | os.PathLike[str] | None = None,
     key: str | os.PathLike[str] | None = None,
     accept_risk: str | None = None,
-    results: str | os.PathLike[str] | None = None,
-    title: str = DEFAULT_TITLE,
+    results: PathLike | Iterable[PathLike] = (),
+    title: str | None = None,
     licence: str = "",
+    authors: Iterable[str] = (),
+    date: datetime.date | None = None,
     command: str = "",
 ) -> Path:
     """Gathers samples of exported models into a folder that can be published.
@@ -101,10 +130,12 @@ def release(  # noqa: PLR0913  (what a publisher decides)
             Without it, the datasheet says that the seal was not checked.
         accept_risk: Why to release without a passing audit, or images that it did not
             examine; the datasheet quotes it.
-        results: Folder that `gan-train` wrote on these models; its table goes into the
-            datasheet.
-        title: Of the data set.
+        results: Folders that `gan-train` and `image-metrics` wrote on these models;
+            their tables go into the datasheet.
+        title: Of the data set; by default of the organ that the models' cards state.
         licence: Such as "CC-BY-4.0"; none by default.
+        authors: Names of persons or institutions to cite.
+        date: Of the release; today (UTC) by default.
         command: What makes the release again, for the datasheet; by default the
             `gastritis-gan release` command of these arguments.
 
@@ -136,6 +167,12 @@ def release(  # noqa: PLR0913  (what a publisher decides)
     else:
         shares = balanced_counts(opened, per_class=per_class)
     parts = release_parts(opened, shares, seed=seed)
+    authors = tuple(authors)
+    if isinstance(results, str | os.PathLike):
+        results = [results]
+    folders = [Path(folder) for folder in results]
+    date = date or datetime.datetime.now(datetime.UTC).date()
+    title = title or default_title(opened[0].card)
     clearance = clear(
         parts,
         truncation=truncation,
@@ -149,19 +186,21 @@ def release(  # noqa: PLR0913  (what a publisher decides)
         "truncation": truncation,
         "audit": audit and Path("audits") / Path(audit).name,
         "accept-risk": accept_risk,
-        "results": results and Path("results") / Path(results).name,
         "title": title,
         "licence": licence or None,
+        "date": date.isoformat(),
         "out": Path("releases") / out.name,
     }
     metadata = ReleaseMetadata(
         title=title,
         licence=licence,
+        date=date,
         image_format=image_format,
         truncation=truncation,
-        command=command or _command(parts, options),
+        authors=authors,
+        command=command or _command(parts, authors, folders, options),
         clearance=clearance,
-        table=None if results is None else _read_table(Path(results), opened),
+        tables=_read_tables(folders, opened),
     )
     _write(parts, out, metadata)
     return out
@@ -180,34 +219,63 @@ def _open(
     return [ExportedModel.open(folder) for folder in folders]
 
 
-def _read_table(results_dir: Path, models: Sequence[ExportedModel]) -> str:
-    """Returns the table of `gan-train`.
+def _read_tables(
+    folders: Iterable[Path], models: Sequence[ExportedModel]
+) -> dict[str, str]:
+    """Returns the tables of `gan-train` and `image-metrics`, by those names.
 
     Raises:
-        InputError: There is none, or it is about other models.
+        InputError: A folder has neither, is about other models, or both are one kind.
     """
-    results = read_json(results_dir / "results.json")
-    with refused_if_damaged(results_dir, "Repeat `gan-train`."):
-        measured = {
-            (card["name"], card["version"]): card["files"]
-            for card in results["generators"]
-        }
-        table = (results_dir / "table.md").read_text(encoding="utf-8")
-    for model in models:
-        if measured.get((model.name, model.version)) != model.card["files"]:
+    tables: dict[str, str] = {}
+    for folder in folders:
+        kind = next((k for k, r in _RESULTS.items() if (folder / r[0]).is_file()), "")
+        if not kind:
             raise InputError(
-                f"{results_dir} did not measure {origin(model)}; repeat `gan-train` "
-                "with the models that you release."
+                f"{folder} has neither results.json nor metrics.json; give a folder "
+                "that `gan-train` or `image-metrics` has written."
             )
-    return table
+        if kind in tables:
+            raise InputError(f"two of the results are of `{kind}`; give one of them.")
+        json_file, table_file, result_class = _RESULTS[kind]
+        results = read_json(folder / json_file)
+        with refused_if_damaged(folder, f"Repeat `{kind}`."):
+            measured = {
+                (card["name"], card["version"]): dict(card)
+                for card in results["generators"]
+            }
+            tables[kind] = result_class(results).table
+            stated = (folder / table_file).read_text(encoding="utf-8")
+        if stated != tables[kind]:
+            raise InputError(
+                f"{folder / table_file} is not the table of {json_file} beside it: one "
+                f"of them was changed; repeat `{kind}`."
+            )
+        for model in models:
+            card = measured.get((model.name, model.version), {"files": None})
+            if any(model.card.get(key) != value for key, value in card.items()):
+                raise InputError(
+                    f"{folder} did not measure {origin(model)}; repeat `{kind}` with "
+                    "the models that you release."
+                )
+    return tables
 
 
-def _command(parts: Sequence[ReleasePart], options: Mapping[str, Any]) -> str:
+def _command(
+    parts: Sequence[ReleasePart],
+    authors: Iterable[str],
+    results: Iterable[Path],
+    options: Mapping[str, Any],
+) -> str:
     """Returns what makes the release again, without this machine's paths."""
     words = ["gastritis-gan", "release"]
     words += [f"exported/{origin(part.model)}" for part in parts]
     for part in parts:
         words += ["--count", f"{part.model.name}={part.count}"]
+    for author in authors:
+        words += ["--author", author]
+    for folder in results:
+        words += ["--results", f"results/{folder.name}"]
     for name, value in options.items():
         if value is not None:
             words += [f"--{name}", str(value)]
@@ -217,26 +285,55 @@ def _command(parts: Sequence[ReleasePart], options: Mapping[str, Any]) -> str:
 def _write(parts: Sequence[ReleasePart], out: Path, metadata: ReleaseMetadata) -> None:
     with new_folder(out) as partial:
         shown: list[tuple[str, Image.Image]] = []
-        images = _draw(parts, truncation=metadata.truncation, shown=shown)
+        images = _draw(parts, metadata, shown=shown)
         written = FORMATS[metadata.image_format](images, partial)
         _write_manifest(written, partial, total=sum(part.count for part in parts))
         shown.sort(key=operator.itemgetter(0))
-        stack_sheets([sheet for _, sheet in shown]).save(partial / "sheet.png")
+        sheet = stack_sheets([sheet for _, sheet in shown])
+        chunk = synthetic_chunk(", ".join(origin(part.model) for part in parts))
+        write_bytes(partial / "sheet.png", marked_png(sheet, chunk))
         write_bytes(partial / "DATASHEET.md", datasheet(parts, metadata).encode())
         write_json(partial / "release.json", _describe(parts, metadata))
+        _write_for_others(parts, partial, metadata)
         _write_checksums(partial)
+
+
+def _write_for_others(
+    parts: Sequence[ReleasePart], folder: Path, metadata: ReleaseMetadata
+) -> None:
+    """Writes what libraries, data hubs and search engines read."""
+    identity = release_id(parts, metadata.truncation)
+    summary = f"{metadata.verdict} {summarize(parts)}"
+    cff = citation(metadata, identity=identity, summary=summary)
+    write_bytes(folder / "CITATION.cff", cff.encode())
+    page = readme(
+        metadata,
+        summary=summary,
+        total=sum(part.count for part in parts),
+        resolution=parts[0].model.resolution,
+    )
+    write_bytes(folder / "README.md", page.encode())
+    document = croissant(
+        metadata,
+        identity=identity,
+        summary=summary,
+        manifest_sha256=sha256_of_file(folder / "manifest.csv"),
+    )
+    write_json(folder / "croissant.json", document)
 
 
 def _draw(
     parts: Sequence[ReleasePart],
+    metadata: ReleaseMetadata,
     *,
-    truncation: float,
     shown: list[tuple[str, Image.Image]],
 ) -> Iterator[ReleasedImage]:
     """Yields the images in order; adds each part's class and sheet to `shown`."""
+    truncation = metadata.truncation
+    identity = release_id(parts, truncation)
     classes = sorted({part.model.class_name for part in parts})
     number = 0
-    for part in parts:
+    for position, part in enumerate(parts):
         model = part.model
         for start in range(0, part.count, _CHUNK_SIZE):
             size = min(_CHUNK_SIZE, part.count - start)
@@ -255,6 +352,9 @@ def _draw(
                     class_index=classes.index(model.class_name),
                     seed=int(image_seed),
                     truncation=truncation,
+                    part=position,
+                    release_id=identity,
+                    date=metadata.date,
                 )
                 number += 1
         model.close()
@@ -292,9 +392,10 @@ def _describe(
     return {
         "format": 1,
         "title": metadata.title,
+        "release_id": release_id(parts, metadata.truncation),
+        "date": metadata.date.isoformat(),
         "image_format": metadata.image_format,
         "truncation": metadata.truncation,
-        "split_hash": parts[0].model.card.get("split_hash"),
         "licence": metadata.licence or None,
         "audit": describe_clearance(metadata.clearance),
         "accepted_risk": metadata.clearance.accepted_risk,
@@ -305,11 +406,25 @@ def _describe(
                 "count": part.count,
                 "seed": part.seed,
                 "model_hash": part.model.model_hash,
-                "card": {k: v for k, v in part.model.card.items() if k != "files"},
+                "card": _public(part.model.card),
             }
             for part in parts
         ],
     }
+
+
+def _public(card: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns of a card what tells a stranger about a model, and an insider nothing.
+
+    Who has the cohort, and guesses who was trained on, could confirm the guess: by the
+    hash of the split, by measures of training patients, or by training again with the
+    same seed.
+    """
+    config = card.get("config")
+    kept = {key: card[key] for key in _PUBLIC_KEYS if key in card}
+    if isinstance(config, Mapping):
+        kept["config"] = {key: config[key] for key in _PUBLIC_SECTIONS if key in config}
+    return kept
 
 
 def _write_checksums(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Pictures of a page: real patches, sheets and curves, as data that stands in it."""
+"""What pages are made of: a template, and pictures as data that stands in it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import base64
 import io
 import itertools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import jinja2
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -39,6 +41,22 @@ _PANELS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "the other class": ("quality_other_class",),
     },
 }
+
+
+def page_template(name: str) -> Any:
+    """Returns a template of this room; what it is given is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = lambda value: f"{value:,}"
+    environment.filters["rounded"] = lambda value: (
+        "-" if value is None else f"{value:.4g}"
+    )
+    return environment.get_template(name)
 
 
 def spread_patches(

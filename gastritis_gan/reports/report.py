@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import yaml
 from PIL import Image
 
@@ -21,18 +20,20 @@ from gastritis_gan.evaluation.tables import (
     metric_cell,
     metric_name,
     metric_number,
-    row_name,
+    rows_over_runs,
 )
 from gastritis_gan.images import SHOWS_PATIENTS, enlarge, image_sheet
 from gastritis_gan.privacy.verdict import read_verdict
 from gastritis_gan.reports.pictures import (
     draw_curves,
+    page_template,
     png_uri,
     shrunk_sheet,
     spread_patches,
 )
 from gastritis_gan.serving.exported_model import ExportedModel, find_models
 from gastritis_gan.storage import (
+    make_folder,
     new_file,
     private_files,
     read_json,
@@ -96,47 +97,27 @@ def report(
     missing: list[str] = []
     models = _models(exported, store, missing)
     found = _results([Path(folder) for folder in results], store, missing)
-    page = (
-        _environment()
-        .get_template(_TEMPLATE_FILE)
-        .render(
-            store=store,
-            warning=None if store.is_synthetic else SHOWS_PATIENTS,
-            counts=count_sets(store),
-            classes=_patches(store, models),
-            runs=_runs(runs, store, missing),
-            gan_train=[_gan_train_tables(result) for result in found[_RESULTS_FILE]],
-            paper=_paper_tables(),
-            image_metrics=[
-                table
-                for result in found[_METRICS_FILE]
-                for table in _metric_tables(result)
-            ],
-            audit=_audit(audit, store, missing),
-            models=[model.card for model in models],
-            hashes={model.card["name"]: model.model_hash for model in models},
-            missing=missing,
-            version=__version__,
-        )
+    page = page_template(_TEMPLATE_FILE).render(
+        store=store,
+        warning=None if store.is_synthetic else SHOWS_PATIENTS,
+        counts=count_sets(store),
+        classes=_patches(store, models),
+        runs=_runs(runs, store, missing),
+        gan_train=[_gan_train_tables(result) for result in found[_RESULTS_FILE]],
+        paper=_paper_tables(),
+        image_metrics=[
+            table for result in found[_METRICS_FILE] for table in _metric_tables(result)
+        ],
+        audit=_audit(audit, store, missing),
+        models=[model.card for model in models],
+        hashes={model.card["name"]: model.model_hash for model in models},
+        missing=missing,
+        version=__version__,
     )
+    make_folder(out.parent)
     with private_files(out.parent), new_file(out) as partial:
         partial.write_text(page, encoding="utf-8")
     return out
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = lambda value: f"{value:,}"
-    environment.filters["rounded"] = lambda value: (
-        "-" if value is None else f"{value:.4g}"
-    )
-    return environment
 
 
 def _models(
@@ -283,7 +264,8 @@ def _gan_train_tables(result: Mapping[str, Any]) -> dict[str, Any]:
             }
             rows = [
                 [
-                    row_name(row, evaluation["rows"]),
+                    row["name"]
+                    + (f", {row['num_runs']} runs" if row["num_runs"] > 1 else ""),
                     *(
                         metric_cell(row, key)
                         for key in ("sensitivity", "specificity", "harmonic_mean")
@@ -291,7 +273,7 @@ def _gan_train_tables(result: Mapping[str, Any]) -> dict[str, Any]:
                     metric_cell(row, "auc"),
                     *([paper.get(row["name"], "-")] if network else []),
                 ]
-                for row in evaluation["rows"]
+                for row in rows_over_runs(evaluation)
             ]
             columns = ["Training data", "sensitivity", "specificity"]
             columns += ["harmonic mean (HM)", "AUC"]

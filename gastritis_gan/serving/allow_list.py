@@ -40,8 +40,8 @@ _ARITHMETIC = frozenset({
     "LeftShift", "Less", "LogicalAnd", "MatMul", "Maximum", "Mean", "Minimum", "Mul",
     "NoOp", "Pack", "ReadVariableOp", "RealDiv", "Relu", "Reshape", "Round", "Rsqrt",
     "SelectV2", "Shape", "Square", "StatelessRandomNormalV2",
-    "StatelessRandomUniformFullIntV2", "StridedSlice", "Sub", "Tanh",
-    "TensorListFromTensor", "TensorListGetItem", "TensorListReserve",
+    "StatelessRandomUniformFullIntV2", "StridedSlice", "StringJoin", "Sub", "Substr",
+    "Tanh", "TensorListFromTensor", "TensorListGetItem", "TensorListReserve",
     "TensorListSetItem", "TensorListStack", "Transpose",
 })  # fmt: skip
 _OUTSIDE_FUNCTIONS = frozenset(
@@ -65,6 +65,8 @@ _MOST_OBJECTS = 10_000
 _DEEPEST_CALLS = 16
 _MOST_NUMBERS = 64
 _MOST_TEXTS = 10_000
+_MOST_TEXT_BYTES = 1 << 20  # of one constant; the names of the weights are the largest
+_MOST_CHUNK_BYTES = 4096  # of the chunk that marks a PNG file
 _LARGEST_INTEGER = 1 << 16
 _LARGEST_STEP = 64
 _LARGEST_SHAPE = 1 << 26  # numbers that one constant shape may ask for
@@ -75,6 +77,7 @@ _SHAPED = {  # operations that take a shape, with the position of that input
     "TensorListReserve": 1,
 }
 _STEPS = ("ksize", "strides")
+_TEXT = tf.string.as_datatype_enum
 _INTEGERS = (tf.int8, tf.int16, tf.int32, tf.int64, tf.uint8, tf.uint16, tf.uint32)
 
 
@@ -258,6 +261,8 @@ class _Graph:
         for name, function in self._functions.items():
             allowed = self._saver_functions.get(name, _ARITHMETIC | _CALLS.keys())
             yield from self._faults_of_nodes(function.node_def, allowed)
+            if name not in self._saver_functions:
+                yield from _faults_of_texts(function.node_def, function.ret.values())
             yield from self._faults_of_attributes(function.attr)
             for argument in function.arg_attr.values():
                 yield from self._faults_of_attributes(argument.attr)
@@ -283,6 +288,9 @@ class _Graph:
             ends += map(_node_name, collection.node_list.value)
         if self._saver_nodes.keys() & set(ends):
             yield "a signature saves or restores"
+        # the saver's text is the graph of objects, which it stores beside the weights
+        others = [n for n in self._main if n.name not in self._saver_nodes]
+        yield from _faults_of_texts(others, ends)
 
     def _faults_of_saver(self) -> Iterator[str]:
         """Weights are restored from the file that the loader names, and no other."""
@@ -487,14 +495,59 @@ def _is_small_shape(tensors: Iterable[str], by_name: Mapping[str, Any]) -> bool:
     return not waiting and product <= _LARGEST_SHAPE
 
 
+def _faults_of_texts(nodes: Iterable[Any], returned: Iterable[str]) -> Iterator[str]:
+    """Texts mark PNG files and do nothing else: what multiplies them has no limit."""
+    by_name = {node.name: node for node in nodes}
+    used = [*map(_node_name, returned)]
+    for node in by_name.values():
+        inputs = [*map(_node_name, node.input)]
+        if node.op == "StringJoin" and _inserts_chunk(node, by_name):
+            del inputs[1]
+        elif node.op == "StringJoin":
+            yield "texts are joined that are not a PNG file and its mark"
+        used += inputs
+    texts = {
+        node.name
+        for node in by_name.values()
+        if node.op == "Const" and node.attr["dtype"].type == _TEXT
+    }
+    if texts & set(used):
+        yield "texts are in the graph that do not mark a PNG file"
+
+
+def _inserts_chunk(join: Any, by_name: Mapping[str, Any]) -> bool:
+    """Whether a PNG file's head, a short constant and the file's rest are joined.
+
+    That is what `signatures.py` writes. The result is not much longer than an encoded
+    image, and cannot be joined again.
+    """
+    nothing = tf.compat.v1.NodeDef()
+    parts = [by_name.get(_node_name(name), nothing) for name in join.input]
+    if [part.op for part in parts] != ["Substr", "Const", "Substr"]:
+        return False
+    head, chunk, rest = parts
+    text = chunk.attr["value"].tensor
+    pngs = [_origin(part.input[0], by_name) for part in (head, rest)]
+    return (
+        not join.attr["separator"].s
+        and not text.tensor_shape.dim
+        and sum(map(len, text.string_val)) <= _MOST_CHUNK_BYTES
+        and pngs[0].op == "EncodePng"
+        and pngs[0].name == pngs[1].name
+    )
+
+
 def _is_small(tensor: Any) -> bool:
     sizes = [dim.size for dim in tensor.tensor_shape.dim]
-    is_text = tensor.dtype == tf.string.as_datatype_enum
+    is_text = tensor.dtype == _TEXT
     number = math.prod(sizes)
     if min(sizes, default=0) < 0 or number > (
         _MOST_TEXTS if is_text else _MOST_NUMBERS
     ):
         return False
+    if is_text:  # a last text that is missing repeats the one before
+        longest = max(map(len, tensor.string_val), default=0)
+        return number * longest <= _MOST_TEXT_BYTES and not tensor.tensor_content
     if tensor.dtype not in [dtype.as_datatype_enum for dtype in _INTEGERS]:
         return True
     try:

@@ -24,6 +24,7 @@ from gastritis_gan.serving.model_folder import (
     write_model_card,
 )
 from gastritis_gan.serving.signatures import TRUNCATION_DEFINITION, make_signatures
+from gastritis_gan.serving.synthetic_mark import synthetic_chunk
 from gastritis_gan.serving.tf_serving import PARAMETERS_FILE, model_parameters
 from gastritis_gan.serving.verify import RecordedSamples, TfSession
 from gastritis_gan.serving.warmup import write_warmup_requests
@@ -73,7 +74,7 @@ def export_generator(
     folder = model_folder / str(version)
     samples = RecordedSamples.of(generator)
     with _removed_if_empty(model_folder), new_folder(folder) as partial:
-        _write_saved_model(generator, partial)
+        _write_saved_model(generator, synthetic_chunk(name, version), partial)
         _check_saved_model(partial, samples, num_parameters=generator.count_params())
         samples.write(partial)
         write_warmup_requests(partial, name=name, latent_dim=generator.latent_dim)
@@ -96,10 +97,10 @@ def export_generator(
     return ExportedModel.open(folder)
 
 
-def _write_saved_model(generator: Any, folder: Path) -> None:
+def _write_saved_model(generator: Any, png_chunk: bytes, folder: Path) -> None:
     # Without `track(generator)`: tracking stores, and later loads, every weight twice.
     archive = keras.export.ExportArchive()
-    for name, signature in make_signatures(generator).items():
+    for name, signature in make_signatures(generator, png_chunk).items():
         archive.add_endpoint(name, signature.function, input_signature=signature.inputs)
     try:
         archive.write_out(str(folder), verbose=False)

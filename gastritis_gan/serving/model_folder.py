@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from gastritis_gan.cohort.cohort_settings import SUBJECT_KEYS, is_code_string
 from gastritis_gan.errors import InputError
 from gastritis_gan.storage import read_json, sha256_of_file, write_json
 
@@ -402,10 +403,12 @@ _CARD_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "target": (lambda value: value in ("positive", "negative"), "positive or negative"),
     "seed": _integer(0, 2**63 - 1),
     "split_hash": (is_class_name, "64 hexadecimal digits"),
+    "split_mark": (is_class_name, "24 hexadecimal digits"),
     "num_images": _integer(0, 2**63 - 1),
     "num_parameters": _integer(1, 2**40),
     "tensorflow": (is_class_name, "a version"),
     "audits": (_is_list_of_audits, "a list of verdicts with hashes and dates"),
+    **dict.fromkeys(SUBJECT_KEYS, (is_code_string, "a code string of DICOM")),
 }
 _REQUIRED_KEYS = ("name", "version", "class_name", "resolution", "latent_dim", "files")
 _KEYS_OF_TRAINING = ("model", "target", "seed")

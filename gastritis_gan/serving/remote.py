@@ -212,7 +212,8 @@ class RemoteModel:
         self._client = client
         self.name = name
         self.version = version
-        self.class_name = ""  # a server does not return it
+        self.class_name = ""  # a server returns neither
+        self.model_hash = ""
         self._chunk_size = BATCH_SIZES[-1]
 
     @classmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import logging
 import os
 import shutil
@@ -17,6 +16,7 @@ from PIL import Image
 from gastritis_gan.errors import InputError
 from gastritis_gan.images import image_sheet
 from gastritis_gan.progress import progress_bar
+from gastritis_gan.serving.synthetic_mark import marked_png, synthetic_chunk
 from gastritis_gan.storage import (
     make_folder,
     read_json,
@@ -52,6 +52,10 @@ class SampleSource(Protocol):
     def class_name(self) -> str:
         """Class of the images; empty where the source does not know."""
 
+    @property
+    def model_hash(self) -> str:
+        """Identity of graph and weights; empty where the source does not know."""
+
     def generate(self, seeds: np.ndarray, truncation: float = 1.0) -> np.ndarray:
         """Makes one image per seed.
 
@@ -76,6 +80,8 @@ def sample(
 
     Image i has the seed `seed + i`: two folders share no image as long as their ranges
     of seeds do not overlap, and a manifest's seeds can be sent to a server as they are.
+    Every file has the mark of `synthetic_mark` with the model's hash, where the source
+    knows it, and the images' with seed and truncation.
 
     The folder appears when it is whole. Until then the images lie beside it, in
     `<out>.partial`; after an interruption the same call resumes there.
@@ -142,7 +148,8 @@ def sample(
         min(_SHEET_COLUMNS, len(shown)),
         caption=f"Synthetic: {model.name}, version {model.version}{of_class}.",
     )
-    sheet.save(partial / "sheet.png")
+    chunk = synthetic_chunk(model.name, model.version, model_hash=model.model_hash)
+    write_bytes(partial / "sheet.png", marked_png(sheet, chunk))
     (partial / _REQUEST_FILE).unlink()
     partial.rename(out)
     return out
@@ -194,9 +201,14 @@ def _write_missing(
             numbers = np.array(missing[start : start + _CHUNK_SIZE], np.int64)
             images = model.generate(seed + numbers, truncation)
             for number, image in zip(numbers, images, strict=True):
-                content = io.BytesIO()
-                Image.fromarray(image[..., 0]).save(content, "PNG")
-                write_bytes(paths[number], content.getvalue())
+                chunk = synthetic_chunk(
+                    model.name,
+                    model.version,
+                    model_hash=model.model_hash,
+                    seed=seed + number,
+                    truncation=float(truncation),
+                )
+                write_bytes(paths[number], marked_png(image[..., 0], chunk))
             bar.update(len(numbers))
 
 

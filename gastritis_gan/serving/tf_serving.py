@@ -29,6 +29,9 @@ PROGRAM = "tensorflow_model_server"
 IMAGE = "tensorflow/serving:2.20.0"
 """Pinned: `latest` would change under a release that should stay as it is."""
 
+OLDEST_VERSION = (2, 15)
+"""The oldest TensorFlow whose loader opened an export and gave the same images."""
+
 _MODELS_FILE = "models.config"
 _BATCHING_FILE = "batching.config"
 _MONITORING_FILE = "monitoring.config"
@@ -211,10 +214,29 @@ def server_flags(config_dir: Path, *, port: int) -> list[str]:
     ]
 
 
-def docker_command(exported_dir: Path, config_dir: Path, *, port: int) -> str:
+def is_older_than_tried(image: str) -> bool:
+    """Whether a container image names a version below `OLDEST_VERSION` in its tag.
+
+    Args:
+        image: As docker takes it, `tensorflow/serving:2.20.0` for example.
+    """
+    tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
+    version = re.match(r"v?(\d+)\.(\d+)", tag)
+    return version is not None and tuple(map(int, version.groups())) < OLDEST_VERSION
+
+
+def docker_command(
+    exported_dir: Path, config_dir: Path, *, port: int, image: str = IMAGE
+) -> str:
     """Returns a shell command that serves the models in a container.
 
     Folders keep their absolute paths inside, so the same files serve both ways.
+
+    Args:
+        exported_dir: Absolute path of the folder of all exported models.
+        config_dir: Absolute path of the folder with the server's files.
+        port: Of the REST interface, on this machine.
+        image: Of TensorFlow Serving.
 
     Raises:
         InputError: A path contains a comma, which `docker run --mount` cannot take.
@@ -228,19 +250,21 @@ def docker_command(exported_dir: Path, config_dir: Path, *, port: int) -> str:
         if "," in str(folder):
             raise InputError(
                 f"{folder} has a comma in its name, which docker's --mount cannot "
-                "take; use the compose file instead."
+                "take; use --print compose instead."
             )
         mount = f"type=bind,source={folder},target={folder},readonly"
         lines.append(f"--mount {shlex.quote(mount)}")
-    lines.append(IMAGE)
+    lines.append(shlex.quote(image))
     lines += map(shlex.quote, server_flags(config_dir, port=_REST_PORT))
     return " \\\n  ".join(lines)
 
 
-def compose_file(exported_dir: Path, config_dir: Path, *, port: int) -> str:
+def compose_file(
+    exported_dir: Path, config_dir: Path, *, port: int, image: str = IMAGE
+) -> str:
     """Returns a compose file that does the same as `docker_command`."""
     service = {
-        "image": IMAGE,
+        "image": image,
         "command": server_flags(config_dir, port=_REST_PORT),
         "ports": [
             f"127.0.0.1:{port}:{_REST_PORT}",

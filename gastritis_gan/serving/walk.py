@@ -11,7 +11,12 @@ from PIL import Image
 from gastritis_gan.errors import InputError
 from gastritis_gan.images import enlarge, image_sheet
 from gastritis_gan.serving.exported_model import ExportedModel, batch_size
-from gastritis_gan.storage import new_folder
+from gastritis_gan.serving.synthetic_mark import (
+    DIGITAL_SOURCE_TYPE,
+    marked_png,
+    synthetic_chunk,
+)
+from gastritis_gan.storage import new_folder, write_bytes
 
 _FRAMES_PER_LEG = 16
 _STRIP_COLUMNS = 8
@@ -68,7 +73,8 @@ def walk(
             f"{model.version}. A row leads from the image of one seed to the next "
             f"row's; seeds {seed} to {seed + stops - 1}.",
         )
-        strip.save(partial / "walk.png")
+        chunk = synthetic_chunk(model.name, model.version, model_hash=model.model_hash)
+        write_bytes(partial / "walk.png", marked_png(strip, chunk))
         first, *others = (
             Image.fromarray(frame[..., 0]) for frame in enlarge(frames, _GIF_PX)
         )
@@ -78,6 +84,7 @@ def walk(
             append_images=others,
             duration=_FRAME_MS,
             loop=0,
+            comment=f"Synthetic: {DIGITAL_SOURCE_TYPE}",
         )
     return Path(out)
 

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from gastritis_gan.errors import InputError
+from gastritis_gan.images import SHOWS_PATIENTS
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.storage import new_folder, write_bytes, write_json
 from gastritis_gan.store.burned_in_text import find_text, load_detector, verdict_on
@@ -39,6 +40,7 @@ _COLOURS = {
 }
 _OUTLINE_COLOUR = (0, 255, 150)
 _TEXT_COLOUR = (230, 159, 0)
+_WARNING_COLOUR = (170, 0, 0)
 _OVERLAY_STRENGTH = 0.4
 _THUMBNAIL_PX = 280
 _GAP_PX = 8
@@ -427,6 +429,9 @@ def _sheet(
 
 def _draw_legend(store: Store, draw: ImageDraw.ImageDraw) -> None:
     left = _GAP_PX
+    if not store.is_synthetic:
+        draw.text((left, _GAP_PX - 1), SHOWS_PATIENTS, _WARNING_COLOUR)
+        left += int(draw.textlength(SHOWS_PATIENTS)) + 3 * _GAP_PX
     colours = {"outline": _OUTLINE_COLOUR, "text": _TEXT_COLOUR, **_COLOURS}
     for name, colour in colours.items():
         square = (left, _GAP_PX, left + _TEXT_PX, _GAP_PX + _TEXT_PX)

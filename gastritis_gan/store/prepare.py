@@ -52,11 +52,11 @@ from gastritis_gan.store.pseudonym import (
     hash_cohort,
     hash_inputs,
     keep_key,
-    key_hash,
     key_path_of,
     load_or_make_key,
     pseudonym,
     refuse_changed_files,
+    split_mark,
     way_out,
 )
 from gastritis_gan.store.split import SplitConfig, assign_splits, hash_split
@@ -220,10 +220,12 @@ def _make_store(
         synthetic = [r for k, r in rows.items() if records[k].get("is_synthetic")]
         _refuse_partly_synthetic(synthetic, num_images=len(rows))
         unpublished = folder / STORE_FOLDER
+        split_hash = hash_split((i.patient, i.sha256, i.label, i.split) for i in images)
         facts = {
             "is_synthetic": bool(synthetic),
             "split_given": any(row.split for row in rows.values()),
-            "key_hash": key_hash(convert.secret),
+            "split_hash": split_hash,
+            "split_mark": split_mark(convert.secret, split_hash),
         }
         _write_tables(unpublished, plan | facts, images, records)
         refuse_existing(store_path)
@@ -251,10 +253,8 @@ def _write_tables(
     metadata = [dataclasses.asdict(image) for image in images]
     for image in metadata:
         del image["sha256"]  # lies beside the images, not in what describes them
-    contents = ((i.patient, i.sha256, i.label, i.split) for i in images)
     store = {
         **plan,
-        "split_hash": hash_split(contents),
         "images": metadata,
         "inputs": {key: record["inputs"] for key, record in records.items()},
     }

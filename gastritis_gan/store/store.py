@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL.PngImagePlugin import PngImageFile
 
-from gastritis_gan.cohort.cohort_settings import CohortConfig
+from gastritis_gan.cohort.cohort_settings import SUBJECT_KEYS, CohortConfig
 from gastritis_gan.errors import InputError
 from gastritis_gan.images import average_windows, float_to_uint8
 from gastritis_gan.storage import DocumentFormat, read_arrays, refused_if_damaged
 from gastritis_gan.store.patches import PatchGeometry
 from gastritis_gan.store.pixels import is_cut_short, read_hashes, read_pixels
-from gastritis_gan.store.pseudonym import key_hash
+from gastritis_gan.store.pseudonym import split_mark
 from gastritis_gan.store.split import SplitConfig, hash_split
 
 STORE_FORMAT = DocumentFormat(
@@ -98,14 +98,16 @@ class Store:
         path: The folder.
         split_hash: 64 hexadecimal digits; equal only for equal images, labels,
             patients and split.
+        split_mark: The same under the store's key; None in older stores.
         positive: Name of the positive class.
         negative: Name of the negative class.
+        subject: What the images show: `organ`, `view` and `modality` of the section
+            `cohort`, each empty where it was not stated; nothing in an older store.
         geometry: Size, stride and sets of the patches.
         bits: 8 or 16 bits per pixel; pixels use the full range.
         is_synthetic: Whether all images state that nobody was examined.
         split_given: Whether the cohort file assigned the patients (its column `split`)
             instead of the seed: such a split need not be random.
-        key_hash: What recognises the key of its pseudonyms; None in older stores.
         images: The images in the order of their pixels' hashes; the patch table refers
             to their positions.
         splits: "train", "validation" if there is one, and "test".
@@ -130,13 +132,16 @@ class Store:
     ) -> None:
         self.path = path
         self.split_hash: str = metadata["split_hash"]
+        self.split_mark: str | None = metadata.get("split_mark")
         self.positive: str = metadata["positive"]
         self.negative: str = metadata["negative"]
+        self.subject: dict[str, str] = {
+            key: str(metadata[key]) for key in SUBJECT_KEYS if key in metadata
+        }
         self.geometry = PatchGeometry(**metadata["patches"])
         self.bits: int = metadata["bits"]
         self.is_synthetic: bool = metadata.get("is_synthetic", False) is True
         self.split_given: bool = metadata.get("split_given", False) is True
-        self.key_hash: str | None = metadata.get("key_hash")
         image_of = {image["key"]: image for image in metadata["images"]}
         if sorted(image_of) != sorted(key for _, key in hashes):
             raise ValueError(f"{HASHES_FILE} does not list the images of {STORE_FILE}")
@@ -211,7 +216,7 @@ class Store:
         Raises:
             InputError: It is another one.
         """
-        if self.key_hash not in (None, key_hash(key)):
+        if self.split_mark not in (None, split_mark(key, self.split_hash)):
             raise InputError(
                 f"the key is not the one of {self.path}; give its own with --key-file."
             )
@@ -442,20 +447,22 @@ def check_store_fits(
 
     Args:
         store: The store.
-        cohort: Section `cohort` of the config; classes and bits are compared.
+        cohort: Section `cohort` of the config; all but its rules for sizes is compared.
         patches: Section `patches`.
         split: Section `split`; the numbers of patients are compared.
         config_name: What the message calls the config, such as its path.
 
     Raises:
-        InputError: The store was prepared with other classes, patches, bits or numbers
-            of patients.
+        InputError: The store was prepared with other classes, organ, patches, bits or
+            numbers of patients.
     """
     expected: dict[str, tuple[object, object]] = {
         "cohort.positive": (cohort.positive, store.positive),
         "cohort.negative": (cohort.negative, store.negative),
         "cohort.bits": (cohort.bits, store.bits),
     }
+    for key, value in store.subject.items():
+        expected[f"cohort.{key}"] = (getattr(cohort, key), value)
     stored_patches = dataclasses.asdict(store.geometry)
     for key, value in dataclasses.asdict(patches).items():
         expected[f"patches.{key}"] = (value, stored_patches[key])
@@ -467,10 +474,14 @@ def check_store_fits(
     for key, (configured, stored) in expected.items():
         if configured != stored:
             raise InputError(
-                f"{config_name}: `{key}` is {configured}, but {store.path} was "
-                f"prepared with {stored}. Give the config of the store, or prepare the "
-                "cohort again."
+                f"{config_name}: `{key}` is {_shown(configured)}, but {store.path} was "
+                f"prepared with {_shown(stored)}. Give the config of the store, or "
+                "prepare the cohort again."
             )
+
+
+def _shown(value: object) -> object:
+    return "empty" if value == "" else value
 
 
 def _count_patients(store: Store) -> dict[str, int]:

@@ -11,10 +11,15 @@ from typing import Any
 from gastritis_gan.cohort.cohort import patient_form
 from gastritis_gan.errors import InputError
 from gastritis_gan.storage import read_json
-from gastritis_gan.store.pseudonym import key_path_of, pseudonym, read_key
+from gastritis_gan.store.pseudonym import (
+    key_path_of,
+    pseudonym,
+    read_key,
+    split_mark,
+)
 from gastritis_gan.store.store import Store
 
-_KINDS = {  # by the file that carries the split's hash
+_KINDS = {  # by the file that carries the split's hash, or its mark
     "run.json": "run",
     "model_card.json": "exported model",
     "release.json": "release",
@@ -94,16 +99,17 @@ def trace_patient(
         for image in store.images
         if image.patient == pseudonym(secret, "patient", name)
     ]
-    if not found and store.key_hash is None:
+    if not found and store.split_mark is None:
         raise InputError(
             f"{store.path} is too old to tell whether the key is its own, so it cannot "
             "be said that the patient is not in it; prepare the cohort again, into "
             "another path, with the same key."
         )
+    marks = {store.split_hash, split_mark(secret, store.split_hash)}
     files, unreadable = [], []
     for path in _files(folders):
         try:
-            carries = store.split_hash in _split_hashes(read_json(path))
+            carries = not marks.isdisjoint(_split_hashes(read_json(path)))
         except InputError:
             unreadable.append(path)
             continue
@@ -127,11 +133,11 @@ def _files(folders: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
             yield from (Path(parent, name) for name in names if name in _KINDS)
 
 
-def _split_hashes(value: Any) -> Iterator[Any]:
-    """Yields every value of a key `split_hash`, however deep in a document."""
+def _split_hashes(value: Any) -> Iterator[str]:
+    """Yields every hash and mark of a split, however deep in a document."""
     if isinstance(value, dict):
         for name, member in value.items():
-            if name == "split_hash":
+            if name in ("split_hash", "split_mark") and isinstance(member, str):
                 yield member
             yield from _split_hashes(member)
     elif isinstance(value, list):

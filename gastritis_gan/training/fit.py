@@ -30,6 +30,7 @@ from gastritis_gan.tensorflow_setup import is_set_up, tensorflow_settings
 from gastritis_gan.training.callbacks import Every, Interruption, StageProgress, Watch
 from gastritis_gan.training.checkpoint import TrainingState
 from gastritis_gan.training.distribution import Distribution, deterministic_operations
+from gastritis_gan.training.event_file import EventFile
 from gastritis_gan.training.gan_step import (
     GAN,
     build_gan,
@@ -132,7 +133,13 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
         if branch_from is not None:
             source = Run.open(branch_from)
             state = source.branch_state(recipe, record=task.record, document=document)
-        run = Run(out, {**task.record, "environment": _environment(sections)}, document)
+        record = {
+            **task.record,
+            # the key may be another when the run is resumed
+            **({"split_mark": store.split_mark} if store.split_mark else {}),
+            "environment": _environment(sections),
+        }
+        run = Run(out, record, document)
         if distribution.is_chief:
             run.create()
     interruption = Interruption()
@@ -208,6 +215,7 @@ class Task:
             # absent when False: runs of older stores can still be resumed
             **({"is_synthetic": True} if store.is_synthetic else {}),
             **({"split_given": True} if store.split_given else {}),
+            **{key: text for key, text in store.subject.items() if text},
         }
         self._store = store
         if recipe.final_resolution > store.geometry.patch_size:
@@ -401,7 +409,7 @@ class _Recorder:
         self._task = task
         self._run = run
         self._bar = bar  # new verdicts are written above it
-        self._tensorboard = tf.summary.create_file_writer(str(run.tensorboard))
+        self._events = EventFile(run.tensorboard)
         self._health: HealthCheck | None = None
         self._reference = ""  # whose patches `quality` is measured against
         self._verdicts: list[str] = []
@@ -464,10 +472,11 @@ class _Recorder:
                 "verdicts": found,
             }
         )
-        with self._tensorboard.as_default(step=num_images):
-            for name, value in {"resolution": stage.resolution, **values}.items():
-                tf.summary.scalar(f"{_GROUPS.get(name, 'progress')}/{name}", value)
-        self._tensorboard.flush()
+        curves = {"resolution": stage.resolution, **values}
+        self._events.add_scalars(
+            num_images,
+            {f"{_GROUPS.get(k, 'progress')}/{k}": value for k, value in curves.items()},
+        )
         for sentence in found:
             if not any(_same(sentence, before) for before in self._verdicts):
                 line = f"{num_images / 1000:.1f} kimg: {sentence}"
@@ -509,9 +518,7 @@ class _Recorder:
 
     def _show(self, name: str, sheet: Image.Image, num_images: int) -> None:
         """Adds a picture to TensorBoard."""
-        with self._tensorboard.as_default(step=num_images):
-            tf.summary.image(name, np.asarray(sheet)[None, :, :, None])
-        self._tensorboard.flush()
+        self._events.add_picture(num_images, name, sheet)
 
 
 def _same(sentence: str, other: str) -> bool:

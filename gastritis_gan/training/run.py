@@ -140,9 +140,9 @@ class Run:
 
     def _use(self, document: Mapping[str, Any]) -> None:
         self._document = dict(document)
-        known = [field.name for field in dataclasses.fields(TrainingSections)]
         self.sections: TrainingSections = from_plain(
-            TrainingSections, {key: document[key] for key in known if key in document}
+            TrainingSections,
+            {key: document[key] for key in _names_of_sections() if key in document},
         )
         self.recipe: Recipe = make_recipe(self._record["model"], self.sections)
 
@@ -224,8 +224,11 @@ class Run:
 
         The keys are `model`, `target`, `class_name`, `split_hash`, `environment`
         (TensorFlow's version and kernels, and whether its operations were
-        deterministic), and of the whole run `resolution` in pixels,
-        `latent_dim`, `num_images`, `seed` and `config`, the experiment.
+        deterministic), `organ`, `view` and `modality` where the cohort states them,
+        and of the whole run `resolution` in pixels,
+        `latent_dim`, `num_images`, `seed` and `config`: of the experiment what made
+        the generator. Who knows the cohort could deal the split again from its section
+        `split`.
         """
         return {
             **self._record,
@@ -233,7 +236,7 @@ class Run:
             "latent_dim": self.recipe.latent_dim,
             "num_images": self.recipe.schedule.num_images,
             "seed": self.sections.training.seed,
-            "config": self._document,
+            "config": _of_generator(self._document),
         }
 
     def _metadata_at(self, step: int) -> dict[str, Any]:
@@ -243,7 +246,9 @@ class Run:
         changes = [c for c in self._changes if c["num_images"] < images]
         return {
             **self.metadata,
-            "config": config_before(self._document, self._changes, images),
+            "config": _of_generator(
+                config_before(self._document, self._changes, images)
+            ),
             **({"config_changes": changes} if self._changes else {}),
             # until the branch both are the same run
             "model": self.recipe.branches_from if before_branch else self.recipe.model,
@@ -788,6 +793,16 @@ def _set_own_weights(network: Network, weights: Arrays) -> None:
 
     own = get_weights_by_name(network)  # not those of the layer that has faded out
     set_weights_by_name(network, {name: weights[name] for name in own})
+
+
+def _of_generator(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the sections that made the generator: not `split`, nothing later."""
+    sections = ("cohort", "patches", *_names_of_sections())
+    return {key: value for key, value in document.items() if key in sections}
+
+
+def _names_of_sections() -> list[str]:
+    return [field.name for field in dataclasses.fields(TrainingSections)]
 
 
 def _read_document(path: Path) -> dict[str, Any]:

@@ -236,10 +236,9 @@ class Chain:
         with file_lock(self.out / _LOCK, refusal=refusal) as lock:
             self._write_plan(self.out)
             self._drop_markers(self.out / _DONE)
-            options = [*engine_options]
-            if not any(_is_place(option) for option in options):
-                options = ["--cores", "all", *options]
-            done = _snakemake(options, self.out, lock=lock)
+            is_placed = any(_is_place(option) for option in engine_options)
+            default = [] if is_placed else _all_cores()
+            done = _snakemake([*default, *engine_options], self.out, lock=lock)
         if done.returncode:
             raise InputError(self._failure())
 
@@ -350,10 +349,10 @@ class Chain:
         if not logs:
             return f"Snakemake has not run the steps; its reason is above. {way_out}"
         log = max(logs, key=lambda path: path.stat().st_mtime)
-        lines = log.read_text(errors="replace").strip().splitlines() or ["nothing"]
-        said = lines[-1].rpartition("\r")[2].removeprefix("Error: ")
+        _, error, reason = log.read_text(errors="replace").rpartition("Error: ")
+        said = f": {reason.splitlines()[0]}" if error and reason.strip() else "."
         step = log.relative_to(self.out / _LOGS)
-        return f"the step {step} has failed ({said}) {log} has more. {way_out}"
+        return f"the step {step} has failed{said} {log} has more. {way_out}"
 
 
 def _require_snakemake() -> None:
@@ -411,6 +410,13 @@ def _write_if_new(path: Path, text: str) -> None:
     content = text.encode()
     if not path.is_file() or path.read_bytes() != content:
         write_bytes(path, content)
+
+
+def _all_cores() -> list[str]:
+    """Returns options with which each large step has all cores of this machine."""
+    cores = len(os.sched_getaffinity(0))
+    rules = ("prepare", "fit", "gan_train", "image_metrics", "audit")
+    return ["--cores", "all", "--set-threads", *(f"{rule}={cores}" for rule in rules)]
 
 
 def _is_place(option: str) -> bool:

@@ -13,6 +13,7 @@ from gastritis_gan.cli.main import main
 COMMANDS = [
     "phantom",
     "cohort",
+    "init",
     "prepare",
     "inspect",
     "fit",
@@ -30,6 +31,8 @@ COMMANDS = [
     "audit",
     "trace",
     "report",
+    "reading-study",
+    "doctor",
     "reproduce",
 ]
 

@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from gastritis_gan.cli.main import main
@@ -51,11 +52,45 @@ def test_serve_and_sample_over_http(exported, tmp_path):
 def test_print_docker(exported, tmp_path):
     result = serve(exported.parents[1], "--config-dir", tmp_path, "--print", "docker")
     assert result.exit_code == 0, result.output
-    command, compose = result.output.split("\n\n# compose.yaml\n")
-    assert command.startswith("docker run --rm")
-    assert f"source={exported.parents[1].resolve()}" in command
-    assert compose.startswith("services:")
+    words = shlex.split(result.stdout.replace("\\\n", ""))
+    assert words[:3] == ["docker", "run", "--rm"]
+    assert IMAGE in words
+    assert f"source={exported.parents[1].resolve()}" in result.stdout
     assert 'name: "small"' in (tmp_path / "models.config").read_text()
+
+
+def test_print_compose(exported, tmp_path):
+    result = serve(exported.parents[1], "--config-dir", tmp_path, "--print", "compose")
+    assert result.exit_code == 0, result.output
+    (service,) = yaml.safe_load(result.stdout)["services"].values()
+    assert service["image"] == IMAGE
+    assert service["ports"] == ["127.0.0.1:8501:8501", "127.0.0.1:8500:8500"]
+    mounted = {volume["source"] for volume in service["volumes"]}
+    assert mounted == {str(exported.parents[1].resolve()), str(tmp_path)}
+
+
+@pytest.mark.parametrize("printed", ["docker", "compose"])
+@pytest.mark.parametrize(
+    ("image", "is_old"),
+    [
+        ("tensorflow/serving:2.20.0", False),
+        ("tensorflow/serving:2.15.1", False),
+        ("tensorflow/serving:2.14.1", True),
+        ("hospital.example:5000/serving:2.21.1-gpu", False),
+        ("tensorflow/serving:3.0", False),
+        ("tensorflow/serving:latest", False),
+        ("tensorflow/serving", False),
+        ("tensorflow/serving:1.15.0-gpu", True),
+        ("hospital.example:5000/serving:2.9.2@sha256:0123", True),
+    ],
+)
+def test_the_image_of_a_container(exported, tmp_path, printed, image, is_old):
+    options = ("--config-dir", tmp_path, "--print", printed, "--image", image)
+    result = serve(exported.parents[1], *options)
+    assert result.exit_code == 0
+    assert image in result.stdout.replace("'", "")
+    assert ("older than" in result.stderr) == is_old
+    assert "older than" not in result.stdout
 
 
 def test_the_real_server_is_started_where_it_is(exported, tmp_path, monkeypatch):
@@ -72,7 +107,7 @@ def test_the_real_server_is_started_where_it_is(exported, tmp_path, monkeypatch)
     )
     assert f"--model_config_file={tmp_path}/models.config" in done.stdout.splitlines()
     printed = serve(exported.parents[1], "--config-dir", tmp_path, "--print", "command")
-    assert printed.output.split()[1:] == done.stdout.splitlines()[1:]
+    assert printed.stdout.split()[1:] == done.stdout.splitlines()[1:]
 
 
 @pytest.mark.parametrize(
@@ -83,6 +118,7 @@ def test_the_real_server_is_started_where_it_is(exported, tmp_path, monkeypatch)
         (["--label", "small:a/b=1"], "must not contain '/' or ':'"),
         (["--label", "small:stable=9"], "names version 9; there are 1"),
         (["--label", "other:stable=1"], "has no model other"),
+        (["--image", "tensorflow/serving:2.20.0"], "--image is for --print docker"),
     ],
 )
 def test_refusals(exported, tmp_path, options, message):
@@ -111,8 +147,8 @@ def test_the_real_server_gives_the_images_of_the_folder(exported, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     options = ("--config-dir", tmp_path, "--port", port, "--print", "docker")
-    printed = serve(exported.parents[1], *options).output
-    command = printed.partition("\n\n# compose.yaml")[0].replace("\\\n", "")
+    printed = serve(exported.parents[1], *options).stdout
+    command = printed.replace("\\\n", "")
     with subprocess.Popen(shlex.split(command)) as server:
         try:
             model = open_model(f"http://127.0.0.1:{port}", "small", wait_seconds=120)

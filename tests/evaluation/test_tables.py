@@ -8,70 +8,12 @@ import pytest
 from gastritis_gan.evaluation.rows import REAL_DATA_ROW
 from gastritis_gan.evaluation.table_files import csv_table, escape, latex_tables
 from gastritis_gan.evaluation.tables import markdown_tables, summary_table
-
-
-def make_row(name, harmonic_mean, **fields):
-    return {
-        "name": name,
-        "generator_seed": None,
-        "sample_seed": 0,
-        "num_positive_patches": 5000,
-        "num_negative_patches": 4990,
-        "svm_converged": True,
-        "num_positive": 4,
-        "num_negative": 2,
-        "num_patients": 6,
-        "sensitivity": 0.75,
-        "sensitivity_interval": (0.3006, 0.9544),
-        "specificity": 0.5,
-        "specificity_interval": (0.0945, 0.9055),
-        "harmonic_mean": harmonic_mean,
-        "harmonic_mean_interval": (0.4, 0.8),
-        "auc": 0.875,
-        "auc_interval": (0.6, 1.0),
-        "true_positives": 3,
-        "false_negatives": 1,
-        "true_negatives": 1,
-        "false_positives": 1,
-        "ties": 2,
-        "retention": 0.9,
-        "retention_interval": (0.5, 1.25),
-        "variants": [],
-        **fields,
-    }
+from tests.helpers.gan_train_results import make_row, make_table_results
 
 
 @pytest.fixture
 def results():
-    return {
-        "store": {
-            "positive": "gastritis",
-            "negative": "non_gastritis",
-            "test_patients": 6,
-            "test_images": 6,
-            "test_positive_images": 4,
-            "test_negative_images": 2,
-            "excluded_images": 1,
-        },
-        "protocol": {
-            "resolution": 32,
-            "vote": "inside",
-            "svm_c": 0.001,
-        },
-        "notes": ["There is no pggan generator."],
-        "extractors": [
-            {
-                "extractor": {"name": "vgg16_fc2", "dim": 4096, "weights": "ImageNet"},
-                "rows": [
-                    make_row("LC-PGGAN", 0.6, svm_converged=False, generator_seed=3),
-                    make_row("PGGAN", 0.5, retention=None, retention_interval=None),
-                    make_row(REAL_DATA_ROW, 0.9),
-                ],
-                "means": [],
-                "differences": [],
-            }
-        ],
-    }
+    return make_table_results()
 
 
 def test_markdown_has_the_papers_columns_and_every_row_its_n(results):

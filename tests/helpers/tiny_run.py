@@ -1,6 +1,7 @@
 """The smallest experiment that goes through every kind of stage, and its store."""
 
 import copy
+import types
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -70,7 +71,9 @@ class FakeStore:
 
     path = Path("store")
     split_hash = "ab" * 32
+    split_mark = "cd" * 12
     is_synthetic = split_given = False
+    subject = types.MappingProxyType({"organ": "stomach", "view": ""})
     positive = "gastritis"
     negative = "non_gastritis"
     bits = 8

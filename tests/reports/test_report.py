@@ -61,8 +61,11 @@ def write_parts(folder, split_hash):
                 "code": {"gastritis-gan": "0.1.0"},
                 "images": [],
                 "extractors": [
-                    {"extractor": {"name": "vgg16_fc2", "dim": 4096}, "rows": rows},
-                    {"extractor": {"name": "texture", "dim": 43}, "rows": rows},
+                    {"extractor": extractor, "rows": rows, "means": []}
+                    for extractor in (
+                        {"name": "vgg16_fc2", "dim": 4096},
+                        {"name": "texture", "dim": 43},
+                    )
                 ],
             }
         )

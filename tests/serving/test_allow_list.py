@@ -252,9 +252,100 @@ def change_the_size(meta):
     sizes.dim[1].size = 1 << 20
 
 
+def marking(meta):
+    """Returns the function that marks PNG files, and the operation that does it."""
+    for function in meta.graph_def.library.function:
+        operations = {node.op: node for node in function.node_def}
+        if {"EncodePng", "StringJoin"} <= operations.keys():
+            return function, operations["StringJoin"]
+    pytest.fail("no function marks PNG files")
+
+
+def join_what_was_joined(meta):
+    function, join = marking(meta)
+    for node in list(function.node_def):
+        if node.op == "Substr":
+            again = function.node_def.add()
+            again.CopyFrom(node)
+            again.name += "_again"
+            again.input[0] = f"{join.name}:output:0"
+    again = function.node_def.add()
+    again.CopyFrom(join)
+    again.name += "_again"
+    for place in (0, 2):
+        name, _, tensor = join.input[place].partition(":")
+        again.input[place] = f"{name}_again:{tensor}"
+
+
+def join_a_file_with_itself(meta):
+    _, join = marking(meta)
+    join.input.extend([join.input[2]] * 61)
+    join.attr["N"].i = 64
+
+
+def join_with_a_separator(meta):
+    marking(meta)[1].attr["separator"].s = b"x" * 1000
+
+
+def join_a_text_that_is_not_a_picture(meta):
+    function, join = marking(meta)
+    for node in function.node_def:
+        if node.op == "Substr":
+            node.input[0] = join.input[1]
+
+
+def mark_at_length(meta):
+    function, join = marking(meta)
+    for node in function.node_def:
+        if node.name == join.input[1].partition(":")[0]:
+            node.attr["value"].tensor.string_val[0] = b"x" * 5000
+
+
+def mark_with_many_texts(meta):
+    function, join = marking(meta)
+    for node in function.node_def:
+        if node.name == join.input[1].partition(":")[0]:
+            node.attr["value"].tensor.tensor_shape.dim.add(size=1000)
+
+
+def copy_the_mark(meta):
+    function, join = marking(meta)
+    add_node(
+        function, "Pack", *[join.input[1]] * 64,
+        N=attribute(i=64), T=attribute(type=tf.string.as_datatype_enum),
+        axis=attribute(i=0),
+    )  # fmt: skip
+
+
+def return_a_text(meta):
+    function, join = marking(meta)
+    (output,) = function.ret
+    function.ret[output] = join.input[1]
+
+
+def repeat_a_long_text(meta):
+    """A tensor of 10,000 texts that holds one has it 10,000 times."""
+    for function in meta.graph_def.library.function:
+        for node in function.node_def:
+            if node.op == "Const" and node.attr["value"].tensor.string_val:
+                tensor = node.attr["value"].tensor
+                del tensor.string_val[:], tensor.tensor_shape.dim[:]
+                tensor.string_val.append(b"x" * 1000)
+                tensor.tensor_shape.dim.add(size=10_000)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        (join_what_was_joined, "texts are joined that are not a PNG"),
+        (join_a_file_with_itself, "texts are joined that are not a PNG"),
+        (join_with_a_separator, "texts are joined that are not a PNG"),
+        (join_a_text_that_is_not_a_picture, "texts are joined that are not a PNG"),
+        (mark_at_length, "texts are joined that are not a PNG"),
+        (mark_with_many_texts, "texts are joined that are not a PNG"),
+        (copy_the_mark, "texts are in the graph that do not mark"),
+        (return_a_text, "texts are in the graph that do not mark"),
+        (repeat_a_long_text, "a constant is too large"),
         (call_the_saver, "a signature saves"),
         (call_the_saver_in_a_function, "a function saves"),
         (name_the_saver_as_a_signature, "a function is missing"),

@@ -195,8 +195,8 @@ def test_an_interrupted_export_leaves_nothing(
 def test_a_saved_model_that_differs_from_keras_is_not_published(
     generator, metadata, tmp_path, monkeypatch
 ):
-    others = make_signatures(make_generator(1))
-    monkeypatch.setattr(export, "make_signatures", lambda _: others)
+    others = make_signatures(make_generator(1), b"")
+    monkeypatch.setattr(export, "make_signatures", lambda *_: others)
     with pytest.raises(RuntimeError, match="differs from Keras by"):
         export_generator(generator, exported_dir=tmp_path, name="a", metadata=metadata)
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,5 @@
 import csv
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ class Source:
     name = "m"
     version = 3
     class_name = "gastritis"
+    model_hash = "ab" * 32
 
     def __init__(self, *, survives=10**6, offset=0):
         self.survives = survives
@@ -60,6 +62,29 @@ def test_resuming_asks_for_what_is_missing(tmp_path, caplog):
         *(f"{i:06d}.png" for i in range(40)),
     }
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("model_hash", ["ab" * 32, ""])  # a server returns none
+def test_every_picture_says_that_a_model_made_it(tmp_path, model_hash):
+    source = Source()
+    source.model_hash = model_hash
+    write(source, tmp_path / "out", count=2, truncation=0.5)
+    expected = {
+        "000000.png": {"seed": "100", "truncation": "0.5"},
+        "000001.png": {"seed": "101", "truncation": "0.5"},
+        "sheet.png": {},
+    }
+    for name, own in expected.items():
+        own |= {"model_hash": model_hash} if model_hash else {}
+        with Image.open(tmp_path / "out" / name) as image:
+            packet = image.info["xmp"].decode()
+        description = ElementTree.fromstring(packet.split("?>")[1].split("<?")[0])[0][0]
+        found = {key.rpartition("}")[2]: text for key, text in description.items()}
+        assert found.pop("DigitalSourceType").endswith("/trainedAlgorithmicMedia")
+        assert found.pop("CreatorTool").startswith("gastritis-gan ")
+        assert found.pop("about") == ""
+        system = {"AISystemUsed": "m", "AISystemVersionUsed": "3"}
+        assert found == system | own
 
 
 @pytest.mark.parametrize("change", [{"count": 41}, {"seed": 1}, {"truncation": 0.5}])

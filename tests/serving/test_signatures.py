@@ -85,7 +85,7 @@ def test_mixed_precision_answers_in_float32(policy):
     generator = ProgressiveGenerator(
         8, latent_dim=8, fmap_base=32, fmap_max=8, dtype=policy
     )
-    signatures = make_signatures(generator)
+    signatures = make_signatures(generator, b"")
     assert signatures["serving_default"].inputs[0].dtype == tf.float32
     images = signatures["serving_default"].function(tf.ones([2, 8]))["images"]
     assert images.dtype == tf.float32

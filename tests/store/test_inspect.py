@@ -123,6 +123,19 @@ def test_a_store_without_outlines_is_drawn_too(make_store):
     assert not (np.asarray(sheet)[30:] == GREEN).all(axis=2).any()
 
 
+def test_a_sheet_of_patients_says_so_on_itself(make_store):
+    store = make_store()
+    _, sheet, _ = next(contact_sheets(store))
+    legend = np.asarray(sheet)[:30].astype(int)
+    red = (legend[..., 0] > legend[..., 1] + 100) & (legend[..., 1] == legend[..., 2])
+    assert red[:, :300].any()  # the first words
+    store.is_synthetic = True
+    _, sheet, _ = next(contact_sheets(store))
+    assert not (np.asarray(sheet)[:30, :8] != 255).any()
+    legend = np.asarray(sheet)[:30].astype(int)
+    assert not ((legend == (170, 0, 0)).all(axis=2)).any()
+
+
 def test_many_images_are_spread_over_sheets(make_store, make_cohort):
     store = make_store(cohort=make_cohort(patients=14))
     found = [(name, num) for name, _, num in contact_sheets(store)]

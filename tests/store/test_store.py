@@ -346,12 +346,30 @@ def test_the_config_that_prepared_the_store_fits(make_store):
     _check(store, seed=17)  # a store does not hold it
 
 
+def test_a_store_states_what_its_images_show(make_cohort, make_store):
+    cohort = make_cohort()
+    plain = make_store("a", cohort=cohort)
+    assert plain.subject == {"organ": "", "view": "", "modality": ""}
+    stated = {"organ": "breast", "modality": "MG"}
+    store = make_store("b", cohort=cohort, validation=1, **stated)
+    assert store.subject == {"organ": "breast", "view": "", "modality": "MG"}
+    path = store.path / "store.json"
+    document = json.loads(path.read_text())
+    for key in store.subject:  # a store of before the keys
+        del document[key]
+    path.write_text(json.dumps(document))
+    _check(Store.open(store.path), "cohort", organ="stomach")
+
+
 @pytest.mark.parametrize(
     ("section", "key", "value"),
     [
         ("cohort", "positive", "denser"),
         ("cohort", "negative", "fattier"),
         ("cohort", "bits", 16),
+        ("cohort", "organ", "stomach"),
+        ("cohort", "view", "AP"),
+        ("cohort", "modality", "RF"),
         ("patches", "stride", 12),
         ("patches", "exclude_text", True),
         ("split", "train_positive_patients", 3),

@@ -22,7 +22,7 @@ def work(make_store, tmp_path):
         "exported/a/1/assets.extra/model_card.json": {"split_hash": store.split_hash},
         "releases/a/release.json": {"parts": [{"card": {"split_hash": "0" * 64}}]},
         "releases/b/release.json": {
-            "parts": [{"card": {"split_hash": store.split_hash}}]
+            "parts": [{"card": {"split_mark": store.split_mark}}]
         },
         "audits/a/audit.json": {"split_hash": store.split_hash},
         "results/a/results.json": {"store": {"split_hash": store.split_hash}},
@@ -82,6 +82,13 @@ def test_what_carries_the_split_is_listed(work):
     ]
 
 
+def test_the_mark_of_a_split_needs_the_key(make_cohort, make_store):
+    cohort = make_cohort()
+    one, other = make_store("a", cohort=cohort), make_store("b", cohort=cohort)
+    assert one.split_hash == other.split_hash
+    assert len({one.split_mark, other.split_mark, one.split_hash[:24]}) == 3
+
+
 def test_a_stranger_is_not_in_the_store(work):
     result = trace(work, "nobody", work / "out")
     assert result.exit_code == 0
@@ -128,7 +135,7 @@ def test_without_the_right_key_there_is_no_answer(work):
 def test_an_older_store_does_not_deny_a_patient(work):
     path = work / "store" / "store.json"
     document = json.loads(path.read_text())
-    del document["key_hash"]
+    del document["split_mark"]
     path.write_text(json.dumps(document))
     assert "is in" in trace(work, f"{MARKER}0").output
     result = trace(work, "nobody")

@@ -134,7 +134,7 @@ def test_what_decides_on_steps_that_are_done_may_not_change(
     run = Run(
         tmp_path / "run",
         {"model": "pggan", "target": "positive", "class_name": "gastritis",
-         "split_hash": "ab" * 32},
+         "split_hash": "ab" * 32, "organ": "stomach"},
         config_to_dict(config_of()),
     )  # fmt: skip
     run.create()

@@ -55,17 +55,16 @@ def test_half_precision_has_the_gradients_of_float32(precision, objective):
 @pytest.mark.slow
 @pytest.mark.parametrize("objective", [STRONG_R1, WGAN_GP], ids=["R1", "WGAN-GP"])
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
-def test_half_precision_at_32_pixels(objective, precision):
+def test_half_precision_at_16_pixels(objective, precision):
     found, _ = norms(
         precision,
         objective,
-        steps=20,
+        steps=6,
         stage_number=-2,
-        schedule={"final_resolution": 32, "transition_images": 400},
-        networks={"fmap_base": 512, "fmap_max": 32},
+        schedule={"final_resolution": 16, "transition_images": 400},
+        networks={"fmap_base": 256, "fmap_max": 32},
     )
-    assert np.isfinite(found).mean() > 0.8  # the loss scale may have to fall first
-    assert np.isfinite(found[-5:]).all()
+    assert np.isfinite(found[-4:]).all()  # the loss scale may have to fall first
 
 
 class WatchedStore(FakeStore):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -109,6 +110,47 @@ def test_without_snakemake_one_sentence_says_what_to_install(workplace, tmp_path
     assert "'gastritis-gan[workflow]'" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_the_graph_has_every_step_of_every_seed(reproduce, tmp_path, capfd):
+    """Snakemake's own dry run counts the jobs of each rule, by hand for two seeds."""
+    result = reproduce(tmp_path / "out", "--seeds", "3,1", "--", "--dry-run")
+    assert result.exit_code == 0, result.output
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", capfd.readouterr().out, re.MULTILINE))
+    assert {rule: int(count) for rule, count in counts.items()} == {
+        "prepare": 1,
+        "fit": 2 * 3 * 2,  # seeds, models, classes
+        "export": 12,
+        "sample": 12,
+        "gan_train": 1,
+        "image_metrics": 1,
+        "audit": 2,
+        "all": 1,
+        "total": 42,
+    }
+    assert not (tmp_path / "out" / "store").exists()
+
+
+def test_one_chain_at_a_time_works_in_a_folder(reproduce, tmp_path):
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = reproduce(tmp_path)
+    assert result.exit_code == 2
+    assert f"another process is working in {tmp_path}" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+def test_a_step_that_fails_says_why(reproduce, tmp_path):
+    cohort = tmp_path / "cohort.csv"
+    cohort.write_text(
+        "image,patient,label,outline\nZebrafink.dcm,Zebrafink,gastritis,\n"
+    )
+    result = reproduce(tmp_path / "out", cohort=cohort)
+    assert result.exit_code == 2
+    assert "the step store has failed: row " in result.output
+    assert str(tmp_path / "out" / "logs" / "store") in result.output
+    assert "Zebrafink" not in result.output  # may be a patient's name
+    assert not (tmp_path / "out" / "runs").exists()
 
 
 def times(out):
