@@ -73,11 +73,10 @@ from gastritis_gan.privacy.exposure import (
     examine_space,
     find_exposed,
     joint_power,
-    stand_out,
     standardize_rows,
 )
 from gastritis_gan.privacy.generator_audit import (
-    NUM_PIXEL_SPACES,
+    STAND_OUT,
     GeneratorFindings,
     audit_generator,
     num_deciding_tests,
@@ -423,8 +422,8 @@ def report_leaks(options: argparse.Namespace) -> None:
 # deals
 
 RATE = 0.05
-NUM_TESTS = NUM_PIXEL_SPACES + 1 + 2  # copies, close matches, membership in pixels
-WHOLE_AUDIT_TESTS = 2 * NUM_PIXEL_SPACES + 1 + 1 + 2 * 3  # with texture and latents
+NUM_TESTS = len(STAND_OUT) + 1 + 2  # copies, close matches, membership in pixels
+WHOLE_AUDIT_TESTS = 2 * len(STAND_OUT) + 1 + 1 + 2 * 3  # with texture and latents
 POWER_DEALS = 20  # of all; each takes longer than one for false alarms
 
 
@@ -516,9 +515,7 @@ def stand_out_among(
 ) -> dict[str, np.ndarray]:
     """Returns how far the compared patients stand out for some windows, per space."""
     return {
-        name: np.max(
-            [stand_out(scores[np.ix_(rows, compared)]) for scores in parts], axis=0
-        )
+        name: STAND_OUT[name]([scores[np.ix_(rows, compared)] for scores in parts])
         for name, parts in matched.tables.items()
     }
 

@@ -127,10 +127,13 @@ def plant_copies(
     resolution = samples.shape[1]
     chosen = generator.integers(len(images), size=number)
     patches = np.empty((number, resolution, resolution), np.float32)
-    for index in np.argsort(chosen, kind="stable"):  # one image after the other
-        patches[index] = _window(
-            store, int(images[chosen[index]]), disguise, resolution, generator
-        )
+    for position in np.unique(chosen):  # one image in memory at a time
+        image = int(images[position])
+        pixels = store.image(image)
+        for index in np.flatnonzero(chosen == position):
+            patches[index] = _window(
+                store, image, pixels, disguise, resolution, generator
+            )
     if disguise.cut == "region":
         others = samples[generator.integers(len(samples), size=number)]
     else:
@@ -143,12 +146,12 @@ def plant_copies(
 def _window(
     store: Store,
     image: int,
+    pixels: NDArray[np.generic],
     disguise: Disguise,
     resolution: int,
     generator: np.random.Generator,
 ) -> NDArray[np.float32]:
     """Draws a window of an image, warped, at the resolution and in [0, 1]."""
-    pixels = store.image(image)
     size, stride = store.geometry.patch_size, store.geometry.stride
     patch = generator.choice(store.patches_of_image(image, inside_only=True))
     row, column = (

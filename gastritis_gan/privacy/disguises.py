@@ -1,11 +1,12 @@
 """Matches of patches that were low-passed, turned, scaled, bent or cut.
 
 Patches and images are compared at some 16 pixels a patch, low-passed, where what a
-disguise does to fine detail hardly counts. Three scores tell what kind of likeness it
-is: of the whole patch; of its centre, turned and scaled in small steps; and of nine
-sub-windows of half the side, each wherever it matches best. A search over every
-position inside the organ finds the whole patch and each sub-window at whole pixels of
-this small image; the finer search starts from that place alone.
+disguise does to fine detail hardly counts: the whole patch; its centre, turned and
+scaled in small steps; and nine sub-windows of half the side, each wherever it matches
+best, then also at twice as many pixels, where a true copy of a part stands out far
+more. A search over every position inside the organ finds the whole patch and each
+sub-window at whole pixels of the small image; the finer searches start from that place
+alone.
 """
 
 from __future__ import annotations
@@ -83,9 +84,10 @@ class DisguisedMatch:
     it matches is flat.
 
     Attributes:
-        low_pass: float32 of shape (n,), the whole patch.
-        turned: float32 of shape (n,), its centre, turned and scaled.
-        sub_windows: float32 of shape (9, n), parts of half the side.
+        low_pass: float32 of shape (10, n), low-passed: the whole patch, then nine
+            sub-windows of half the side.
+        turned: float32 of shape (n,), the centre of the patch, turned and scaled.
+        sub_windows: float32 of shape (9, n), the nine in detail.
     """
 
     low_pass: NDArray[np.float32]
@@ -108,20 +110,16 @@ class DisguiseMatcher:
         size = patches.shape[1]
         while size % 2 == 0 and size // 2 >= _RESOLUTION:
             size //= 2
-        factor = patches.shape[1] // size
-        small = patches.reshape(-1, size, factor, size, factor).mean(axis=(2, 4))
+        small = _average(patches, size)
         small = ndimage.gaussian_filter(small, (0, _LOW_PASS, _LOW_PASS), mode="mirror")
-        half = size // 2
-        starts = (0, (size - half) // 2, size - half)
-        parts = [
-            small[:, row : row + half, column : column + half]
-            for row, column in itertools.product(starts, starts)
-        ]
+        self._zoom = 2 if patches.shape[1] > size else 1
         self._pixel = patch_size / size
         self._min_std = min_std
         self._is_flat = patches.std(axis=(1, 2)) < min_std
         self._whole = _unit(small)
-        self._parts = _unit(np.concatenate(parts))
+        self._parts = _unit(_cut(small, 1))
+        detailed = _average(patches, size * self._zoom)
+        self._detailed_parts = _unit(_cut(detailed, self._zoom))
         self._find_whole = PositionSearch(self._whole).find
         self._find_parts = PositionSearch(self._parts).find
 
@@ -135,53 +133,66 @@ class DisguiseMatcher:
                 wide.
             inside: Of that shape: where windows have to lie.
         """
-        fine = scale_image(image, self._pixel / STEPS)
         size = self._whole.shape[1]
-        small = _LowPassImage(fine, size // 2 + _MARGIN, self._min_std)
-        whole, pose = self._search(small, inside, self._whole, self._find_whole)
-        low_pass = small.climb(whole, pose, _WHOLE_ROUNDS)
+        fine = scale_image(image, self._pixel / STEPS)
+        small = _SmallImage(fine, size // 2 + _MARGIN, self._min_std, low_pass=True)
+        flip, pose = self._search(small, inside, size, self._find_whole)
+        whole = flip_patches(self._whole, flip)
+        of_whole = small.climb(whole, pose, _WHOLE_ROUNDS)
         edge = round(size * (1 - _CENTRE) / 2)
         centre = _unit(whole[:, edge : size - edge, edge : size - edge])
         turned = small.climb(centre, pose, _TURNED_ROUNDS)
-        parts, pose = self._search(small, inside, self._parts, self._find_parts)
-        of_parts = small.climb(parts, pose, _SUB_ROUNDS)
-        of_parts = of_parts.reshape(NUM_SUB_WINDOWS, -1)
-        for score in (low_pass, turned, *of_parts):
+        flip, pose = self._search(small, inside, size // 2, self._find_parts)
+        of_parts = small.climb(flip_patches(self._parts, flip), pose, _SUB_ROUNDS)
+        fine = scale_image(image, self._pixel / self._zoom / STEPS)
+        margin = self._zoom * (size // 2 + _MARGIN)
+        detailed = _SmallImage(fine, margin, self._min_std, low_pass=False)
+        # The middle of a box of STEPS lies STEPS / 2 behind where the box starts.
+        pose[:2] = self._zoom * pose[:2] + (self._zoom - 1) * STEPS // 2
+        parts = flip_patches(self._detailed_parts, flip)
+        in_detail = detailed.climb(parts, pose, _SUB_ROUNDS)
+        low_pass = np.stack([of_whole, *of_parts.reshape(NUM_SUB_WINDOWS, -1)])
+        in_detail = in_detail.reshape(NUM_SUB_WINDOWS, -1)
+        for score in (*low_pass, turned, *in_detail):
             score[self._is_flat] = 0
-        return DisguisedMatch(low_pass, turned, of_parts)
+        return DisguisedMatch(low_pass, turned, in_detail)
 
     def _search(
         self,
-        small: _LowPassImage,
+        small: _SmallImage,
         inside: NDArray[np.bool_],
-        patches: NDArray[np.float32],
+        size: int,
         find: _Find,
-    ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-        """Returns the patches, flipped as they match, and where: poses `(4, n)`."""
-        size = patches.shape[1]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+        """Returns how patches of a size are flipped and where they match: poses."""
         norms = inverse_norms(small.whole, size, self._min_std)
         norms *= starts_inside(inside, self._pixel, size, norms.shape)
         row, column, flip = find(small.whole, norms)
-        pose = np.zeros((4, len(patches)), np.int32)
+        pose = np.zeros((4, len(flip)), np.int32)
         pose[:2] = np.stack([row, column]) * STEPS + (size - 1) * STEPS // 2
-        return flip_patches(patches, flip), pose
+        return flip, pose
 
 
-class _LowPassImage:
-    """A small low-passed image that can be read at turned and scaled windows.
+class _SmallImage:
+    """A small image that can be read at turned and scaled windows.
 
     Args:
         fine: The image, averaged so that `STEPS` of its pixels make one.
         margin: Pixels by which the borders are repeated.
         min_std: Flatter windows correlate with nothing.
+        low_pass: Whether it is low-passed.
 
     Attributes:
         whole: The image at whole pixels, mean about 0.
     """
 
-    def __init__(self, fine: NDArray[np.float32], margin: int, min_std: float) -> None:
-        boxes = box_sums(fine - fine.mean(), STEPS).astype(np.float32) / STEPS**2
-        boxes = ndimage.gaussian_filter(boxes, _LOW_PASS * STEPS, mode="nearest")
+    def __init__(
+        self, fine: NDArray[np.float32], margin: int, min_std: float, *, low_pass: bool
+    ) -> None:
+        sums = box_sums(fine - fine.mean(), STEPS)
+        boxes = np.asarray(sums / STEPS**2, np.float32)
+        if low_pass:
+            boxes = ndimage.gaussian_filter(boxes, _LOW_PASS * STEPS, mode="nearest")
         self.whole = np.ascontiguousarray(boxes[::STEPS, ::STEPS])
         self._last = np.array(boxes.shape)[:, None] - 1
         self._margin = margin * STEPS
@@ -287,6 +298,34 @@ def _keep_better(
     better = score > best
     best[better] = score[better]
     pose[:, better] = tried[:, better]
+
+
+def _average(patches: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    factor = patches.shape[1] // size
+    shape = (-1, size, factor, size, factor)
+    return np.asarray(patches.reshape(shape).mean(axis=(2, 4)))
+
+
+def _cut(patches: NDArray[np.float32], zoom: int) -> NDArray[np.float32]:
+    """Cuts nine windows of half the side out of patches, one after the other.
+
+    Args:
+        patches: Shape `(n, r, r)`.
+        zoom: Windows start at multiples of it.
+
+    Returns:
+        Shape `(9 * n, h, h)`.
+    """
+    size = patches.shape[1] // zoom
+    half = size // 2
+    starts = [zoom * start for start in (0, (size - half) // 2, size - half)]
+    side = zoom * half
+    return np.concatenate(
+        [
+            patches[:, row : row + side, column : column + side]
+            for row, column in itertools.product(starts, starts)
+        ]
+    )
 
 
 def _unit(patches: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -75,6 +75,29 @@ def stand_out(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((scores - others) / _spread(scores))
 
 
+def stand_out_in_a_part(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Returns how far each patient stands out in the part where that is furthest.
+
+    Args:
+        parts: Scores of each part of the samples, of shape `(samples, patients)`.
+    """
+    return np.asarray(np.max([stand_out(part) for part in parts], axis=0))
+
+
+def stand_out_in_all_parts(
+    parts: Sequence[NDArray[np.float64]],
+) -> NDArray[np.float64]:
+    """Returns how far each patient stands out in the mean of all parts.
+
+    Where all parts are a little more like one patient than like the others, none of
+    them says much, and together they do.
+
+    Args:
+        parts: Scores of each part of the samples, of shape `(samples, patients)`.
+    """
+    return stand_out(np.mean([standardize_rows(part) for part in parts], axis=0))
+
+
 def _spread(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Returns a robust standard deviation per sample, of shape `(samples, 1)`.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,8 @@ from gastritis_gan.privacy.exposure import (
     examine_space,
     fisher_transform,
     stand_out,
+    stand_out_in_a_part,
+    stand_out_in_all_parts,
     standardize_rows,
 )
 from gastritis_gan.privacy.feature_space import FeatureSpace
@@ -65,7 +67,13 @@ from gastritis_gan.privacy.windows import MIN_STD
 from gastritis_gan.store.store import Store
 
 _MIN_PATIENTS = 2  # per group, for any statistic
-NUM_PIXEL_SPACES = 4  # as `pixel_tables` has them
+STAND_OUT: dict[str, Callable[[list[NDArray[np.float64]]], NDArray[np.float64]]] = {
+    "pixels": stand_out_in_a_part,  # it has one
+    "low-pass": stand_out_in_all_parts,
+    "turned and scaled": stand_out_in_a_part,
+    "sub-windows": stand_out_in_a_part,
+}
+"""How far patients stand out in the spaces that `pixel_tables` returns."""
 _PLAIN_COPIES = 5  # planted for every one of another kind
 
 
@@ -181,20 +189,17 @@ def audit_generator(
     spaces, other_spaces = [], []
     first_other = len(patches) - sum(len(c.patient) for c in of_others.values())
     for name, parts in pixel_tables(found).items():
-        both = np.max(
+        both = STAND_OUT[name](
             [
-                stand_out(
-                    np.concatenate(
-                        [
-                            cohort.per_patient(scores[:, :num_own]),
-                            others.per_patient(scores[:, num_own:]),
-                        ],
-                        axis=1,
-                    )
+                np.concatenate(
+                    [
+                        cohort.per_patient(scores[:, :num_own]),
+                        others.per_patient(scores[:, num_own:]),
+                    ],
+                    axis=1,
                 )
                 for scores in parts
-            ],
-            axis=0,
+            ]
         )
         own, other = np.split(both, [len(cohort.patients)], axis=1)
         spaces.append(examine(name, own, cohort, planted, num_samples))
@@ -293,7 +298,7 @@ def pixel_tables(
         found: Of every image, from `match_images`.
 
     Returns:
-        Per space `(patches, images)`; several where parts of a patch count alone.
+        Per space `(patches, images)`, one for each part of a patch.
     """
 
     def table(columns: Iterable[NDArray[np.float32]]) -> NDArray[np.float64]:
@@ -301,7 +306,10 @@ def pixel_tables(
 
     return {
         "pixels": [table(match.score for match, _ in found)],
-        "low-pass": [table(match.low_pass for _, match in found)],
+        "low-pass": [
+            table(match.low_pass[part] for _, match in found)
+            for part in range(NUM_SUB_WINDOWS + 1)
+        ],
         "turned and scaled": [table(match.turned for _, match in found)],
         "sub-windows": [
             table(match.sub_windows[part] for _, match in found)
@@ -334,7 +342,7 @@ def _decide_others(
 
 def num_deciding_tests(subjects: Sequence[AuditSubject], num_extractors: int) -> int:
     """Returns how many tests can fail, over which the false alarms are shared out."""
-    memorisation = 2 * NUM_PIXEL_SPACES + num_extractors + 1  # both classes; close ones
+    memorisation = 2 * len(STAND_OUT) + num_extractors + 1  # both classes; close ones
     return sum(
         memorisation + 2 * (1 + num_extractors + (s.open_gradient is not None))
         for s in subjects

@@ -21,7 +21,11 @@ import numpy as np
 import threadpoolctl
 from numpy.typing import NDArray
 
-from gastritis_gan.privacy.disguises import DisguisedMatch, DisguiseMatcher
+from gastritis_gan.privacy.disguises import (
+    NUM_SUB_WINDOWS,
+    DisguisedMatch,
+    DisguiseMatcher,
+)
 from gastritis_gan.privacy.windows import (
     STEPS,
     PositionSearch,
@@ -244,7 +248,7 @@ def match_images(
         return np.stack(
             [
                 *dataclasses.astuple(found),
-                disguised.low_pass,
+                *disguised.low_pass,
                 disguised.turned,
                 *disguised.sub_windows,
             ]
@@ -252,12 +256,15 @@ def match_images(
 
     def match(index: int) -> tuple[PatchMatch, DisguisedMatch]:
         path = folder / f"{store.images[index].key}.npy"
-        score, row, column, flip, low_pass, turned, *sub_windows = kept_array(
-            path, lambda: compute(index)
-        )
+        kept = kept_array(path, lambda: compute(index))
+        (score, row, column, flip), disguised = kept[:4], kept[4:]
         return (
             PatchMatch(score, row, column, flip.astype(np.uint8)),
-            DisguisedMatch(low_pass, turned, np.stack(sub_windows)),
+            DisguisedMatch(
+                disguised[: NUM_SUB_WINDOWS + 1],
+                disguised[NUM_SUB_WINDOWS + 1],
+                disguised[NUM_SUB_WINDOWS + 2 :],
+            ),
         )
 
     images = list(images)

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from gastritis_gan.images import image_sheet
+from gastritis_gan.images import SHOWS_PATIENTS, enlarge, image_sheet
 from gastritis_gan.privacy.audit_settings import AuditSettings
 from gastritis_gan.privacy.copies import PLAIN
 from gastritis_gan.privacy.decision import overall
@@ -324,6 +324,8 @@ def _tested(document: dict[str, Any]) -> list[str]:
         "compared with every place of the training patients' images; held-out patients "
         "show what is usual.",
     ]
+    if all(generator.get("other_class") for generator in generators):
+        lines.append("The other class: the same with its training patients.")
     found = [g["memorisation"] for g in generators if "memorisation" in g]
     if found:
         power = min(memorisation["power"] for memorisation in found)
@@ -350,6 +352,10 @@ def _untested(document: dict[str, Any]) -> list[str]:
         lines.append(
             "Copies in these disguises can go unnoticed (share that was noticed): "
             f"{', '.join(overlooked)}."
+        )
+    if not all(generator.get("other_class") for generator in document["generators"]):
+        lines.append(
+            "Copies of patients of the other class: there are too few of them."
         )
     if not any(generator["attacks"] for generator in document["generators"]):
         lines.append("Recognition of training patients: there are too few.")
@@ -405,9 +411,10 @@ def _draw_pairs(
     windows = [_window(store, pair, size) for pair in pairs]
     rows = np.concatenate([flip_patches(shown, flips), windows])
     grey = np.rint(np.clip(rows, 0, 1) * 255).astype(np.uint8)
-    zoom = -(-_MIN_SIDE // size)
     return image_sheet(
-        grey.repeat(zoom, 1).repeat(zoom, 2)[..., None], columns or len(pairs)
+        enlarge(grey[..., None], _MIN_SIDE),
+        columns or len(pairs),
+        caption="" if store.is_synthetic else SHOWS_PATIENTS,
     )
 
 

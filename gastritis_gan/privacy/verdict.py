@@ -36,6 +36,11 @@ _FORMAT = DocumentFormat(
 )
 _SEALED = "audit"  # the domain of the seal
 _AGAIN = "Repeat the audit."
+_TESTS_BY_KEY = {  # of a generator in `audit.json`
+    "memorisation": "memorisation",
+    "memorisation of the other class": "other_class",
+    "close matches": "close_matches",
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -312,13 +317,16 @@ def _examined(generator: Mapping[str, Any]) -> _Examined:
     """
     keys = [field.name for field in dataclasses.fields(_Examined)]
     examined: _Examined = from_plain(_Examined, {key: generator[key] for key in keys})
-    decided = {test.test for test in examined.decisions}
-    made = {f"membership, {a['name']}" for a in generator["attacks"] if a["decides"]}
-    is_tested = bool(made) and "memorisation" in generator
-    if "memorisation" in generator:
-        made.add(next((t for t in decided if t.startswith("memorisation")), "?"))
-    if not decided or not made <= decided:
-        raise ValueError(f"it has no decision on a test of {examined.name}")
+    attacks = [a["name"] for a in generator["attacks"] if a["decides"]]
+    made = [
+        *(test for test, key in _TESTS_BY_KEY.items() if generator.get(key)),
+        *(f"membership, {name}" for name in attacks),
+    ]
+    for test in made:  # "memorisation, pixels" is a decision on "memorisation"
+        decided = [d.test for d in examined.decisions]
+        if not any(d == test or d.startswith(f"{test}, ") for d in decided):
+            raise ValueError(f"it has no decision on the {test} of {examined.name}")
+    is_tested = "memorisation" in made and attacks
     if examined.verdict == "pass" and not is_tested:
         raise ValueError(f"{examined.name} passed without being tested")
     if examined.verdict != worst(test.verdict for test in examined.decisions):

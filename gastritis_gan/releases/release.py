@@ -17,6 +17,7 @@ from PIL import Image
 
 from gastritis_gan.cohort.cohort_settings import SUBJECT_KEYS
 from gastritis_gan.errors import InputError
+from gastritis_gan.evaluation.results import GanTrainResult, ImageMetricsResult
 from gastritis_gan.images import image_sheet, stack_sheets
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.releases.citation import citation
@@ -56,8 +57,8 @@ from gastritis_gan.store.pseudonym import read_key
 from gastritis_gan.version import __version__
 
 _RESULTS = {  # by command: what it writes for machines, and for people
-    "gan-train": ("results.json", "table.md"),
-    "image-metrics": ("metrics.json", "metrics.md"),
+    "gan-train": ("results.json", "table.md", GanTrainResult),
+    "image-metrics": ("metrics.json", "metrics.md", ImageMetricsResult),
 }
 _PUBLIC_KEYS = (
     *("name", "version", "model", "target", "class_name", *SUBJECT_KEYS),
@@ -228,7 +229,7 @@ def _read_tables(
     """
     tables: dict[str, str] = {}
     for folder in folders:
-        kind = next((k for k, (f, _) in _RESULTS.items() if (folder / f).is_file()), "")
+        kind = next((k for k, r in _RESULTS.items() if (folder / r[0]).is_file()), "")
         if not kind:
             raise InputError(
                 f"{folder} has neither results.json nor metrics.json; give a folder "
@@ -236,16 +237,23 @@ def _read_tables(
             )
         if kind in tables:
             raise InputError(f"two of the results are of `{kind}`; give one of them.")
-        json_file, table_file = _RESULTS[kind]
+        json_file, table_file, result_class = _RESULTS[kind]
         results = read_json(folder / json_file)
         with refused_if_damaged(folder, f"Repeat `{kind}`."):
             measured = {
-                (card["name"], card["version"]): card["files"]
+                (card["name"], card["version"]): dict(card)
                 for card in results["generators"]
             }
-            tables[kind] = (folder / table_file).read_text(encoding="utf-8")
+            tables[kind] = result_class(results).table
+            stated = (folder / table_file).read_text(encoding="utf-8")
+        if stated != tables[kind]:
+            raise InputError(
+                f"{folder / table_file} is not the table of {json_file} beside it: one "
+                f"of them was changed; repeat `{kind}`."
+            )
         for model in models:
-            if measured.get((model.name, model.version)) != model.card["files"]:
+            card = measured.get((model.name, model.version), {"files": None})
+            if any(model.card.get(key) != value for key, value in card.items()):
                 raise InputError(
                     f"{folder} did not measure {origin(model)}; repeat `{kind}` with "
                     "the models that you release."

@@ -52,7 +52,6 @@ from gastritis_gan.store.pseudonym import (
     hash_cohort,
     hash_inputs,
     keep_key,
-    key_hash,
     key_path_of,
     load_or_make_key,
     pseudonym,
@@ -225,7 +224,6 @@ def _make_store(
         facts = {
             "is_synthetic": bool(synthetic),
             "split_given": any(row.split for row in rows.values()),
-            "key_hash": key_hash(convert.secret),
             "split_hash": split_hash,
             "split_mark": split_mark(convert.secret, split_hash),
         }

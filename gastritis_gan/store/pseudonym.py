@@ -95,11 +95,6 @@ def read_key(path: Path) -> bytes:
     return key
 
 
-def key_hash(key: bytes) -> str:
-    """Returns what a store keeps of its key, to recognise it: 24 digits."""
-    return pseudonym(key, "key", "")
-
-
 def split_mark(key: bytes, split_hash: str) -> str:
     """Returns what releases have of a split: without the key it tells nothing.
 

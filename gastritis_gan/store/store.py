@@ -22,7 +22,7 @@ from gastritis_gan.images import average_windows, float_to_uint8
 from gastritis_gan.storage import DocumentFormat, read_arrays, refused_if_damaged
 from gastritis_gan.store.patches import PatchGeometry
 from gastritis_gan.store.pixels import is_cut_short, read_hashes, read_pixels
-from gastritis_gan.store.pseudonym import key_hash
+from gastritis_gan.store.pseudonym import split_mark
 from gastritis_gan.store.split import SplitConfig, hash_split
 
 STORE_FORMAT = DocumentFormat(
@@ -108,7 +108,6 @@ class Store:
         is_synthetic: Whether all images state that nobody was examined.
         split_given: Whether the cohort file assigned the patients (its column `split`)
             instead of the seed: such a split need not be random.
-        key_hash: What recognises the key of its pseudonyms; None in older stores.
         images: The images in the order of their pixels' hashes; the patch table refers
             to their positions.
         splits: "train", "validation" if there is one, and "test".
@@ -143,7 +142,6 @@ class Store:
         self.bits: int = metadata["bits"]
         self.is_synthetic: bool = metadata.get("is_synthetic", False) is True
         self.split_given: bool = metadata.get("split_given", False) is True
-        self.key_hash: str | None = metadata.get("key_hash")
         image_of = {image["key"]: image for image in metadata["images"]}
         if sorted(image_of) != sorted(key for _, key in hashes):
             raise ValueError(f"{HASHES_FILE} does not list the images of {STORE_FILE}")
@@ -218,7 +216,7 @@ class Store:
         Raises:
             InputError: It is another one.
         """
-        if self.key_hash not in (None, key_hash(key)):
+        if self.split_mark not in (None, split_mark(key, self.split_hash)):
             raise InputError(
                 f"the key is not the one of {self.path}; give its own with --key-file."
             )

@@ -99,7 +99,7 @@ def trace_patient(
         for image in store.images
         if image.patient == pseudonym(secret, "patient", name)
     ]
-    if not found and store.key_hash is None:
+    if not found and store.split_mark is None:
         raise InputError(
             f"{store.path} is too old to tell whether the key is its own, so it cannot "
             "be said that the patient is not in it; prepare the cohort again, into "

@@ -349,10 +349,10 @@ class Chain:
         if not logs:
             return f"Snakemake has not run the steps; its reason is above. {way_out}"
         log = max(logs, key=lambda path: path.stat().st_mtime)
-        lines = log.read_text(errors="replace").strip().splitlines() or ["nothing"]
-        said = lines[-1].rpartition("\r")[2].removeprefix("Error: ")
+        _, error, reason = log.read_text(errors="replace").rpartition("Error: ")
+        said = f": {reason.splitlines()[0]}" if error and reason.strip() else "."
         step = log.relative_to(self.out / _LOGS)
-        return f"the step {step} has failed ({said}) {log} has more. {way_out}"
+        return f"the step {step} has failed{said} {log} has more. {way_out}"
 
 
 def _require_snakemake() -> None:

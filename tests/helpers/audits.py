@@ -34,10 +34,12 @@ def document(cards, verdict="pass", *, reason=REASON, **changes) -> dict:
             "samples": 10_000,
             "decisions": [
                 {"test": "memorisation", "verdict": verdict, "reason": reason},
+                {"test": "close matches", "verdict": "pass", "reason": "few"},
                 {"test": "membership, latents", "verdict": "pass", "reason": "weak"},
             ],
             "attacks": [{"name": "latents", "decides": True}],
-            "memorisation": {},
+            "memorisation": {"power": 1.0},
+            "close_matches": {"p_value": 0.5},
         }
         for model in models
     ]

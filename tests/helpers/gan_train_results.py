@@ -99,3 +99,20 @@ def make_table_results() -> dict:
             }
         ],
     }
+
+
+def make_results_of(cards: list[dict]) -> dict[str, tuple[str, str, dict]]:
+    """Returns by command the files and the smallest results of models.
+
+    Returns:
+        Name of the JSON file, of the table, and the results.
+    """
+    gan_train = {"format": 3, "generators": cards, **make_table_results()}
+    metrics = {
+        "format": 1, "generators": cards, "resolution": 16, "notes": [], "classes": {},
+        "pixels": {}, "extractors": [],
+    }  # fmt: skip
+    return {
+        "gan-train": ("results.json", "table.md", gan_train),
+        "image-metrics": ("metrics.json", "metrics.md", metrics),
+    }

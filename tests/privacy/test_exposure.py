@@ -14,6 +14,8 @@ from gastritis_gan.privacy.exposure import (
     joint_copy_rate_bound,
     patients_needed,
     stand_out,
+    stand_out_in_a_part,
+    stand_out_in_all_parts,
     standardize_rows,
     yardstick_factor,
 )
@@ -212,3 +214,16 @@ def test_closer_training_patients_are_found_though_nobody_is_exposed():
     close = compare_close_matches([found, found], seed=0)
     assert close.p_value < 0.005
     assert close.training > 0.6
+
+
+def test_parts_that_agree_stand_out_together_and_one_part_alone():
+    rng = np.random.default_rng(4)
+    parts = [rng.normal(size=(50, 30)) for _ in range(9)]
+    for part in parts:
+        part[7, 3] += 2.5  # each of them a little
+    parts[4][9, 5] = 12  # one of them far
+    together, alone = stand_out_in_all_parts(parts), stand_out_in_a_part(parts)
+    assert together[7].argmax() == 3
+    assert together[7, 3] > np.delete(together.max(axis=1), 7).max() + 3
+    assert alone.max() == alone[9, 5] > 8
+    assert alone[7, 3] < alone[9, 5] / 2

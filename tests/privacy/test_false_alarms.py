@@ -10,17 +10,20 @@ from gastritis_gan.phantom.radiograph import MAX_VALUE, expose
 from gastritis_gan.phantom.stomach import draw_mucosa, draw_stomach
 from gastritis_gan.privacy.copies import PLAIN
 from gastritis_gan.privacy.decision import (
+    decide_close_matches,
     decide_membership,
     decide_memorisation,
     overall,
 )
+from gastritis_gan.privacy.disguises import DisguiseMatcher
 from gastritis_gan.privacy.exposure import (
+    compare_close_matches,
     examine_space,
-    fisher_transform,
-    stand_out,
+    stand_out_in_a_part,
     standardize_rows,
 )
 from gastritis_gan.privacy.feature_space import closeness, level, nearest_distances
+from gastritis_gan.privacy.generator_audit import STAND_OUT, pixel_tables
 from gastritis_gan.privacy.matching import PixelMatcher
 from gastritis_gan.privacy.membership import (
     closest_samples_scores,
@@ -31,9 +34,12 @@ from gastritis_gan.privacy.membership import (
 
 WINDOW, RESOLUTION, STRIDE = 48, 16, 24
 NUM_PATIENTS, NUM_FRESH = 56, 16  # of all; whose windows play the samples
-NUM_SEEDS, RATE = 50, 0.05
+NUM_SEEDS, RATE = 100, 0.05
+MOST_FAILED = 9  # the 97 % point of a binomial distribution with a rate of 5 %
 NUM_SAMPLES = 100
-NUM_TESTS = 4  # copies and membership, by pixels and by texture
+# Copies in four spaces of pixels and texture; close matches; membership, AUC and
+# certainty, by pixels and by texture.
+NUM_TESTS = 5 + 1 + 4
 
 
 def draw_phantom(index):
@@ -50,7 +56,7 @@ def draw_phantom(index):
         for x in starts
         if stomach.mask[y : y + WINDOW, x : x + WINDOW].all()
     ]
-    return image, windows
+    return image, stomach.mask, windows
 
 
 def features_of(patches):
@@ -61,16 +67,23 @@ def features_of(patches):
 def tables():
     """Scores of every phantom's windows against all phantoms, in pixels and texture."""
     phantoms = [draw_phantom(index) for index in range(NUM_PATIENTS)]
-    windows = np.array([w for _, windows in phantoms for w in windows])
-    source = np.repeat(np.arange(NUM_PATIENTS), [len(w) for _, w in phantoms])
-    matcher = PixelMatcher(windows, patch_size=WINDOW, min_std=2 / 255)
-    pixels = np.stack([matcher.match(image).score for image, _ in phantoms], axis=1)
+    windows = np.array([w for _, _, windows in phantoms for w in windows])
+    source = np.repeat(np.arange(NUM_PATIENTS), [len(w) for _, _, w in phantoms])
+    matchers = [
+        kind(windows, patch_size=WINDOW, min_std=2 / 255)
+        for kind in (PixelMatcher, DisguiseMatcher)
+    ]
+    pixels = pixel_tables(
+        [
+            tuple(matcher.match(image, mask) for matcher in matchers)
+            for image, mask, _ in phantoms
+        ]
+    )
     features = features_of(windows)
     features = features / features.std(axis=0)
     patches = [features[source == index] for index in range(NUM_PATIENTS)]
     texture = [closeness(nearest_distances(features, p)) for p in patches]
-    scores = {"pixels": fisher_transform(pixels), "texture": np.stack(texture, axis=1)}
-    return scores, source, patches, features
+    return pixels | {"texture": [np.stack(texture, axis=1)]}, source, patches, features
 
 
 def deal(tables, seed):
@@ -83,27 +96,31 @@ def deal(tables, seed):
     is_training = np.arange(len(compared)) < len(compared) // 2
     of_fresh = np.flatnonzero(np.isin(source, fresh))
     samples = rng.choice(of_fresh, NUM_SAMPLES, replace=False)
-    of_samples = {name: table[samples][:, compared] for name, table in scores.items()}
+    of_samples = {
+        name: [table[samples][:, compared] for table in tables]
+        for name, tables in scores.items()
+    }
     spaces = [
         examine_space(
             name,
-            stand_out(table),
+            STAND_OUT.get(name, stand_out_in_a_part)(tables),
             {PLAIN.kind: np.array([1e6])},  # a planted copy that is noticed
             is_training,
             alpha=alpha,
             min_power=0.8,
             seed=seed,
         )
-        for name, table in of_samples.items()
+        for name, tables in of_samples.items()
     ]
     attacks = {
         "texture": nearest_sample_scores(
             [patches[index] for index in compared], features[samples]
         ),
-        "pixels": closest_samples_scores(standardize_rows(of_samples["pixels"])),
+        "pixels": closest_samples_scores(standardize_rows(of_samples["pixels"][0])),
     }
     return [
         *decide_memorisation(spaces, min_power=0.8, max_copy_rate=0.05),
+        decide_close_matches(compare_close_matches(spaces, seed=seed), alpha=alpha),
         *(
             decide_membership(
                 name,
@@ -120,10 +137,10 @@ def deal(tables, seed):
 
 
 @pytest.mark.slow
-def test_at_most_the_stated_share_of_fifty_innocent_generators_fails(tables):
+def test_hardly_more_than_the_stated_share_of_innocent_generators_fails(tables):
     failed = []
     for seed in range(NUM_SEEDS):
         decisions = deal(tables, seed)
         if overall(decisions) == "fail":
             failed.append(decisions)
-    assert len(failed) <= RATE * NUM_SEEDS, failed
+    assert len(failed) <= MOST_FAILED, failed

@@ -37,6 +37,7 @@ def test_what_was_written_is_read(tmp_path):
     assert verdict.split_hash == "ab" * 32
     assert verdict.reasons == (
         f"lc, version 2, memorisation: {REASON}",
+        "lc, version 2, close matches: few",
         "lc, version 2, membership, latents: weak",
     )
     (model,) = verdict.models
@@ -142,9 +143,14 @@ def test_a_damaged_audit_is_refused(tmp_path, change, message):
             lambda g: g["decisions"][0].update(verdict="fail"),
             "states 'pass' of lc, and its decisions differ",
         ),
-        (lambda g: g["decisions"].clear(), "no decision"),
-        (lambda g: g["decisions"].pop(), "no decision on a test of lc"),
-        (lambda g: g["decisions"].pop(0), "no decision on a test of lc"),
+        (lambda g: g["decisions"].clear(), "damaged"),
+        (lambda g: g["decisions"].pop(0), "no decision on the memorisation of lc"),
+        (lambda g: g["decisions"].pop(1), "no decision on the close matches of lc"),
+        (lambda g: g["decisions"].pop(2), "no decision on the membership, latents"),
+        (
+            lambda g: g.update(other_class={"power": 1}),
+            "memorisation of the other class",
+        ),
         (lambda g: g.pop("memorisation"), "passed without being tested"),
         (lambda g: g.update(attacks=[]), "passed without being tested"),
         (lambda g: g.update(samples=9), "its models are not its generators"),

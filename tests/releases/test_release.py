@@ -13,12 +13,14 @@ import tensorflow as tf
 from PIL import Image
 
 from gastritis_gan.errors import InputError
+from gastritis_gan.evaluation.results import GanTrainResult, ImageMetricsResult
 from gastritis_gan.releases.release import release
 from gastritis_gan.serving.exported_model import ExportedModel
 from gastritis_gan.serving.model_folder import model_hash
 from gastritis_gan.store.split import SplitConfig, hash_split, split_patients
 from tests.helpers.audits import change_card, make_audit
 from tests.helpers.dciodvfy import validate
+from tests.helpers.gan_train_results import make_results_of
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
@@ -315,7 +317,7 @@ def test_a_passing_audit_opens_the_way(models, tmp_path):
     text = " ".join(text.split())
     for stated in (
         "small/1 10,000, other/1 10,000. Not examined in this release: none.",
-        "Tests: memorisation; membership, latents.",
+        "Tests: memorisation; close matches; membership, latents.",
         "not the defaults: none.",
         "It has no seal",
     ):
@@ -369,23 +371,22 @@ def test_another_verdict_closes_it(models, tmp_path, verdict):
     text = (tmp_path / "r" / "DATASHEET.md").read_text(encoding="utf-8")
     assert f"**Verdict: {verdict}.**" in text
     assert text.index(f"Verdict: {verdict}") < text.index("## What it is")
-    assert "may show training patients" in text
-    for claim in ("No image shows", "none is a photograph", "found no copy"):
-        assert claim not in text
     assert "because: weights were drawn at random" in text
+    for name in ("DATASHEET.md", "README.md", "CITATION.cff", "croissant.json"):
+        text = " ".join((tmp_path / "r" / name).read_text(encoding="utf-8").split())
+        assert "images of this release may show training patients" in text
+        for claim in ("No image shows", "none is a photograph", "found no copy"):
+            assert claim not in text
 
 
-MEASURES = {
-    "gan-train": ("results.json", "table.md", "# GAN-train\n\n| row | x |\n"),
-    "image-metrics": ("metrics.json", "metrics.md", "# Image metrics\n\n| FD | 3 |\n"),
-}
+MEASURES = {"gan-train": GanTrainResult, "image-metrics": ImageMetricsResult}
 
 
 def write_results(folder, kind, cards):
-    json_file, table_file, table = MEASURES[kind]
+    json_file, table_file, results = make_results_of(cards)[kind]
     folder.mkdir()
-    (folder / table_file).write_text(table)
-    (folder / json_file).write_text(json.dumps({"generators": cards}))
+    (folder / table_file).write_text(MEASURES[kind](results).table)
+    (folder / json_file).write_text(json.dumps(results))
     return folder
 
 
@@ -399,8 +400,12 @@ def test_results_of_these_models_go_into_the_datasheet(models, tmp_path, kinds):
     results = [write_results(tmp_path / kind, kind, cards) for kind in kinds]
     make(models, tmp_path / "r", **RISK, results=results)
     text = (tmp_path / "r" / "DATASHEET.md").read_text(encoding="utf-8")
-    for kind, (_, _, table) in MEASURES.items():
-        assert (f"##{table}".strip() in text) == (kind in kinds)
+    titles = {
+        "gan-train": "An SVM trained on each row",
+        "image-metrics": "### Image metrics",
+    }
+    for kind in MEASURES:
+        assert (titles[kind] in text) == (kind in kinds)
         assert (f"--results results/{kind}" in text) == (kind in kinds)
     congruence, coverage = (
         line for line in text.splitlines() if line.startswith(("| Congr", "| Cover"))
@@ -410,6 +415,15 @@ def test_results_of_these_models_go_into_the_datasheet(models, tmp_path, kinds):
     assert ("works on real ones was not measured" in text) == ("gan-train" not in kinds)
     wrong = write_results(tmp_path / "wrong", kinds[0], cards[:1])
     with pytest.raises(InputError, match="did not measure other/1"):
+        make(models, tmp_path / "s", **RISK, results=wrong)
+    others = [card | {"class_name": "ulcer"} for card in cards]
+    wrong = write_results(tmp_path / "others", kinds[0], others)
+    with pytest.raises(InputError, match="did not measure"):
+        make(models, tmp_path / "s", **RISK, results=wrong)
+    wrong = write_results(tmp_path / "edited", kinds[0], cards)
+    (table,) = wrong.glob("*.md")
+    table.write_text(table.read_text() + "| better | 1.00 |")
+    with pytest.raises(InputError, match="is not the table of"):
         make(models, tmp_path / "s", **RISK, results=wrong)
     with pytest.raises(InputError, match=f"two of the results are of `{kinds[0]}`"):
         make(models, tmp_path / "s", **RISK, results=[results[0], results[0]])

@@ -135,7 +135,7 @@ def test_without_the_right_key_there_is_no_answer(work):
 def test_an_older_store_does_not_deny_a_patient(work):
     path = work / "store" / "store.json"
     document = json.loads(path.read_text())
-    del document["key_hash"]
+    del document["split_mark"]
     path.write_text(json.dumps(document))
     assert "is in" in trace(work, f"{MARKER}0").output
     result = trace(work, "nobody")

@@ -132,12 +132,25 @@ def test_the_graph_has_every_step_of_every_seed(reproduce, tmp_path, capfd):
 
 
 def test_one_chain_at_a_time_works_in_a_folder(reproduce, tmp_path):
-    assert reproduce(tmp_path / "out", "--", "--dry-run").exit_code == 0
-    with (tmp_path / "out" / "lock").open("w") as lock:
+    with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        result = reproduce(tmp_path / "out", "--", "--dry-run")
+        result = reproduce(tmp_path)
     assert result.exit_code == 2
-    assert f"another process is working in {tmp_path / 'out'}" in result.output
+    assert f"another process is working in {tmp_path}" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+def test_a_step_that_fails_says_why(reproduce, tmp_path):
+    cohort = tmp_path / "cohort.csv"
+    cohort.write_text(
+        "image,patient,label,outline\nZebrafink.dcm,Zebrafink,gastritis,\n"
+    )
+    result = reproduce(tmp_path / "out", cohort=cohort)
+    assert result.exit_code == 2
+    assert "the step store has failed: row " in result.output
+    assert str(tmp_path / "out" / "logs" / "store") in result.output
+    assert "Zebrafink" not in result.output  # may be a patient's name
+    assert not (tmp_path / "out" / "runs").exists()
 
 
 def times(out):
