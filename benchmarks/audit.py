@@ -546,7 +546,7 @@ def deal(
         examine_space(
             name,
             table[: len(rows)],
-            {PLAIN.kind: np.array([np.inf])},  # noticed: the space decides
+            {PLAIN.kind: np.array([1e6])},  # noticed: the space decides
             is_training,
             alpha=alpha,
             min_power=0.8,

@@ -12,6 +12,7 @@ from .options import (
     Config,
     config_option,
     generators_option,
+    json_option,
     key_option,
     parse_weights,
     store_option,
@@ -48,6 +49,7 @@ _EXIT_CODES = {"pass": 0, "fail": 3, "undecided": 4}
     type=PATH,
     help="Folder to make, such as audits/NAME. An interrupted audit resumes there.",
 )
+@json_option
 def audit(
     config: Config,
     store_path: Path,
@@ -58,6 +60,7 @@ def audit(
     key_path: Path | None,
     by: str,
     out: Path,
+    as_json: bool,
 ) -> None:
     """Measure memorisation and membership, patient by patient, and decide.
 
@@ -89,6 +92,9 @@ def audit(
         key=key_path,
         by=by,
     )
+    if as_json:
+        click.echo(result.metrics.read_text(encoding="utf-8"))
+        sys.exit(_EXIT_CODES[result.verdict])
     click.echo(f"Verdict: {result.verdict.upper()}")
     for reason in result.reasons:
         click.echo(f"- {reason}")

@@ -7,9 +7,11 @@ import json
 
 import click
 
+from .options import json_option
+
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@json_option
 def doctor(as_json: bool) -> None:
     """Look at versions, devices, memory, disk, weights and servers.
 

@@ -35,7 +35,12 @@ from .options import PATH, Config, config_option, store_option
     type=PATH,
     help="New folder for checkpoints, metrics and sample sheets.",
 )
-@click.option("--resume", is_flag=True, help="Resume --run from its newest checkpoint.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Resume --run from its newest checkpoint. The config may give a longer last "
+    "stage, other learning rates and other bookkeeping.",
+)
 @click.option(
     "--from",
     "branch_from",

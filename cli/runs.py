@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 
 import click
 
-from .options import PATH
+from .options import PATH, json_option
 
 _HEADINGS = (
     *("run", "model", "target", "state", "done", "kimg", "px"),
@@ -16,7 +18,8 @@ _HEADINGS = (
 
 @click.command()
 @click.argument("folder", type=PATH, default=Path("runs"))
-def runs(folder: Path) -> None:
+@json_option
+def runs(folder: Path, as_json: bool) -> None:
     """List the runs in FOLDER (default: runs).
 
     \b
@@ -30,6 +33,9 @@ def runs(folder: Path) -> None:
     from gastritis_gan.training.run import list_runs
 
     summaries = [run.summary for run in list_runs(folder)]
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(run) for run in summaries], indent=2))
+        return
     rows = [_HEADINGS]
     rows += [
         (

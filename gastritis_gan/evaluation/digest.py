@@ -66,7 +66,8 @@ def gan_train_digest(results: Mapping[str, Any]) -> str:
         ]
         title = extractor_title(evaluation["extractor"])
         parts.append(f"{title}\n{text_table(('trained on', 'Sen', 'Spe', 'HM'), rows)}")
-    return "\n\n".join([*parts, _filled(gan_train_conclusion(results))])
+    conclusion = _filled(gan_train_conclusion(results))
+    return "\n\n".join([*parts, *_notes(results), conclusion])
 
 
 def gan_train_conclusion(results: Mapping[str, Any]) -> str:
@@ -136,6 +137,7 @@ def image_metrics_digest(results: Mapping[str, Any]) -> str:
             "Wasserstein distance, x 1,000."
         )
     ]
+    parts += _notes(results)
     conclusions = []
     for target, about in results["classes"].items():
         swd = results["pixels"][target]["swd"]
@@ -230,6 +232,10 @@ def comparison_digest(results: Mapping[str, Any]) -> str:
         else "no row is shown to differ; every interval contains 0."
     )
     return "\n\n".join([*parts, _filled(f"Conclusion: {conclusion}")])
+
+
+def _notes(results: Mapping[str, Any]) -> list[str]:
+    return ["\n".join(map(_filled, results["notes"]))] if results["notes"] else []
 
 
 def _row(evaluation: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from gastritis_gan.images import image_sheet
+from gastritis_gan.images import SHOWS_PATIENTS, enlarge, image_sheet
 from gastritis_gan.privacy.audit_settings import AuditSettings
 from gastritis_gan.privacy.copies import PLAIN
 from gastritis_gan.privacy.decision import overall
@@ -411,9 +411,10 @@ def _draw_pairs(
     windows = [_window(store, pair, size) for pair in pairs]
     rows = np.concatenate([flip_patches(shown, flips), windows])
     grey = np.rint(np.clip(rows, 0, 1) * 255).astype(np.uint8)
-    zoom = -(-_MIN_SIDE // size)
     return image_sheet(
-        grey.repeat(zoom, 1).repeat(zoom, 2)[..., None], columns or len(pairs)
+        enlarge(grey[..., None], _MIN_SIDE),
+        columns or len(pairs),
+        caption="" if store.is_synthetic else SHOWS_PATIENTS,
     )
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from gastritis_gan import rng
 from gastritis_gan.errors import InputError
 from gastritis_gan.evaluation.class_metrics import REAL
+from gastritis_gan.evaluation.digest import gan_train_conclusion
 from gastritis_gan.evaluation.paper_tables import PAPER_NETWORKS, PAPER_TABLES
 from gastritis_gan.evaluation.results import GanTrainResult
 from gastritis_gan.evaluation.tables import (
@@ -287,7 +288,8 @@ def _gan_train_tables(result: Mapping[str, Any]) -> dict[str, Any]:
             )
         return {
             "tables": tables,
-            **{k: result[k] for k in ("store", "protocol", "code")},
+            "conclusion": gan_train_conclusion(result),
+            **{key: result[key] for key in ("store", "protocol", "code")},
         }
 
 

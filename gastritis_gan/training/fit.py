@@ -133,7 +133,13 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
         if branch_from is not None:
             source = Run.open(branch_from)
             state = source.branch_state(recipe, record=task.record, document=document)
-        run = Run(out, {**task.record, "environment": _environment(sections)}, document)
+        record = {
+            **task.record,
+            # the key may be another when the run is resumed
+            **({"split_mark": store.split_mark} if store.split_mark else {}),
+            "environment": _environment(sections),
+        }
+        run = Run(out, record, document)
         if distribution.is_chief:
             run.create()
     interruption = Interruption()
@@ -209,7 +215,6 @@ class Task:
             # absent when False: runs of older stores can still be resumed
             **({"is_synthetic": True} if store.is_synthetic else {}),
             **({"split_given": True} if store.split_given else {}),
-            **({"split_mark": store.split_mark} if store.split_mark else {}),
             **{key: text for key, text in store.subject.items() if text},
         }
         self._store = store

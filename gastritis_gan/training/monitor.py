@@ -131,7 +131,7 @@ class HealthCheck:
         """
         blend = tf.constant(alpha) if model.spec.stage.transition else None
         training = _faded(self._training, blend)
-        num_judged = 0 if self._quality is None else len(self._quality.reference)
+        num_judged = 0 if self._quality is None else self._quality.num_samples
         drawn = self._samples(model, max(len(training), num_judged), blend)
         samples = drawn[: len(training)]
         training_scores = _scores(model, training, blend)

@@ -46,6 +46,11 @@ class QualityPatches:
     other_class: Patches | None
     has_validation: bool
 
+    @property
+    def num_samples(self) -> int:
+        """How many samples to measure: they are new at every tick, so fewer."""
+        return _most_patches(self.reference.shape[1]) // 2
+
     @classmethod
     def read(cls, store: Store, target: str, resolution: int) -> QualityPatches | None:
         """Reads the same patches whenever it is asked.
@@ -69,7 +74,7 @@ class QualityPatches:
             names = generator.permutation(np.unique(found))
             is_first = np.isin(found, names[: (len(names) + 1) // 2])
             reference, training = training[is_first], training[~is_first]
-        most = min(_MOST_PATCHES, max(_MOST_PIXELS // resolution**2, _LEAST_PATCHES))
+        most = _most_patches(resolution)
         other = "negative" if target == "positive" else "positive"
 
         def choose(pool: np.ndarray, purpose: str) -> np.ndarray:
@@ -131,6 +136,10 @@ class QualityPatches:
             if patches is not None
         }
         return _Reals(whiten, reference, anchors)
+
+
+def _most_patches(resolution: int) -> int:
+    return min(_MOST_PATCHES, max(_MOST_PIXELS // resolution**2, _LEAST_PATCHES))
 
 
 class _Reals(NamedTuple):

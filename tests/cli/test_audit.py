@@ -1,5 +1,6 @@
 """What `audit` tells a shell, and what other commands tell of it."""
 
+import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +26,18 @@ def test_the_exit_code_tells_the_verdict(monkeypatch, verdict, exit_code):
     )
     assert done.exit_code == exit_code, done.output
     assert f"Verdict: {verdict.upper()}" in done.output
+
+
+def test_json_is_the_whole_audit(monkeypatch, tmp_path):
+    metrics = tmp_path / "audit.json"
+    metrics.write_text('{"verdict": "undecided", "generators": []}')
+    result = SimpleNamespace(verdict="undecided", metrics=metrics)
+    monkeypatch.setattr(api, "audit", lambda *_, **__: result)
+    done = CliRunner().invoke(
+        main, ["audit", "--config", "c", "--store", "s", "--out", "o", "--json"]
+    )
+    assert done.exit_code == 4
+    assert json.loads(done.output) == json.loads(metrics.read_text())
 
 
 def test_no_verdict_is_another_exit_code(tmp_path):

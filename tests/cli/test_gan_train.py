@@ -74,7 +74,7 @@ def test_tables_are_printed_and_written(run, exported, tmp_path):
     assert result.exit_code == 0, result.output
     assert "stranger, version 1, was skipped" in result.output
     assert "Conclusion: with " in result.output
-    assert max(map(len, result.output.split("\nTables:")[0].splitlines())) <= 100
+    assert max(map(len, result.stdout.split("\nTables:")[0].splitlines())) <= 100
     assert str(tmp_path / "out" / "table.md") in result.output
     assert (tmp_path / "out" / "plots" / "roc_texture.svg").is_file()
     assert (tmp_path / "feature-cache").is_dir()

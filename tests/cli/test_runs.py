@@ -78,6 +78,18 @@ def test_the_runs_of_a_folder(folder):
     ]
 
 
+def test_the_runs_as_json(folder):
+    result = CliRunner().invoke(main, ["runs", str(folder), "--json"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.output)
+    assert [(run["name"], run["state"], run["num_images"]) for run in found] == [
+        ("a", "finished", 44),
+        ("b", "stopped", 22),
+        ("c", "stopped", 0),
+    ]
+    assert found[1]["verdicts"] == ["3 steps were skipped."]
+
+
 def test_a_run_that_is_being_trained(folder):
     with Run.open(folder / "c").locked():
         assert table(folder)[3][3] == "running"

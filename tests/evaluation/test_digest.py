@@ -57,6 +57,7 @@ def test_a_row_has_its_three_metrics_and_the_words_stand_once(results):
     assert text.count("sensitivity") == text.count("specificity") == 1
     assert "6 real test images (4 gastritis, 2 non_gastritis) of 6 patients" in text
     assert lines.count("trained on Sen Spe HM") == 2
+    assert "There is no pggan generator." in lines
     row = (
         "LC-PGGAN 0.750 (0.301 to 0.954) 0.500 (0.095 to 0.905) 0.600 (0.400 to 0.800)"
     )
@@ -151,6 +152,7 @@ def test_image_metrics_name_the_nearest_samples_beside_the_floor():
     }
     results = {
         "resolution": 32,
+        "notes": ["A model was skipped."],
         "classes": {"positive": {"class_name": "gastritis"}},
         "pixels": {
             "positive": {"swd": {name: {"swd_mean": spread(7.0)} for name in distances}}
@@ -171,6 +173,7 @@ def test_image_metrics_name_the_nearest_samples_beside_the_floor():
         f"{real} 2 0.5 0.5 0.5 7",
     ]
     text = " ".join(lines)
+    assert "A model was skipped." in lines
     assert "the gastritis samples of near are nearest, 3.0 times the floor." in text
 
 

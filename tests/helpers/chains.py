@@ -30,7 +30,9 @@ def processes_of(run: Path) -> list[int]:
             current = (folder / "cwd").readlink()
         except (OSError, ValueError):
             continue
-        if "fit" in words and current / words[words.index("--run") + 1] == run:
+        if {"fit", "--run"} <= {*words} and current / words[
+            words.index("--run") + 1
+        ] == run:
             found.append(int(folder.name))
     return found
 

@@ -156,7 +156,8 @@ def test_page_is_self_contained_and_warns(audited):
     pictures = sorted(p.name for p in (folder / "closest_pairs").iterdir())
     assert pictures == ["ill-1-held-out.png", "ill-1-training.png"]
     with Image.open(folder / "closest_pairs" / pictures[0]) as picture:
-        assert picture.size == (4 * 96 + 3 * 2, 2 * 96 + 2)  # four pairs
+        caption = 21  # a line: it shows patients
+        assert picture.size == (4 * 96 + 3 * 2, caption + 2 * 96 + 2)  # four pairs
 
 
 def test_the_first_page_is_to_decide_from(audited):

@@ -47,6 +47,11 @@ def write_parts(folder, split_hash):
     lc = [(0.9, 0.5, 1.0), (0.25, 0.1, 0.6), (0.391, 0.2, 0.7), (0.625, 0.4, 0.8)]
     real = [(0.5, 0.2, 0.8), (1.0, 0.7, 1.0), (0.667, 0.4, 0.9), (0.812, 0.6, 0.9)]
     rows = [row("LC-PGGAN", lc), row("Real data (Ideal)", real)]
+    worse = {
+        "first": "LC-PGGAN", "second": "Real data (Ideal)",
+        "harmonic_mean_difference": -0.276,
+        "harmonic_mean_difference_interval": [-0.5, -0.05],
+    }  # fmt: skip
     (folder / "results").mkdir()
     (folder / "results" / "results.json").write_text(
         json.dumps(
@@ -61,7 +66,12 @@ def write_parts(folder, split_hash):
                 "code": {"gastritis-gan": "0.1.0"},
                 "images": [],
                 "extractors": [
-                    {"extractor": extractor, "rows": rows, "means": []}
+                    {
+                        "extractor": extractor,
+                        "rows": rows,
+                        "means": [],
+                        "differences": [worse],
+                    }
                     for extractor in (
                         {"name": "vgg16_fc2", "dim": 4096},
                         {"name": "texture", "dim": 43},
@@ -124,6 +134,7 @@ def test_the_page_has_every_part_and_needs_nothing_else(page):
         "Shows patients: stays inside the hospital.",
         "lc_striped, version 1",
         "0.391 (0.200 to 0.700)",
+        "-0.276 (-0.500 to -0.050): worse than real data",
         "12.5 (11 to 14)",
         "Real data, other patients (floor)",
         "about 53 patients of each group",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from gastritis_gan.store.store import Store
+from gastritis_gan.training.monitor import HealthCheck
 from gastritis_gan.training.quality import QualityPatches
 from tests.helpers.striped_store import CONFIG, make_workplace
 
@@ -59,3 +63,29 @@ def test_the_other_class_is_its_own_anchor(quality):
     patches, _ = quality
     found = measured(patches, patches.other_class)
     assert found["quality"] == pytest.approx(found["quality_other_class"])
+
+
+def test_a_health_check_draws_500_samples_once(quality):
+    patches, test = quality
+    drawn, shown = [], []
+
+    def generator_ema(latents, **options):
+        drawn.append(latents.numpy())
+        shown.append(test[np.arange(len(latents)) % len(test)])
+        return tf.constant(shown[-1] / 127.5 - 1, tf.float32)
+
+    model = SimpleNamespace(
+        spec=SimpleNamespace(stage=SimpleNamespace(transition=False, batch_size=16)),
+        generator=SimpleNamespace(latent_dim=3),
+        generator_ema=generator_ema,
+        discriminator=lambda images, **options: tf.reduce_mean(images, (1, 2, 3)),
+    )
+    training = (patches.training[:32] / 127.5 - 1).astype("float32")
+    metrics = HealthCheck(training, None, patches, seed=0).measure(model, 1.0)
+    assert len(np.unique(np.concatenate(drawn), axis=0)) == 500
+    assert len(np.concatenate(shown)) == 500
+    expected = patches.measure(np.concatenate(shown))
+    assert metrics["quality"] == pytest.approx(expected["quality"])
+    assert metrics["sample_scores"] == pytest.approx(
+        np.concatenate(shown)[:32].mean() / 127.5 - 1, abs=1e-5
+    )
