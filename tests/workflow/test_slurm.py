@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.helpers.chains import NAMES, last_checkpoint, processes_of, wait_for
 
@@ -64,6 +66,6 @@ def test_two_trainings_at_once_one_cancelled_and_the_same_bits(slurm, workplace,
     assert (runs / cancelled / "run.json").stat().st_mtime_ns == record
     for name in NAMES:
         assert last_checkpoint(runs / name) == last_checkpoint(chain / "runs" / name)
-        for image in (chain / "samples" / name).glob("*.png"):
-            other = out / "samples" / name / image.name
-            assert image.read_bytes() == other.read_bytes()
+        for path in (chain / "samples" / name).glob("0*.png"):  # their XMP has a time
+            images = [Image.open(p) for p in (path, out / "samples" / name / path.name)]
+            np.testing.assert_array_equal(*images)
