@@ -149,6 +149,10 @@ def forecast_chain(
 
     Raises:
         InputError: As `reproduce`.
+
+    Example:
+        >>> print(gg.forecast_chain(  # doctest: +SKIP
+        ...     "configs/study_phantom.yaml", "cohorts/phantom", "studies/phantom"))
     """
     chain = Chain(config, cohort, out, seeds=seeds, weights=weights)
     steps = chain.steps()

@@ -24,7 +24,8 @@ def test_release(exported, tmp_path):
     command = json.loads((out / "release.json").read_text())["command"]
     assert command.startswith("gastritis-gan release exported/small/1 --count small=3")
     assert "--accept-risk 'weights were drawn at random'" in command
-    assert command.endswith("--licence CC0 --out releases/r")
+    assert "--licence CC0 --date " in command
+    assert command.endswith(" --out releases/r")
 
 
 @pytest.mark.parametrize(
