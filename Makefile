@@ -54,7 +54,7 @@ demo: $(READY)
 	@echo 'report    demo/report.html       all of it on one page: open it in a browser'
 
 test: $(READY)
-	python -m pytest
+	python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(READY)
 	ruff check

@@ -98,6 +98,7 @@ setup(
             "hypothesis>=6.100",
             "mlcroissant>=1.1",
             "pytest>=8.2",
+            "pytest-xdist>=3.6",
             "selenium>=4.20",
             *OUTLINES,
             *TEXT,

@@ -48,6 +48,7 @@ def invoke_export(run, folder, *options):
     return CliRunner().invoke(main, arguments)
 
 
+@pytest.mark.slow
 def test_killed_runs_keep_the_same_best_state(all_states, tmp_path, repository):
     """Checkpoints by hand: 1 and 2, each the best so far; 4; 5, the best; 8.
 

@@ -183,6 +183,7 @@ def assert_same_run(folder, single):
             assert record[name] == pytest.approx(expected[name], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_two_workers_train_what_one_process_trains(single, tmp_path):
     for worker in start_cluster(tmp_path):
         status, errors = wait_for(worker)

@@ -67,11 +67,13 @@ def test_eight_images_are_named(tmp_path):
     assert any("come from few images, 8" in sentence for sentence in found)
 
 
+@pytest.mark.slow
 def test_constant_images_are_named(tmp_path):
     found = verdicts_of(tmp_path / "run", config(64), ConstantImages())
     assert any("all look the same" in sentence for sentence in found)
 
 
+@pytest.mark.slow
 def test_a_few_damaged_patches_are_named(tmp_path, monkeypatch):
     """Every seventh batch has a patch that is not a number: never ten in a row."""
     spoil(monkeypatch, lambda step: step % 7 == 0)

@@ -108,6 +108,7 @@ def test_the_scale_does_not_show_in_the_gradients():
         assert float(logs[name]) == pytest.approx(float(others[name]), rel=0.01)
 
 
+@pytest.mark.slow
 def test_replicas_skip_together(repository):
     """A bad patch in the half of one of two replicas."""
     result = subprocess.run(
