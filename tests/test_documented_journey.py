@@ -77,27 +77,40 @@ def run(command: list[str], folder: Path) -> str:
 def journeys(repository, tmp_path_factory) -> dict[str, Path]:
     """Where each text was run, side by side; `printed.txt` holds what it printed."""
     (in_shell,), (in_python,) = blocks(repository, "sh"), blocks(repository, "python")
-    notebook = (repository / "docs" / "tutorial.py").read_text(encoding="utf-8")
     commands = {
         "shell": ["bash", "-euc", f"umask 0\n{smaller(in_shell)}"],
         "python": [sys.executable, "-c", smaller(in_python)],
-        "notebook": [sys.executable, "-c", smaller(notebook)],
     }
-    folders = {name: tmp_path_factory.mktemp(name) for name in commands}
-    folders["notebook"].chmod(0o2755)  # its group works together
-    for folder in folders.values():  # the small experiment, under the demo's name
-        (folder / "configs").mkdir()
-        shutil.copy(
-            repository / "configs" / "smoke.yaml", folder / "configs" / "phantom.yaml"
-        )
+    folders = {
+        name: small_experiment(repository, tmp_path_factory) for name in commands
+    }
     with concurrent.futures.ThreadPoolExecutor(len(commands)) as pool:
-        for folder, printed in zip(
-            folders.values(),
-            pool.map(run, commands.values(), folders.values()),
-            strict=True,
-        ):
-            (folder / "printed.txt").write_text(printed, encoding="utf-8")
+        list(pool.map(run_in, commands.values(), folders.values()))
     return folders
+
+
+@pytest.fixture(scope="module")
+def notebook(repository, tmp_path_factory) -> Path:
+    """Where the tutorial was run, below a folder whose group works together."""
+    text = (repository / "docs" / "tutorial.py").read_text(encoding="utf-8")
+    folder = small_experiment(repository, tmp_path_factory)
+    folder.chmod(0o2755)
+    run_in([sys.executable, "-c", smaller(text)], folder)
+    return folder
+
+
+def small_experiment(repository: Path, tmp_path_factory) -> Path:
+    """Makes a folder with the small experiment, under the demo's name."""
+    folder = tmp_path_factory.mktemp("journey")
+    (folder / "configs").mkdir()
+    shutil.copy(
+        repository / "configs" / "smoke.yaml", folder / "configs" / "phantom.yaml"
+    )
+    return folder
+
+
+def run_in(command: list[str], folder: Path) -> None:
+    (folder / "printed.txt").write_text(run(command, folder), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -131,15 +144,19 @@ def test_both_doors_give_the_same_bits(journeys):
     [
         ("shell", "", 0o700, 0o600),
         ("python", "", 0o700, 0o600),
-        ("notebook", "tutorial", 0o2770, 0o660),
+        pytest.param("notebook", "tutorial", 0o2770, 0o660, marks=pytest.mark.slow),
     ],
 )
-def test_what_shows_patients_is_private(journeys, name, top, folder_mode, file_mode):
+def test_what_shows_patients_is_private(request, name, top, folder_mode, file_mode):
+    if name == "notebook":
+        root = request.getfixturevalue("notebook")
+    else:
+        root = request.getfixturevalue("journeys")[name]
     private = (
         "stores/phantom", "stores/keys", "store", "keys", "runs/*", "audits/phantom",
         "inspections/phantom", "results/feature-cache", "feature-cache",
     )  # fmt: skip
-    found = [p for pattern in private for p in (journeys[name] / top).glob(pattern)]
+    found = [p for pattern in private for p in (root / top).glob(pattern)]
     assert len(found) >= {"shell": 7, "python": 6, "notebook": 5}[name]
     for folder in found:
         assert stat.S_IMODE(folder.stat().st_mode) == folder_mode, folder
@@ -161,8 +178,9 @@ def test_what_can_be_given_away_follows_the_umask(journeys, name, umask):
                 assert (mode & readable, mode & umask) == (readable, 0), path
 
 
-def test_the_notebook_shows_patches_beside_samples(journeys):
-    folder = journeys["notebook"]
+@pytest.mark.slow
+def test_the_notebook_shows_patches_beside_samples(notebook):
+    folder = notebook
     printed = (folder / "printed.txt").read_text(encoding="utf-8")
 
     assert "| LC-PGGAN |" in printed
