@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,13 +11,14 @@ from typing import Any
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from PIL import Image
 
 from gastritis_gan.evaluation.tables import extractor_title, row_name
 from gastritis_gan.rng import stream
 from gastritis_gan.stats import roc
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444")
-_STYLE = {
+PLOT_STYLE = {
     "svg.hashsalt": "gastritis-gan",  # the same ids in every file
     "svg.fonttype": "none",  # text stays text
     "font.size": 9,
@@ -35,7 +38,7 @@ def write_plots(results: dict[str, Any], folder: Path) -> None:
         "roc": _draw_roc,
         "votes": _draw_votes,
     }
-    with rc_context(_STYLE):
+    with rc_context(PLOT_STYLE):
         for evaluation in results["extractors"]:
             for kind, draw in drawings.items():
                 figure = draw(results, evaluation)
@@ -183,3 +186,22 @@ def _class_names(results: dict[str, Any]) -> Sequence[str]:
 
 def _wrapped(name: str) -> str:
     return name.replace(", ", ",\n")
+
+
+def svg_uri(figure: Figure) -> str:
+    """Returns a figure as the address of an image on a page."""
+    content = io.BytesIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(content, format="svg", metadata=nothing)
+    return _data_uri("svg+xml", content.getvalue())
+
+
+def png_uri(picture: Image.Image) -> str:
+    """Returns a picture as the address of an image on a page."""
+    content = io.BytesIO()
+    picture.save(content, "png", optimize=True)
+    return _data_uri("png", content.getvalue())
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

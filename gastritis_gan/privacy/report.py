@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from gastritis_gan.evaluation.plots import png_uri, svg_uri
 from gastritis_gan.images import SHOWS_PATIENTS, enlarge, image_sheet
 from gastritis_gan.privacy.audit_settings import AuditSettings
 from gastritis_gan.privacy.copies import PLAIN
@@ -246,7 +245,7 @@ def write_report(
             name = f"{model.name}-{model.version}-{group.replace('_', '-')}.png"
             sheet = _draw_pairs(pairs, found.samples, store)
             sheet.save(folder / PAIRS_FOLDER / name)
-            sheets[group] = _png_uri(sheet)
+            sheets[group] = png_uri(sheet)
         is_training = found.cohort.is_training
         pictures.append(
             {
@@ -310,7 +309,7 @@ def _worst_pair(
     return {
         **pair,
         "model": f"{model.name}/{model.version}",
-        "picture": _png_uri(picture),
+        "picture": png_uri(picture),
     }
 
 
@@ -448,7 +447,7 @@ def _plot_exposure(exposure: Exposure, is_training: NDArray[np.bool_]) -> str:
         ylabel="patients",
         ylim=(-0.6, 1.6),
     )
-    return _svg_uri(figure)
+    return svg_uri(figure)
 
 
 def _plot_roc(scores: NDArray[np.float64], is_training: NDArray[np.bool_]) -> str:
@@ -463,21 +462,4 @@ def _plot_roc(scores: NDArray[np.float64], is_training: NDArray[np.bool_]) -> st
         xlim=(0, 1),
         ylim=(0, 1.02),
     )
-    return _svg_uri(figure)
-
-
-def _svg_uri(figure: Figure) -> str:
-    stream = io.BytesIO()
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    figure.savefig(stream, format="svg", metadata=nothing)
-    return _data_uri("svg+xml", stream.getvalue())
-
-
-def _png_uri(image: Image.Image) -> str:
-    stream = io.BytesIO()
-    image.save(stream, "png")
-    return _data_uri("png", stream.getvalue())
-
-
-def _data_uri(kind: str, content: bytes) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    return svg_uri(figure)

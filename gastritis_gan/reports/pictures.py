@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,12 +14,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from gastritis_gan.evaluation.plots import PLOT_STYLE, svg_uri
 from gastritis_gan.store.store import Store
 
 _STYLE = {
-    "svg.hashsalt": "gastritis-gan",  # the same ids in every file
-    "svg.fonttype": "none",  # text stays text
-    "font.size": 9,
+    **PLOT_STYLE,
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
@@ -36,8 +33,8 @@ _PANELS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "real validation patches": ("validation_scores",),
     },
     "distance from real patches": {
-        "samples": ("quality", "swd"),
-        "real against real": ("quality_floor", "swd_floor"),
+        "samples": ("quality",),
+        "real against real": ("quality_floor",),
         "the other class": ("quality_other_class",),
     },
 }
@@ -85,13 +82,6 @@ def spread_patches(
     return chosen
 
 
-def png_uri(picture: Image.Image) -> str:
-    """Returns a picture as the address of an image on a page."""
-    stream = io.BytesIO()
-    picture.save(stream, "png", optimize=True)
-    return _data_uri("png", stream.getvalue())
-
-
 def shrunk_sheet(picture: Image.Image) -> Image.Image:
     """Averages a wide sheet down by a whole factor, so that it fits a page."""
     factor = -(-picture.width // _MOST_SHEET_PX)
@@ -135,10 +125,7 @@ def draw_curves(
             axes.set_title(title, fontsize=9)
             axes.set_xlabel("thousand real images")
             axes.legend(fontsize=7, framealpha=0.9)
-        stream = io.BytesIO()
-        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(stream, format="svg", metadata=nothing)
-    return _data_uri("svg+xml", stream.getvalue()), last_values
+        return svg_uri(figure), last_values
 
 
 def _mark_stages(axes: Any, metrics: Sequence[Mapping[str, Any]]) -> None:
@@ -157,7 +144,3 @@ def _mark_stages(axes: Any, metrics: Sequence[Mapping[str, Any]]) -> None:
                 va="top",
                 color="#666666",
             )
-
-
-def _data_uri(kind: str, content: bytes) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

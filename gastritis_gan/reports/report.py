@@ -15,6 +15,7 @@ from gastritis_gan.errors import InputError
 from gastritis_gan.evaluation.class_metrics import REAL
 from gastritis_gan.evaluation.digest import gan_train_conclusion
 from gastritis_gan.evaluation.paper_tables import PAPER_NETWORKS, PAPER_TABLES
+from gastritis_gan.evaluation.plots import png_uri
 from gastritis_gan.evaluation.results import GanTrainResult
 from gastritis_gan.evaluation.tables import (
     extractor_title,
@@ -28,7 +29,6 @@ from gastritis_gan.privacy.verdict import read_verdict
 from gastritis_gan.reports.pictures import (
     draw_curves,
     page_template,
-    png_uri,
     shrunk_sheet,
     spread_patches,
 )

@@ -139,7 +139,8 @@ def test_metrics_hold_keys_only(workplace, audited):
     assert document["settings"]["seed"] == 0
     assert document["run_seconds"] > 0
     text = output + (folder / "audit.json").read_text()
-    text += (folder / "report.html").read_text()
+    page = (folder / "report.html").read_text()
+    text += re.sub(r"base64,[^\"]+", "", page)  # pictures hold any three letters
     assert "Ada" not in text.replace("Ada L. (DPO)", "")
     assert str(workplace) not in (folder / "audit.json").read_text()
 

@@ -39,7 +39,8 @@ def write_parts(folder, split_hash):
             {
                 "step": step, "num_images": num_images, "resolution": resolution,
                 "d_loss": 1.0 / step, "g_loss": None, "real_scores": 0.5,
-                "fake_scores": -0.5, "swd": 30.0 - step, "verdicts": ["Look <here>."],
+                "fake_scores": -0.5, "quality": 30.0 - step,
+                "verdicts": ["Look <here>."],
             }
         )  # fmt: skip
         sheet = Image.fromarray(np.full((130, 130), 10 * step, np.uint8))
