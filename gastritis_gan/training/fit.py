@@ -19,15 +19,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+from tqdm import tqdm
 
 from gastritis_gan import rng
 from gastritis_gan.errors import InputError
 from gastritis_gan.images import SHOWS_PATIENTS, float_to_uint8, image_sheet
-from gastritis_gan.progress import progress_bar
 from gastritis_gan.store.dataset import make_dataset
 from gastritis_gan.store.store import Store, read_patches
 from gastritis_gan.tensorflow_setup import is_set_up, tensorflow_settings
-from gastritis_gan.training.callbacks import Every, Interruption, StageProgress, Watch
+from gastritis_gan.training.callbacks import Every, StageProgress, Watch
 from gastritis_gan.training.checkpoint import TrainingState
 from gastritis_gan.training.distribution import Distribution, deterministic_operations
 from gastritis_gan.training.event_file import EventFile
@@ -37,6 +37,7 @@ from gastritis_gan.training.gan_step import (
     capture_state,
     restore_metrics,
 )
+from gastritis_gan.training.interruption import Interruption
 from gastritis_gan.training.monitor import HealthCheck, verdicts
 from gastritis_gan.training.quality import QualityPatches
 from gastritis_gan.training.recipe import Recipe, StageSpec, make_recipe
@@ -323,12 +324,14 @@ class _Training:
         """Trains from a state of the run, or from its start, to its end."""
         schedule, is_chief = self.task.recipe.schedule, self.distribution.is_chief
         with (
-            progress_bar(
+            tqdm(
                 total=schedule.num_images,
                 initial=0 if state is None else schedule.images_before(state.step),
-                description="fit",
-                unit="images",
-                visible=is_chief,
+                bar_format="{percentage:3.0f}%|{bar}| {desc}",
+                dynamic_ncols=True,
+                # None: on a terminal only; a log has a line a tick instead
+                disable=None if is_chief else True,
+                file=sys.stderr,
             ) as bar,
             self.distribution.lost_workers_named(),
         ):
@@ -359,7 +362,7 @@ class _Training:
 
         def tick(step: int, metrics: dict[str, float]) -> None:
             if recorder is not None:
-                progress.quality = recorder.tick(gan, step, metrics).get("quality")
+                progress.tick(recorder.tick(gan, step, metrics))
             gan.reset_metrics()  # fit() does so per epoch, and a stage is one epoch
 
         def keep(step: int, metrics: dict[str, float]) -> None:

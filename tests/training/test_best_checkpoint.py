@@ -135,7 +135,7 @@ def test_a_state_in_a_transition_is_refused(tmp_path):
     """By hand: 16 images at 4 pixels, then 12 of the transition, 4 a step."""
     run = Run(
         tmp_path / "run",
-        {"model": "pggan", "target": "positive"},
+        {"model": "pggan", "target": "positive", "class_name": "x"},
         config_to_dict(CONFIG),
     )
     run.create()
@@ -165,7 +165,11 @@ def test_why_there_is_no_best(tmp_path, stable_images, tick, message):
     document = config_to_dict(CONFIG)
     if stable_images:
         document["schedule"]["stable_images"] = stable_images
-    run = Run(tmp_path / "run", {"model": "pggan", "target": "positive"}, document)
+    run = Run(
+        tmp_path / "run",
+        {"model": "pggan", "target": "positive", "class_name": "x"},
+        document,
+    )
     run.create()
     run.append_metrics(tick)
     result = invoke_export(run, tmp_path, "--name", "a", "--checkpoint", "best")
