@@ -33,8 +33,8 @@ _PANELS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "real validation patches": ("validation_scores",),
     },
     "distance from real patches": {
-        "samples": ("quality",),
         "real against real": ("quality_floor",),
+        "samples": ("quality",),
         "the other class": ("quality_other_class",),
     },
 }

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from gastritis_gan import rng
 from gastritis_gan.errors import InputError
-from gastritis_gan.images import SHOWS_PATIENTS, float_to_uint8, image_sheet
+from gastritis_gan.images import SHOWS_PATIENTS, drawable, float_to_uint8, image_sheet
 from gastritis_gan.store.dataset import make_dataset
 from gastritis_gan.store.store import Store, read_patches
 from gastritis_gan.tensorflow_setup import is_set_up, tensorflow_settings
@@ -290,9 +290,14 @@ class Task:
         return image_sheet(
             self._store.read(chosen, resolution),
             columns,
-            caption=f"{self.record['class_name']}: real training patches, "
+            caption=f"{self.shown_class}: real training patches, "
             f"{resolution} x {resolution} pixels.{warning}",
         )
+
+    @property
+    def shown_class(self) -> str:
+        """What captions call the class."""
+        return drawable(self.record["class_name"], self.record["target"])
 
     def quality_patches(self, stage: Stage) -> QualityPatches | None:
         """Returns what samples of a stage are compared with, if there are patches."""
@@ -502,8 +507,8 @@ class _Recorder:
         sheet = image_sheet(
             float_to_uint8(images.numpy()),
             settings.sheet_columns,
-            caption=f"{self._task.record['class_name']}: synthetic, {stage.resolution} "
-            f"x {stage.resolution} pixels{fading}, after {num_images:,} real images.",
+            caption=f"{self._task.shown_class}: synthetic, {stage.resolution} x "
+            f"{stage.resolution} pixels{fading}, after {num_images:,} real images.",
         )
         self._run.save_sheet(sheet, num_images)
         self._show("images/synthetic", sheet, num_images)
