@@ -1,6 +1,7 @@
 # make demo   the whole journey on a phantom cohort, into demo/
 # make test   every check that needs no GPU
 # make lint   style, types, import contracts
+# make docs   the documentation, into site/; links are checked
 # make venv   .venv alone;  EXTRA=gpu for an NVIDIA GPU, PYTHON=python3.12 for another Python
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ READY := $(VENV)/.ready-$(EXTRA)-$(VERSION)
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: demo test lint venv clean
+.PHONY: demo test lint docs venv clean
 
 demo: $(READY)
 	rm -rf demo
@@ -62,6 +63,10 @@ lint: $(READY)
 	mypy --no-incremental
 	lint-imports
 
+docs: $(READY)
+	python docs/reference_pages.py
+	zensical build --clean --strict
+
 venv: $(READY)
 
 $(READY): setup.py pyproject.toml
@@ -70,8 +75,8 @@ $(READY): setup.py pyproject.toml
 	@for ready in $(VENV)/.ready-*; do \
 	  if [ -e "$$ready" ] && [ "$$ready" != "$(READY)" ]; then rm -rf $(VENV); fi; done
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --editable '.[$(EXTRA),test,lint]'
+	$(VENV)/bin/python -m pip install --quiet --editable '.[$(EXTRA),test,lint,docs]'
 	@touch $(READY)
 
 clean:
-	rm -rf $(VENV) build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist demo docs/reference site *.egg-info .pytest_cache .mypy_cache .ruff_cache
