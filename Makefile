@@ -19,7 +19,8 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 demo: $(READY)
 	rm -rf demo
 	gastritis-gan phantom --out demo/cohort --patients 40 --image-size 1024 --seed 0
-	gastritis-gan prepare demo/cohort --config configs/phantom.yaml --out demo/store
+	gastritis-gan prepare demo/cohort --config configs/phantom.yaml --out demo/store \
+	  --key-file demo/keys/store.key
 	gastritis-gan fit --config configs/phantom.yaml --store demo/store \
 	  --model lc_pggan --target positive --run demo/runs/lc_positive
 	gastritis-gan fit --config configs/phantom.yaml --store demo/store \
@@ -37,7 +38,8 @@ demo: $(READY)
 	gastritis-gan gan-train --config configs/phantom.yaml --store demo/store \
 	  --generators demo/exported --out demo/results
 	gastritis-gan audit --config configs/phantom.yaml --store demo/store \
-	  --generators demo/exported --out demo/audit || [ $$? -ge 3 ]  # any verdict is a result
+	  --generators demo/exported --key-file demo/keys/store.key --out demo/audit \
+	  || [ $$? -ge 3 ]  # any verdict is a result
 	gastritis-gan release demo/exported --per-class 100 --audit demo/audit \
 	  --key-file demo/keys/store.key --accept-risk "the cohort is artificial" \
 	  --results demo/results --out demo/release
