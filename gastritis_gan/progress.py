@@ -19,8 +19,14 @@ _LOG = "{desc}: {percentage:.0f}%, " + _COUNTS
 class _Lines:
     """Standard error without what moves a cursor: each state of a bar is a line."""
 
+    def __init__(self) -> None:
+        self._count = ""  # in the last line; a bar that is closed is drawn again
+
     def write(self, text: str) -> None:
-        if line := text.replace("\x1b[A", "").strip():
+        line = text.replace("\x1b[A", "").strip()
+        count = line.partition(" [")[0]
+        if line and count != self._count:
+            self._count = count
             sys.stderr.write(line + "\n")
 
     def flush(self) -> None:
