@@ -1,6 +1,7 @@
 # make demo   the whole journey on a phantom cohort, into demo/
 # make test   every check that needs no GPU
 # make lint   style, types, import contracts
+# make docs   the documentation, into site/; links are checked
 # make venv   .venv alone;  EXTRA=gpu for an NVIDIA GPU, PYTHON=python3.12 for another Python
 
 PYTHON ?= python3
@@ -13,12 +14,13 @@ READY := $(VENV)/.ready-$(EXTRA)-$(VERSION)
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: demo test lint venv clean
+.PHONY: demo test lint docs venv clean
 
 demo: $(READY)
 	rm -rf demo
 	gastritis-gan phantom --out demo/cohort --patients 40 --image-size 1024 --seed 0
-	gastritis-gan prepare demo/cohort --config configs/phantom.yaml --out demo/store
+	gastritis-gan prepare demo/cohort --config configs/phantom.yaml --out demo/store \
+	  --key-file demo/keys/store.key
 	gastritis-gan fit --config configs/phantom.yaml --store demo/store \
 	  --model lc_pggan --target positive --run demo/runs/lc_positive
 	gastritis-gan fit --config configs/phantom.yaml --store demo/store \
@@ -36,7 +38,8 @@ demo: $(READY)
 	gastritis-gan gan-train --config configs/phantom.yaml --store demo/store \
 	  --generators demo/exported --out demo/results
 	gastritis-gan audit --config configs/phantom.yaml --store demo/store \
-	  --generators demo/exported --out demo/audit || [ $$? -ge 3 ]  # any verdict is a result
+	  --generators demo/exported --key-file demo/keys/store.key --out demo/audit \
+	  || [ $$? -ge 3 ]  # any verdict is a result
 	gastritis-gan release demo/exported --per-class 100 --audit demo/audit \
 	  --key-file demo/keys/store.key --accept-risk "the cohort is artificial" \
 	  --results demo/results --out demo/release
@@ -62,6 +65,10 @@ lint: $(READY)
 	mypy --no-incremental
 	lint-imports
 
+docs: $(READY)
+	python docs/reference_pages.py
+	zensical build --clean --strict
+
 venv: $(READY)
 
 $(READY): setup.py pyproject.toml
@@ -70,8 +77,8 @@ $(READY): setup.py pyproject.toml
 	@for ready in $(VENV)/.ready-*; do \
 	  if [ -e "$$ready" ] && [ "$$ready" != "$(READY)" ]; then rm -rf $(VENV); fi; done
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --editable '.[$(EXTRA),test,lint]'
+	$(VENV)/bin/python -m pip install --quiet --editable '.[$(EXTRA),test,lint,docs]'
 	@touch $(READY)
 
 clean:
-	rm -rf $(VENV) build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist demo docs/reference site *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -110,5 +110,8 @@ setup(
             "ruff>=0.12",
             "types-PyYAML>=6.0",
         ],
+        # Builds the site; MIT. 0.0.74 and later need zensical-ui, which not every index
+        # has.
+        "docs": ["zensical==0.0.73"],
     },
 )

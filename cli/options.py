@@ -67,7 +67,7 @@ key_option = click.option(
     "--key-file",
     "key_path",
     type=PATH,
-    help="File of the store's secret key. [default: keys/NAME.key beside the store]",
+    help="File of the store's secret key. [default: NAME.key beside the store]",
 )
 generators_option = click.option(
     "--generators",

@@ -61,7 +61,7 @@ def prepare(
         window: Which of several windows or VOI LUTs a DICOM file is shown with: its
             number, from 1, or its explanation; the first by default.
         key: File of the secret key of its pseudonyms, made if it is missing; by default
-            `keys/NAME.key` beside the store.
+            `NAME.key` beside the store.
         discard_key: Remove the key once the store is finished.
 
     Raises:
@@ -322,7 +322,7 @@ def audit(  # noqa: PLR0913 - what is audited, how, and by whom
             discriminator; it does not decide.
         weights: As of `gan_train`.
         key: File of the store's key, which seals the verdict; by default
-            `keys/NAME.key` beside the store, if it is there.
+            `NAME.key` beside the store, if it is there.
         by: Who runs the audit, for its report.
 
     Returns:

@@ -157,7 +157,7 @@ def test_what_shows_patients_is_private(request, name, top, folder_mode, file_mo
     else:
         root = request.getfixturevalue("journeys")[name]
     private = (
-        "stores/phantom", "stores/keys", "store", "keys", "runs/*", "audits/phantom",
+        "stores/phantom", "keys", "store", "*.key", "runs/*", "audits/phantom",
         "inspections/phantom", "results/feature-cache", "feature-cache",
     )  # fmt: skip
     found = [p for pattern in private for p in (root / top).glob(pattern)]

@@ -21,17 +21,32 @@ SUBJECT_KEYS = ("organ", "view", "modality")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CohortConfig:
-    """What a cohort shows, what its labels are called and how images are stored."""
+    """What a cohort shows, what its labels are called and how images are stored.
 
-    organ: str = ""  # as DICOM's BodyPartExamined: stomach, chest, breast
-    view: str = ""  # as in its ViewPosition: AP, PA, MLO
-    modality: str = ""  # as its Modality: RF, DX, CR, MG
+    Attributes:
+        organ: What the images show, as DICOM's BodyPartExamined has it: stomach, chest,
+            breast. May stay empty.
+        view: How they were taken, as in its ViewPosition: AP, PA, MLO. May stay empty.
+        modality: As its Modality: RF, DX, CR, MG. May stay empty.
+        positive: Label of the positive class in `cohort.csv`, and its name everywhere.
+        negative: Label of the other class.
+        bits: Bits of a stored pixel, 8 or 16.
+        image_size: Side in pixels that every image has to have; null takes any size.
+        other_sizes: What happens to an image of another size: `refuse` it, `pad` it
+            with black, or `rescale` it to `pixel_spacing_mm` and then pad it.
+        pixel_spacing_mm: Distance of pixels in millimetres that `other_sizes: rescale`
+            gives every image.
+    """
+
+    organ: str = ""
+    view: str = ""
+    modality: str = ""
     positive: str = "gastritis"
     negative: str = "non_gastritis"
-    bits: int = 8  # per stored pixel
-    image_size: int | Literal[None] = None  # every image's side in pixels; None: any
-    other_sizes: Literal["refuse", "pad", "rescale"] = "refuse"  # than image_size
-    pixel_spacing_mm: float | Literal[None] = None  # of every image after "rescale"
+    bits: int = 8
+    image_size: int | Literal[None] = None
+    other_sizes: Literal["refuse", "pad", "rescale"] = "refuse"
+    pixel_spacing_mm: float | Literal[None] = None
 
     def __post_init__(self) -> None:
         require(self.bits in (8, 16), "bits", "must be 8 or 16", self.bits)

@@ -27,7 +27,22 @@ ExtractorName = Literal[
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
-    """GAN-train (paper, section IV-A)."""
+    """GAN-train (paper, section IV-A).
+
+    Attributes:
+        extractors: Which features a classifier gets; each has a table of its own.
+        samples_per_generator: Images that every generator draws.
+        patches_per_class: Patches of each class that train the classifier, chosen among
+            these, or among those of the training patients.
+        vote: Which patches of a test image vote on its class: `all`, as in the paper,
+            or only those `inside` the organ.
+        svm_c: C of the linear support vector machine; docs/evaluation.md has the
+            comparison that it comes from.
+        num_sample_seeds: How often everything is drawn anew, from `seed` upwards.
+        controls: Whether to add permuted labels, few real patients, mixtures and
+            GAN-test.
+        seed: Of every draw.
+    """
 
     extractors: tuple[ExtractorName, ...] = (
         "vgg16_fc2",
@@ -36,10 +51,10 @@ class EvaluationConfig:
     )
     samples_per_generator: int = 10_000
     patches_per_class: int = 5_000
-    vote: Literal["all", "inside"] = "all"  # which patches of a test image vote
-    svm_c: float = 0.0001  # of a linear SVM; docs/evaluation.md has the comparison
-    num_sample_seeds: int = 1  # how often everything is drawn, from `seed` upwards
-    controls: bool = True  # permuted labels, few patients, mixing, GAN-test
+    vote: Literal["all", "inside"] = "all"
+    svm_c: float = 0.0001
+    num_sample_seeds: int = 1
+    controls: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -21,15 +21,37 @@ _MAX_STEPS = 10**6
 class AuditSettings:
     """Effort, thresholds and seed of a privacy audit (docs/privacy.md).
 
-    The thresholds belong to the hospital: they state which risk it accepts. Each
-    default has its reason beside it.
+    The thresholds belong to the hospital: they state which risk it accepts.
+
+    Attributes:
+        samples_per_generator: Samples of each model that are examined. 10,000 as in the
+            paper's GAN-train; a clean audit of n samples bounds the rate of copies by
+            about 3.7 / n (rule of three, at a power of 0.8).
+        match_resolution: Side in pixels at which pixels are compared, or the
+            generator's size where that is smaller. 64 pixels distinguish patients far
+            better than needed; the effort grows with the square.
+        extractors: Spaces of features that are compared beside the pixels.
+        false_alarm_rate: Probability that a generator that copies nobody fails, over
+            all tests together.
+        planted_copies: Known copies that are slipped in, shifted, flipped, brightened
+            and noisy (20 dB), to show what the audit would have found. 200 give the
+            power to within 0.06; of every other kind of disguise (docs/privacy.md) a
+            fifth as many are planted: to within 0.15.
+        min_power: Share of planted copies that must be found; below it "no copy found"
+            means nothing. The usual convention for power.
+        max_copy_rate: Copies per sample that may remain possible. At 1 in 1,000 a
+            release of 1,000 images is expected to hold at most one; more samples lower
+            what can be shown.
+        max_membership_auc: AUC that an attack on membership may reach. 0.64 is where an
+            attacker's advantage (TPR - FPR) reaches 0.2 when the scores of both groups
+            are normal with equal variance.
+        latent_patches_per_patient: Patches of each patient in the attack on the
+            exported generator.
+        latent_steps: Steps of descent of that attack.
+        seed: Of every draw.
     """
 
-    # 10,000 as in the paper's GAN-train; a clean audit of n samples bounds the rate of
-    # copies by about 3.7 / n (rule of three, at a power of 0.8).
     samples_per_generator: int = 10_000
-    # Pixels are compared at the generator's size, at most at this. 64 pixels
-    # distinguish patients far better than needed; the effort grows with the square.
     match_resolution: int = 64
     extractors: tuple[
         Literal[
@@ -40,22 +62,12 @@ class AuditSettings:
             "resnet50_pool",
         ],
         ...,
-    ] = ("texture",)  # spaces beside the pixels
-    # Probability that a generator that copies nobody fails, over all tests together.
+    ] = ("texture",)
     false_alarm_rate: float = 0.05
-    # Known copies that are slipped in, shifted, flipped, brightened and noisy (20 dB),
-    # show what the audit would have found. 200 give the power to within 0.06. Of every
-    # other kind of disguise (docs/privacy.md), a fifth as many: to within 0.15.
     planted_copies: int = 200
-    # The usual convention for power. Below it "no copy found" means nothing.
     min_power: float = 0.8
-    # Copies per sample that cannot be excluded: at 1 in 1,000 a release of 1,000 images
-    # is expected to hold at most one. More samples lower what can be shown.
     max_copy_rate: float = 0.001
-    # 0.64 is the AUC at which an attacker's advantage (TPR - FPR) reaches 0.2 when the
-    # scores of both groups are normal with equal variance.
     max_membership_auc: float = 0.64
-    # The attack on the exported generator: patches of each patient, steps of descent.
     latent_patches_per_patient: int = 4
     latent_steps: int = 60
     seed: int = 0

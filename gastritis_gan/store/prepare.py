@@ -117,7 +117,7 @@ def prepare_cohort(  # noqa: PLR0913 - a section of the config each
             cores.
         window: Number, from 1, or explanation of the window in DICOM files. None: the
             first.
-        key: File of the pseudonyms' key; by default `keys/<store>.key` beside the
+        key: File of the pseudonyms' key; by default `<store>.key` beside the
             store.
         discard_key: Remove the key once the store is finished: nobody, not even the
             hospital, can then find out which pseudonym is whose.

@@ -20,7 +20,12 @@ from gastritis_gan.cohort.cohort import (
     split_number,
 )
 from gastritis_gan.errors import InputError
-from gastritis_gan.storage import private_folder, sha256_of_file, write_bytes
+from gastritis_gan.storage import (
+    private_files,
+    private_folder,
+    sha256_of_file,
+    write_bytes,
+)
 
 _KEY_BYTES = 32
 _MOST_KEY_BYTES = 1000  # that are read of what is given as a key
@@ -57,11 +62,8 @@ def seal(key: bytes, domain: str, content: Any) -> str:
 
 
 def key_path_of(store_path: Path) -> Path:
-    """Returns where a store's key is unless the user names another file.
-
-    It has a folder of its own, so that the store can be copied without it.
-    """
-    return store_path.parent / "keys" / f"{store_path.name}.key"
+    """Returns where a store's key is unless the user names another file: beside it."""
+    return store_path.parent / f"{store_path.name}.key"
 
 
 def load_or_make_key(path: Path) -> bytes:
@@ -104,10 +106,12 @@ def split_mark(key: bytes, split_hash: str) -> str:
 
 
 def keep_key(path: Path, key: bytes) -> None:
-    """Writes the key into a private folder, unless it is there already."""
-    if not path.exists():
-        with private_folder(path.parent):
-            write_bytes(path, key)
+    """Writes the key, and a folder that it needs, for its owner alone; once."""
+    if path.exists():
+        return
+    private = private_files if path.parent.exists() else private_folder
+    with private(path.parent):
+        write_bytes(path, key)
 
 
 def hash_cohort(

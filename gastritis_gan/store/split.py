@@ -24,11 +24,20 @@ class SplitConfig:
     The validation patients are taken from the training ones, so that the test patients
     are the same with and without them. Where the cohort file has a column `split`, that
     decides, and no number is given here.
+
+    Attributes:
+        train_positive_patients: Patients of the positive class that train; null: the
+            paper's 100.
+        train_negative_patients: The same of the other class.
+        validation_positive_patients: How many of these are held back from training, to
+            watch it and to choose the best state.
+        validation_negative_patients: The same of the other class.
+        seed: Of the random assignment. For patients take a number that nobody guesses.
     """
 
-    train_positive_patients: int | Literal[None] = None  # None: the paper's 100
+    train_positive_patients: int | Literal[None] = None
     train_negative_patients: int | Literal[None] = None
-    validation_positive_patients: int = 0  # of those above
+    validation_positive_patients: int = 0
     validation_negative_patients: int = 0
     seed: int = 0
 

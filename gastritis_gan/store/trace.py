@@ -76,7 +76,7 @@ def trace_patient(
         patient: The name or number, as in the column `patient` of `cohort.csv`.
         folders: Are searched with all folders in them, such as `runs`, `exported` and
             `releases`; links are not followed.
-        key: File of the store's key; by default `keys/NAME.key` beside the store.
+        key: File of the store's key; by default `NAME.key` beside the store.
 
     Raises:
         InputError: There is no key, it is another store's or may be, the patient is

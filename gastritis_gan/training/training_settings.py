@@ -56,15 +56,27 @@ class NetworksConfig:
     """Size of the generator and the discriminator (Karras et al. 2018, Table 2).
 
     `precision` and `jit_compile` decide how they are computed, and hold for dcgan too.
+
+    Attributes:
+        latent_dim: Length of a latent, the random vector that an image is made of.
+        fmap_base: Feature maps at a resolution are `fmap_base` / (resolution / 2), at
+            most `fmap_max`.
+        fmap_max: The most feature maps that a layer has.
+        mbstd_group_size: Images whose standard deviation the discriminator sees
+            together (minibatch standard deviation).
+        fused_scale: Whether the discriminator convolves and halves in one operation:
+            another network with fewer multiplications (docs/training.md).
+        precision: Type that convolutions are computed in; the half ones are for GPUs.
+        jit_compile: Whether XLA compiles the gradients.
     """
 
     latent_dim: int = 512
     fmap_base: int = 8192
     fmap_max: int = 512
     mbstd_group_size: int = 4
-    fused_scale: bool = False  # True: the discriminator is another network, see docs
+    fused_scale: bool = False
     precision: Precision = "float32"
-    jit_compile: bool = False  # XLA compiles the gradients
+    jit_compile: bool = False
 
     def __post_init__(self) -> None:
         require_between(self, 1, _MAX_FMAP_BASE, "fmap_base")
@@ -78,6 +90,15 @@ class ScheduleConfig:
 
     Numbers are one for every resolution or a mapping from resolution to number. The
     first resolution has no transition.
+
+    Attributes:
+        initial_resolution: Where growth begins, in pixels: a power of two.
+        final_resolution: Side of the synthetic images in pixels: a power of two, at
+            most `patches.patch_size`.
+        transition_images: Real images that fade in a new resolution.
+        stable_images: Real images that train it afterwards.
+        batch_size: Real images of a step, over all devices together.
+        accumulation_steps: Parts that a batch is computed in, to need less memory.
     """
 
     initial_resolution: int = 4
@@ -87,7 +108,7 @@ class ScheduleConfig:
     batch_size: int | dict[int, int] = dataclasses.field(
         default_factory=lambda: {4: 32, 8: 32, 16: 16, 32: 16, 64: 16, 128: 16, 256: 8}
     )
-    accumulation_steps: int | dict[int, int] = 1  # parts that a batch is computed in
+    accumulation_steps: int | dict[int, int] = 1
 
     def __post_init__(self) -> None:
         for key in ("initial_resolution", "final_resolution"):
@@ -155,16 +176,31 @@ class ScheduleConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ObjectiveConfig:
-    """What the two networks minimise (paper, Eq. 2-7)."""
+    """What the two networks minimise (paper, Eq. 2-7).
+
+    Attributes:
+        adversarial_loss: `logistic` is the paper's; lc_pggan needs it.
+        generator_loss: `minimax` is Eq. 4 as it stands, which has no gradient early in
+            a training.
+        lc_resolution: Resolution in pixels from which on lc_pggan judges patches of the
+            other class and of the outside as fake (Eq. 5); null: the final resolution.
+        lc_weight: lambda in Eq. 5, the weight of each of these two sets.
+        r1_weight: gamma of the gradient penalty R1 on real patches (logistic loss);
+            `auto` is 0.0002 * resolution^2 / batch, 0 leaves it out.
+        r1_interval_steps: R1 is computed every so many steps, and that many times as
+            strong.
+        gradient_penalty_weight: Of the penalty of `wgan_gp`.
+        drift_penalty_weight: Of the drift term of `wgan_gp`.
+    """
 
     adversarial_loss: Literal["logistic", "wgan_gp"] = "logistic"
     generator_loss: Literal["non_saturating", "minimax"] = "non_saturating"
-    lc_resolution: int | Literal[None] = None  # of Eq. 5; None: the final resolution
-    lc_weight: float = 0.5  # lambda in Eq. 5
-    r1_weight: float | Literal["auto"] = "auto"  # auto: 0.0002 * resolution^2 / batch
+    lc_resolution: int | Literal[None] = None
+    lc_weight: float = 0.5
+    r1_weight: float | Literal["auto"] = "auto"
     r1_interval_steps: int = 16
-    gradient_penalty_weight: float = 10.0  # wgan_gp only
-    drift_penalty_weight: float = 0.001  # wgan_gp only
+    gradient_penalty_weight: float = 10.0
+    drift_penalty_weight: float = 0.001
 
     def __post_init__(self) -> None:
         _check_resolution(self, "lc_resolution", least=_MIN_RESOLUTION)
@@ -182,6 +218,20 @@ class OptimizerConfig:
 
     A learning rate is one number for every resolution or a mapping from resolution to
     number.
+
+    Attributes:
+        learning_rate: Of both networks.
+        discriminator_learning_rate: Of the discriminator; null: the same.
+        beta_1: Decay of Adam's first moment.
+        beta_2: Decay of its second moment.
+        epsilon: What Adam adds to its denominator.
+        at_growth: Whether Adam's state is `reset` at a new resolution, or layers that
+            stay `keep` theirs.
+        warmup_images: Real images over which rates rise from 0 at a new resolution.
+        decay_images: Real images over which they fall to 0 at the end of a run.
+        ema_half_life_images: Real images after which half of a weight is left in the
+            moving average that samples come from. 11,000 are 0.999 per step at batches
+            of 16; 0: no average.
     """
 
     learning_rate: float | dict[int, float] = 0.001
@@ -189,12 +239,10 @@ class OptimizerConfig:
     beta_1: float = 0.0
     beta_2: float = 0.99
     epsilon: float = 1e-8
-    at_growth: Literal["reset", "keep"] = "reset"  # Adam's state at a new resolution
-    warmup_images: int = 0  # at a new resolution rates rise from 0 over these
-    decay_images: int = 0  # at the end of a run rates fall to 0 over these
-    ema_half_life_images: int = (
-        11_000  # at batches of 16: 0.999 per step; 0: no average
-    )
+    at_growth: Literal["reset", "keep"] = "reset"
+    warmup_images: int = 0
+    decay_images: int = 0
+    ema_half_life_images: int = 11_000
 
     def __post_init__(self) -> None:
         require(self.epsilon > 0, "epsilon", "must be positive", self.epsilon)
@@ -208,10 +256,16 @@ class AugmentationConfig:
 
     `flips` mirrors real patches, so that samples are mirrored too. The other transforms
     change real patches and samples alike, so that samples stay as they are.
+
+    Attributes:
+        flips: Whether half of the real patches are mirrored left to right. A stomach
+            has a side, hence off.
+        probability: Of each transform, per image, from 0 to below 0.5; 0: none.
+        transforms: Which ones.
     """
 
-    flips: bool = False  # left to right; a stomach has a side
-    probability: float = 0.0  # of each transform, per image
+    flips: bool = False
+    probability: float = 0.0
     transforms: tuple[Transform, ...] = (
         "translation",
         "brightness",
@@ -235,10 +289,25 @@ class DCGANConfig:
 
     Of the other sections `networks.precision`, `networks.jit_compile`,
     `optimizer.epsilon` and `augmentation` apply to it.
+
+    Attributes:
+        resolution: Side of its images in pixels; null: `schedule.final_resolution`, at
+            least 8.
+        num_images: Real images that it trains on; by default as many as one resolution
+            of the others gets.
+        batch_size: Real images of a step, over all devices together.
+        latent_dim: Length of a latent.
+        fmap_base: As in `networks`.
+        fmap_max: As in `networks`.
+        learning_rate: Of both networks.
+        beta_1: Decay of Adam's first moment.
+        beta_2: Decay of its second moment.
+        ema_half_life_images: As in `optimizer`; 0: no moving average, as in the
+            original.
     """
 
-    resolution: int | Literal[None] = None  # None: `schedule.final_resolution`
-    num_images: int = 1_200_000  # as many as a resolution of the others gets
+    resolution: int | Literal[None] = None
+    num_images: int = 1_200_000
     batch_size: int = 128
     latent_dim: int = 100
     fmap_base: int = 2048
@@ -246,7 +315,7 @@ class DCGANConfig:
     learning_rate: float = 0.0002
     beta_1: float = 0.5
     beta_2: float = 0.999
-    ema_half_life_images: int = 0  # none
+    ema_half_life_images: int = 0
 
     def __post_init__(self) -> None:
         _check_resolution(self, "resolution", least=_MIN_DCGAN_RESOLUTION)
@@ -272,17 +341,32 @@ def _check_optimizer(section: OptimizerConfig | DCGANConfig) -> None:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """Seed and bookkeeping of a run."""
+    """Seed and bookkeeping of a run.
+
+    Attributes:
+        seed: Of weights, latents, order of patches and augmentation.
+        tick_images: Real images between two lines of metrics.
+        checkpoint_images: Real images between two checkpoints, each with a sheet of
+            samples.
+        keep_checkpoints: How many of the newest checkpoints stay.
+        sheet_columns: Columns, and rows, of a sheet of samples.
+        health_patches: Real patches and samples that are looked at per tick; 0: none.
+        max_skipped_steps: Steps in a row without a finite loss and gradient after which
+            a run ends.
+        distribution: Which devices train (docs/training.md has the table).
+        deterministic: Whether two runs give the same bits; false is meant to be faster
+            on a GPU.
+    """
 
     seed: int = 0
-    tick_images: int = 20_000  # metrics are logged this often
-    checkpoint_images: int = 100_000  # with a sheet of samples
+    tick_images: int = 20_000
+    checkpoint_images: int = 100_000
     keep_checkpoints: int = 2
-    sheet_columns: int = 8  # the sample sheet is square
-    health_patches: int = 128  # real patches and samples looked at per tick; 0: none
-    max_skipped_steps: int = 10  # in a row, without a finite loss and gradient
+    sheet_columns: int = 8
+    health_patches: int = 128
+    max_skipped_steps: int = 10
     distribution: Literal["auto", "one_device", "mirrored", "multi_worker"] = "auto"
-    deterministic: bool = True  # False: faster on GPUs, repeated to rounding only
+    deterministic: bool = True
 
     def __post_init__(self) -> None:
         require_at_least(self, 0, "seed", "max_skipped_steps")

@@ -70,7 +70,7 @@ def prepare(tmp_path, images, *, config=CONFIG):
 
 
 def _key(tmp_path, image):
-    return pseudonym((tmp_path / "keys" / "store.key").read_bytes(), "image", image)
+    return pseudonym((tmp_path / "store.key").read_bytes(), "image", image)
 
 
 def prepare_film(tmp_path, *, suffix="dcm", config=CONFIG):

@@ -186,7 +186,7 @@ def test_the_first_page_is_to_decide_from(audited):
 
 def test_the_store_s_key_seals_it_and_all_is_private(workplace, audited):
     folder, _ = audited
-    key = read_key(workplace / "keys" / "store.key")
+    key = read_key(workplace / "store.key")
     assert read_verdict(folder, key=key).seal == "checked"
     for path in (folder, *folder.rglob("*")):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)

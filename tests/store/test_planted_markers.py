@@ -83,7 +83,7 @@ def test_no_marker_in_the_store_and_what_is_printed(work):
     printed += run(work, *prepare(work, "other", "--discard-key"))
     assert not holds_marker(printed), printed
     assert b"do not state whether text is burned into the pixels" in printed
-    assert not (work / "out" / "keys" / "other.key").exists()
+    assert not (work / "out" / "other.key").exists()
     assert len(list((work / "out").rglob("*"))) > 40
     assert find_markers(work / "out") == []
 

@@ -323,10 +323,10 @@ def test_the_key_is_thrown_away_on_request(make_cohort, make_store, tmp_path):
     cohort = make_cohort()
     kept = make_store("kept", cohort=cohort)
     store = make_store("store", cohort=cohort, discard_key=True)
-    assert not (tmp_path / "keys" / "store.key").exists()
+    assert not (tmp_path / "store.key").exists()
     assert store.split_hash == kept.split_hash
     assert make_store("kept", cohort=cohort, discard_key=True).images == kept.images
-    assert not (tmp_path / "keys" / "kept.key").exists()
+    assert not (tmp_path / "kept.key").exists()
     with pytest.raises(InputError, match="exists already"):
         make_store("store", cohort=cohort)
 
@@ -419,7 +419,7 @@ def test_a_fixed_split_is_that_of_the_cohort_file(make_cohort, tmp_path):
     assert prepare("drawn", drawn).exit_code == 0
     before = Store.open(tmp_path / "drawn")
     assert not before.split_given
-    secret = (tmp_path / "keys" / "drawn.key").read_bytes()
+    secret = (tmp_path / "drawn.key").read_bytes()
     in_test = {image.patient for image in before.images if image.split == "test"}
     test = {
         patient
@@ -546,8 +546,7 @@ def test_the_first_bad_row_of_the_file_is_named_whatever_the_key(
     for number in (5, 8, 11):
         _truncate_an_image(cohort, number)
     for key in range(4):  # their order is another with each
-        (tmp_path / "keys").mkdir(exist_ok=True)
-        (tmp_path / "keys" / "store.key").write_bytes(bytes([key]) * 32)
+        (tmp_path / "store.key").write_bytes(bytes([key]) * 32)
         with pytest.raises(CohortError) as refusal:
             make_store(cohort=cohort, workers=workers)
         assert refusal.value.public.startswith("row 7 of the cohort file, image: ")

@@ -97,7 +97,7 @@ def files_of(folder):
 def test_a_run_killed_at_any_moment_resumes_to_the_same_store(work):
     expected = files_of(work / "whole")
     assert len(expected) == 19  # 8 images, 8 outlines, hashes, patches, store.json
-    shutil.copy(work / "keys" / "whole.key", work / "keys" / "steps.key")
+    shutil.copy(work / "whole.key", work / "steps.key")
     num_steps = killed(work, "steps", -1)
     assert files_of(work / "steps") == expected
     assert num_steps > 8 * 3
@@ -106,7 +106,7 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_store(work):
     moments = [1, 4, *range(9, num_steps - 12, 25), *last]
     for moment in moments:
         store = f"killed_at_{moment}"
-        shutil.copy(work / "keys" / "whole.key", work / "keys" / f"{store}.key")
+        shutil.copy(work / "whole.key", work / f"{store}.key")
         assert killed(work, store, moment) is None
         is_published = (work / store).exists()
         assert is_published <= (files_of(work / store) == expected)
@@ -275,7 +275,7 @@ def test_a_changed_input_is_refused(work, change):
     # All 8 images are finished, but the store is not published.
     unfinished = work / "unfinished.partial"
     shutil.copytree(work / "whole", unfinished / "store")
-    shutil.copy(work / "keys" / "whole.key", work / "keys" / "unfinished.key")
+    shutil.copy(work / "whole.key", work / "unfinished.key")
     document = json.loads((unfinished / "store" / "store.json").read_text())
     (unfinished / "finished").mkdir()
     hashes = (unfinished / "store" / "images" / "pixels.sha256").read_text()
@@ -320,12 +320,12 @@ def test_nothing_in_store_or_work_folder_tells_whose_file_it_is(work):
 def test_without_its_key_nothing_is_continued_or_compared(work):
     assert killed(work, "store", 70) is None
     for name in ("store.key", "whole.key"):
-        (work / "keys" / name).unlink()
+        (work / name).unlink()
     assert "exists already" in prepare(work, "whole").output
     result = prepare(work, "store")
     assert result.exit_code == 2
-    assert f"whose key {work / 'keys' / 'store.key'} is missing" in result.output
-    assert not (work / "keys" / "store.key").exists()
+    assert f"whose key {work / 'store.key'} is missing" in result.output
+    assert not (work / "store.key").exists()
 
 
 def test_a_store_of_an_older_format_version_is_refused(work):
@@ -372,7 +372,7 @@ def test_an_image_of_another_size_is_refused_by_the_rule(work):
     assert MARKER not in result.output
     assert MARKER in prepare(work, "wrong", "--verbose").output  # the file is named
     assert not (work / "wrong.partial").exists()
-    assert not (work / "keys" / "wrong.key").exists()
+    assert not (work / "wrong.key").exists()
 
 
 def test_a_store_takes_hardly_more_disk_than_its_images(tmp_path):

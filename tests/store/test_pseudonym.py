@@ -44,3 +44,19 @@ def test_a_damaged_key_is_refused(tmp_path):
     path.write_bytes(b"short")
     with pytest.raises(InputError, match="holds 5 bytes"):
         load_or_make_key(path)
+
+
+def test_the_key_is_for_its_owner_alone(tmp_path):
+    (tmp_path / "stores").mkdir(mode=0o755)
+    beside, apart = tmp_path / "stores" / "store.key", tmp_path / "keys" / "store.key"
+    for path in (beside, apart):
+        keep_key(path, KEY)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(beside.parent.stat().st_mode) == 0o755
+    assert stat.S_IMODE(apart.parent.stat().st_mode) == 0o700
+
+
+def test_where_a_group_works_together_it_reads_the_key(tmp_path):
+    tmp_path.chmod(0o2770)
+    keep_key(tmp_path / "store.key", KEY)
+    assert stat.S_IMODE((tmp_path / "store.key").stat().st_mode) == 0o660

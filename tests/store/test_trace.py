@@ -46,7 +46,7 @@ def side_of(work, patient):
     """Finds a patient's side by the images, without pseudonyms of patients."""
     from gastritis_gan.store.pseudonym import pseudonym
 
-    secret = (work / "keys" / "store.key").read_bytes()
+    secret = (work / "store.key").read_bytes()
     lines = (work / f"{MARKER}_cohort" / "cohort.csv").read_text().splitlines()
     (name, *_) = (line.split(",")[0] for line in lines if f",{patient}," in line)
     key = pseudonym(secret, "image", name)
@@ -122,7 +122,7 @@ def test_one_patient_at_a_time(work, patient, message):
 
 
 def test_without_the_right_key_there_is_no_answer(work):
-    key = work / "keys" / "store.key"
+    key = work / "store.key"
     secret = key.read_bytes()
     key.write_bytes(secret[::-1])
     assert "the key is not the one of" in trace(work, f"{MARKER}0").output
