@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from tqdm.utils import disp_len
 
 from gastritis_gan.errors import InputError
 from gastritis_gan.images import SHOWS_PATIENTS, drawable, find_font
@@ -240,11 +241,11 @@ def images_of_notes(store: Store) -> dict[str, list[StoredImage]]:
 def _markdown(rows: list[dict[str, Any]]) -> str:
     """Returns a table with the keys as its head, readable as plain text too."""
     cells = [list(rows[0]), *([_text(value) for value in row.values()] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    widths = [max(map(disp_len, column)) for column in zip(*cells, strict=True)]
     is_number = [not isinstance(value, str) for value in rows[0].values()]
     lines = [
         [
-            text.rjust(width) if right else text.ljust(width)
+            _spaces(text, width) + text if right else text + _spaces(text, width)
             for text, width, right in zip(row, widths, is_number, strict=True)
         ]
         for row in cells
@@ -254,6 +255,10 @@ def _markdown(rows: list[dict[str, Any]]) -> str:
         for width, right in zip(widths, is_number, strict=True)
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]])
+
+
+def _spaces(text: str, width: int) -> str:
+    return " " * (width - disp_len(text))  # kanji are two columns wide
 
 
 def _text(value: Any) -> str:
