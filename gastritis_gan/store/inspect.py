@@ -258,7 +258,7 @@ def _markdown(rows: list[dict[str, Any]]) -> str:
 
 
 def _spaces(text: str, width: int) -> str:
-    return " " * (width - disp_len(text))  # kanji are two columns wide
+    return " " * (width - int(disp_len(text)))  # kanji are two columns wide
 
 
 def _text(value: Any) -> str:
