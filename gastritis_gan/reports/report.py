@@ -190,7 +190,6 @@ def _runs(
         described.append(
             {
                 "summary": run.summary,
-                "class_name": run.metadata["class_name"],
                 "curves": curves,
                 "last_values": last_values,
                 "sheets": _sheets(run),
