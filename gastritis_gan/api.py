@@ -183,7 +183,7 @@ def forecast(
         >>> table = gg.forecast("configs/phantom.yaml", "stores/phantom",
         ...                     model="lc_pggan", target="positive")
         >>> print(table.splitlines()[2])  # doctest: +ELLIPSIS
-        | 8 | stable | 8 | ...
+        | ... | stable | ...
     """
     config, store = _experiment(config, store)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import errno
 import fcntl
+import json
 import os
 import subprocess
 import sys
@@ -147,15 +148,12 @@ def test_a_terminal_that_lacks_letters(work):
     assert rb"\u80c3\u708e" in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("text", "environment"),
-    [
-        ('{"floatx": "float64", "image_data_format": "channels_first"}', {}),
-        ('{"backend": "jax"}', {"KERAS_BACKEND": "torch", "KERAS_MAX_EPOCHS": "many"}),
-    ],
-)
-def test_keras_settings_of_other_programs_change_nothing(tmp_path, text, environment):
-    (tmp_path / "keras.json").write_text(text)
+def test_keras_settings_of_other_programs_change_nothing(tmp_path):
+    settings = {
+        "backend": "jax", "floatx": "float64", "image_data_format": "channels_first",
+    }  # fmt: skip
+    (tmp_path / "keras.json").write_text(json.dumps(settings))
+    environment = {"KERAS_BACKEND": "torch", "KERAS_MAX_EPOCHS": "many"}
     code = (
         "import gastritis_gan.models, keras; c = keras.config; "
         "print(c.backend(), c.floatx(), c.image_data_format())"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from tests.helpers.small_store import SmallStore
 
 SETTINGS = AuditSettings(
     samples_per_generator=200,
-    planted_copies=40,
+    planted_copies=20,
     max_copy_rate=0.02,
     max_membership_auc=0.75,  # 17 patients of each group can show chance
 )
@@ -27,18 +28,30 @@ SETTINGS = AuditSettings(
 
 @pytest.fixture
 def audit(store, tmp_path):
-    def run(samples, *, store=store, extractors=(), settings=SETTINGS):
-        settings = dataclasses.replace(settings, samples_per_generator=len(samples))
-        return audit_generator(
-            store,
-            subject_of(samples),
-            extractors,
-            settings,
-            alpha=0.0125,
-            folder=tmp_path / "work",
-        )
+    def run(samples, *, store=store, extractors=()):
+        return audit_in(tmp_path / "work", store, samples, extractors)
 
     return run
+
+
+def audit_in(folder, store, samples, extractors=()):
+    return audit_generator(
+        store,
+        subject_of(samples),
+        extractors,
+        dataclasses.replace(SETTINGS, samples_per_generator=len(samples)),
+        alpha=0.0125,
+        folder=folder,
+    )
+
+
+@pytest.fixture(scope="module")
+def of_120(store, tmp_path_factory):
+    """The folder and the findings of an audit of 120 samples, 20 of them flat."""
+    folder = tmp_path_factory.mktemp("of_120")
+    samples = store.draw_windows("validation", 120, seed=1)
+    samples[:20] = 77
+    return folder, audit_in(folder, store, samples)
 
 
 def patients_exposed(found):
@@ -179,33 +192,31 @@ def test_without_held_out_patients_nothing_is_computed(audit):
     assert "4 training and 0 held-out patients" in decision.reason
 
 
-def test_too_few_samples_are_undecided_and_the_number_needed_is_stated(audit, store):
-    found = audit(store.draw_windows("validation", 100, seed=1))
+def test_too_few_samples_are_undecided_and_the_number_needed_is_stated(of_120):
+    _, found = of_120
     decision = found.decisions[0]
     assert decision.verdict == "undecided"
-    assert "No copy among 100 samples" in decision.reason
+    assert "No copy among 120 samples" in decision.reason
     assert "samples would be needed" in decision.reason
 
 
-def test_flat_samples_match_nothing_and_are_counted(audit, store):
-    samples = store.draw_windows("validation", 120, seed=1)
-    samples[:20] = 77
-    found = audit(samples)
+def test_flat_samples_match_nothing_and_are_counted(of_120):
+    _, found = of_120
     assert found.num_flat == 20
     assert not (found.matches[0].score[:20]).any()
+    assert (found.matches[0].score[20:120] > 0).all()
 
 
-def test_an_interrupted_audit_resumes_and_gives_the_same(
-    audit, store, tmp_path, monkeypatch
-):
-    samples = store.draw_windows("validation", 120, seed=1)
-    whole = audit(samples)
-    files = sorted((tmp_path / "work" / "pixels").iterdir())
+def test_an_interrupted_audit_resumes_and_gives_the_same(of_120, store, tmp_path):
+    finished, whole = of_120
+    folder = shutil.copytree(finished, tmp_path / "work")
+    files = sorted((folder / "pixels").iterdir())
     assert len(files) == 48
     before = {file: file.stat().st_mtime_ns for file in files}
     files[3].unlink()
     files[9].write_bytes(b"half a file")
-    again = audit(np.zeros_like(samples))  # would differ, had it been sampled again
+    # would differ, had it been sampled again
+    again = audit_in(folder, store, np.zeros((120, 16, 16), np.uint8))
     changed = [f for f in files if before.get(f) != f.stat().st_mtime_ns]
     assert changed == [files[3], files[9]]
     for first, second in zip(whole.matches, again.matches, strict=True):

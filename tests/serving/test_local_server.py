@@ -11,13 +11,13 @@ import random
 import shutil
 import socket
 import threading
-import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from gastritis_gan.errors import InputError
+from gastritis_gan.serving import local_server
 from gastritis_gan.serving.exported_model import ExportedModel
 from gastritis_gan.serving.local_server import (
     MAX_REQUEST_BYTES,
@@ -234,7 +234,16 @@ def test_silent_clients_hold_no_thread(server, ask):
         still_works(ask)
 
 
-def test_stopping_finishes_what_was_asked(models):
+def test_stopping_finishes_what_was_asked(models, monkeypatch):
+    """The answer is under way when the server is told to stop, and takes a while."""
+    under_way, may_end = threading.Event(), threading.Event()
+
+    def slow_answer(*arguments):
+        under_way.set()
+        assert may_end.wait(60)
+        return answer(*arguments)
+
+    monkeypatch.setattr(local_server, "answer", slow_answer)
     server = LocalServer(models, host="127.0.0.1", port=0)
     body = json.dumps(
         {"inputs": np.zeros((64, 8)).tolist()}  # the largest reply there is
@@ -245,8 +254,8 @@ def test_stopping_finishes_what_was_asked(models):
         target=lambda: replies.append(exchange(server.port, head + body))
     )
     thread.start()
-    while not server.is_busy():
-        time.sleep(0.001)
+    assert under_way.wait(60)
+    threading.Timer(0.3, may_end.set).start()
     server.stop()
     thread.join()
     check_reply(replies[0])

@@ -149,7 +149,10 @@ def test_finished_images_are_not_converted_again(work, monkeypatch):
     assert Store.open(work / "store")
 
 
-def test_workers_end_with_a_killed_parent(work):
+def test_workers_end_with_a_killed_parent(make_cohort, work):
+    """Killed after the first of 48 images, so that it is not at its end by then."""
+    shutil.rmtree(work / "cohort")
+    make_cohort(patients=24, folder="cohort")
     process = subprocess.Popen(
         [sys.executable, "-c", "from gastritis_gan.cli.main import main; main()",
          *arguments(work, "store")[:-1], "2"],
@@ -160,7 +163,7 @@ def test_workers_end_with_a_killed_parent(work):
     children = children_of(process.pid)
     assert children
     process.kill()
-    process.wait()
+    assert process.wait() == -signal.SIGKILL
     until(lambda: not any(is_alive(child) for child in children))
     result = prepare(work, "store", "--workers", "2")
     assert result.exit_code == 0, result.output

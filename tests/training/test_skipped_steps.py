@@ -34,16 +34,15 @@ def changed(model, before):
 
 
 @pytest.mark.parametrize("model", ["pggan", "dcgan"])
-@pytest.mark.parametrize("planted", [np.nan, np.inf])
-def test_a_bad_patch_changes_nothing_but_the_counts(model, planted):
+def test_a_bad_patch_changes_nothing_but_the_counts(model):
     gan = model_of(model)
     real = images(gan.spec.stage.resolution)
     gan.train_step((tf.constant(real),))
     before = arrays_of(gan)
-    bad = real.copy()
-    bad[2, 1, 1, 0] = planted
     step = tf.function(gan.train_step)
-    for skips in (1, 2):
+    for skips, planted in enumerate((np.nan, np.inf), start=1):
+        bad = real.copy()
+        bad[2, 1, 1, 0] = planted
         logs = step((tf.constant(bad),))
         assert changed(gan, before) == set()
         assert int(gan.consecutive_skips.numpy()) == skips
