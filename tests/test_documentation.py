@@ -1,15 +1,91 @@
-"""The documentation against the code: what it quotes exists."""
+"""The documentation against the code: what it quotes and names exists."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
+
+import click
+import pytest
+
+from gastritis_gan.cli.main import main
+from gastritis_gan.config import ExperimentConfig
 
 VARIES = "…"
 
 
-def test_troubleshooting_quotes_messages_that_exist(repository):
-    page = (repository / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-    quoted = re.findall(r"^### (.+)$", page, re.MULTILINE)
+@pytest.fixture(scope="module")
+def pages(repository) -> dict[str, str]:
+    """The text of every page that is written by hand."""
+    paths = [
+        *(repository / "docs").glob("*.md"),
+        *(repository / "docs" / "studies").glob("*.md"),
+        repository / "README.md",
+        repository / "CONTRIBUTING.md",
+    ]
+    return {
+        path.relative_to(repository).as_posix(): path.read_text(encoding="utf-8")
+        for path in paths
+    }
+
+
+def options_of(command: click.Command) -> set[str]:
+    members = command.commands.values() if isinstance(command, click.Group) else ()
+    own = {option for parameter in command.params for option in parameter.opts}
+    return own.union({"--help"}, *(options_of(member) for member in members))
+
+
+def test_commands_and_options_in_the_pages_exist(pages):
+    context = click.Context(main)
+    known = {
+        name: options_of(main.get_command(context, name))
+        for name in main.list_commands(context)
+    }
+    unknown = [
+        (page, name, option)
+        for page, text in pages.items()
+        for name, words in re.findall(
+            r"gastritis-gan ([a-z-]+)([^`\n]*)", text.replace("\\\n", " ")
+        )
+        for option in re.findall(r"(?<![\w-])--[a-z-]{2,}", words.split(" -- ")[0])
+        if option not in known.get(name, ())
+    ]
+
+    assert unknown == []
+
+
+def test_keys_in_the_pages_exist(pages):
+    known = {
+        f"{section.name}.{key.name}"
+        for section in dataclasses.fields(ExperimentConfig)
+        for key in dataclasses.fields(type(section.default))
+    }
+    sections = "|".join({key.partition(".")[0] for key in known})
+    files = {"audit.json", "cohort.csv", "patches.npz", "patches.py", "split.py"}
+    unknown = [
+        (page, key)
+        for page, text in pages.items()
+        for key in re.findall(rf"`((?:{sections})\.[a-z_0-9]+)", text)
+        if key not in known | files and not key.endswith("_")
+    ]
+
+    assert unknown == []
+
+
+def test_files_in_the_pages_exist(repository, pages):
+    folders = (repository, repository / "gastritis_gan", repository / "docs")
+    missing = [
+        (page, name)
+        for page, text in pages.items()
+        for name in re.findall(r"`((?:[\w.-]+/)+[\w-]+\.(?:py|j2))\b", text)
+        if not any((folder / name).exists() for folder in folders)
+    ]
+
+    assert missing == []
+
+
+def test_troubleshooting_quotes_messages_that_exist(repository, pages):
+    quoted = re.findall(r"^### (.+)$", pages["docs/troubleshooting.md"], re.MULTILINE)
     quoted.remove("The audit is undecided (exit code 4)")
     code = "".join(
         source.read_text(encoding="utf-8")
