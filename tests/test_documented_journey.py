@@ -77,9 +77,10 @@ def run(command: list[str], folder: Path) -> str:
 @pytest.fixture(scope="module")
 def journeys(repository, tmp_path_factory) -> dict[str, Path]:
     """Where each text was run, side by side; `printed.txt` holds what it printed."""
-    (in_shell,), (in_python,) = blocks(repository, "sh"), blocks(repository, "python")
+    _, *in_shell = blocks(repository, "sh")
+    (in_python,) = blocks(repository, "python")
     commands = {
-        "shell": ["bash", "-euc", f"umask 0\n{smaller(in_shell)}"],
+        "shell": ["bash", "-euc", "\n".join(["umask 0", *map(smaller, in_shell)])],
         "python": [sys.executable, "-c", smaller(in_python)],
     }
     folders = {
@@ -120,6 +121,13 @@ def run_in(command: list[str], folder: Path) -> None:
 @pytest.fixture(scope="module")
 def shell(journeys) -> Path:
     return journeys["shell"]
+
+
+def test_the_first_minute_needs_no_training(repository, tmp_path):
+    shutil.copytree(repository / "exported", tmp_path / "exported")
+    run(["bash", "-euc", blocks(repository, "sh")[0]], tmp_path)
+    assert len(list((tmp_path / "samples/gastritis").glob("*.png"))) == 64 + 1  # sheet
+    assert (tmp_path / "walks" / "gastritis").is_dir()
 
 
 def test_both_doors_give_the_same_bits(journeys):

@@ -38,6 +38,7 @@ from gastritis_gan.training.gan_step import (
     restore_metrics,
 )
 from gastritis_gan.training.monitor import HealthCheck, verdicts
+from gastritis_gan.training.precision import fastest_precision
 from gastritis_gan.training.quality import QualityPatches
 from gastritis_gan.training.recipe import Recipe, StageSpec, make_recipe
 from gastritis_gan.training.run import Run
@@ -117,14 +118,16 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
             not change), or no step is finite any more.
         RunInterruptedError: SIGINT or SIGTERM came.
     """
-    recipe = make_recipe(model, sections)
     if resume and branch_from is not None:
         raise InputError("a run either resumes or branches from another: give one.")
+    document = to_plain(sections) if document is None else dict(document)
+    sections = _with_precision(sections, like=out if resume else branch_from)
+    document["networks"] = to_plain(sections.networks)
+    recipe = make_recipe(model, sections)
     task = Task(recipe, store, target=target, settings=sections.training)
     distribution = Distribution(sections.training.distribution)
     for spec in recipe.stages:
         distribution.check_batch_size(spec)
-    document = to_plain(sections) if document is None else dict(document)
     out, state, source = Path(out), None, None
     if resume:
         run = Run.open(out)
@@ -160,6 +163,22 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
         )
         _Training(task, run, distribution, interruption).train(state)
     return run
+
+
+def _with_precision(
+    sections: TrainingSections, *, like: str | os.PathLike[str] | None
+) -> TrainingSections:
+    """Decides a precision that is left open: as another run, or as is fastest here."""
+    networks = sections.networks
+    if networks.precision != "auto":
+        return sections
+    networks = dataclasses.replace(
+        networks,
+        precision=fastest_precision()
+        if like is None
+        else Run.open(like).sections.networks.precision,
+    )
+    return dataclasses.replace(sections, networks=networks)
 
 
 @contextlib.contextmanager
