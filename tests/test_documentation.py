@@ -8,6 +8,7 @@ import re
 import click
 import pytest
 
+import gastritis_gan as gg
 from gastritis_gan.cli.main import main
 from gastritis_gan.config import ExperimentConfig
 
@@ -70,6 +71,26 @@ def test_keys_in_the_pages_exist(pages):
     ]
 
     assert unknown == []
+
+
+def test_functions_in_the_pages_exist(pages):
+    unknown = [
+        (page, name)
+        for page, text in pages.items()
+        for name in re.findall(r"\bgg\.(\w+)", text)
+        if name not in gg.__all__
+    ]
+
+    assert unknown == []
+
+
+def test_every_page_is_in_the_navigation(repository, pages):
+    site = (repository / "mkdocs.yml").read_text(encoding="utf-8")
+    listed = {f"docs/{name}" for name in re.findall(r"^ +- .+: (\S+\.md)$", site, re.M)}
+
+    written = {page for page in pages if page.startswith("docs/")}
+    assert listed - written == {page for page in listed if "/reference/" in page}
+    assert written <= listed
 
 
 def test_files_in_the_pages_exist(repository, pages):

@@ -14,6 +14,7 @@ import filecmp
 import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
