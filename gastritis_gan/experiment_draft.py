@@ -64,6 +64,7 @@ networks:
   fmap_base: {fmap_base}
   fmap_max: 64  # widest layer; the paper's networks have 512, for a GPU
   fused_scale: true
+  precision: auto  # bfloat16 on processors with matrix units (AMX), else float32
 
 schedule:
   # Numbers are real images shown. `gastritis-gan fit --dry-run` forecasts the time.

@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tqdm.utils import disp_len
+
 from gastritis_gan.evaluation.class_metrics import REAL
 from gastritis_gan.evaluation.rows import REAL_DATA_ROW
 from gastritis_gan.evaluation.tables import (
@@ -29,13 +31,16 @@ _SHORT_METRICS = {  # key: heading
 def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Returns a table of aligned columns; the first gives way where it is too wide."""
     lines = [list(columns), *map(list, rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(disp_len, column)) for column in zip(*lines, strict=True)]
     widths[0] = max(8, min(widths[0], WIDTH - sum(widths[1:]) - _GAP * len(widths[1:])))
     texts = []
     for line in lines:
         if len(line[0]) > widths[0]:
             line[0] = line[0][: widths[0] - 1] + "…"
-        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        cells = [
+            cell + " " * (width - disp_len(cell))  # kanji are two columns wide
+            for cell, width in zip(line, widths, strict=True)
+        ]
         texts.append((" " * _GAP).join(cells).rstrip())
     return "\n".join(texts)
 

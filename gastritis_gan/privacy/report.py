@@ -433,9 +433,14 @@ def _plot_exposure(exposure: Exposure, is_training: NDArray[np.bool_]) -> str:
     for row, (name, group) in enumerate(
         (("held-out", ~is_training), ("training", is_training))
     ):
-        colours = [_COLOURS["exposed" if e else name] for e in exposure.exposed[group]]
-        values = exposure.exposure[group]
-        axes.scatter(values, np.full(len(values), row), c=colours, alpha=0.6)
+        values, is_exposed = exposure.exposure[group], exposure.exposed[group]
+        for chosen, kind, marker in (
+            (~is_exposed, name, "o"),
+            (is_exposed, "exposed", "X"),
+        ):
+            height = np.full(chosen.sum(), row)
+            colour = _COLOURS[kind]
+            axes.scatter(values[chosen], height, c=colour, marker=marker, alpha=0.6)
     if math.isfinite(exposure.threshold):
         axes.axvline(exposure.threshold, color="black", linestyle="--")
         label = f"{exposure.threshold:.1f}"
