@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import re
 
 import click
@@ -91,6 +92,29 @@ def test_every_page_is_in_the_navigation(repository, pages):
     written = {page for page in pages if page.startswith("docs/")}
     assert listed - written == {page for page in listed if "/reference/" in page}
     assert written <= listed
+
+
+def slugs(text: str) -> set[str]:
+    """Returns the anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"(?ms)^```.*?^```$", "", text), re.M)
+    plain = [re.sub(r"[^\w\- ]", "", html.unescape(heading)) for heading in headings]
+    return {heading.lower().replace(" ", "-") for heading in plain}
+
+
+def test_links_and_pictures_exist_on_github_too(repository, pages):
+    # `make docs` checks those between pages of the site, whose anchors may differ.
+    broken = []
+    for page, text in pages.items():
+        for link in re.findall(r"\]\(\s*([^)\s]+)\)", text):
+            name, _, anchor = link.partition("#")
+            path = (repository / page).parent / name if name else repository / page
+            is_made = page == "docs/reference.md" and name.startswith("reference/")
+            if "://" in link or is_made or (path.exists() and not anchor):
+                continue
+            if not path.exists() or anchor not in slugs(path.read_text("utf-8")):
+                broken.append((page, link))
+
+    assert broken == []
 
 
 def test_files_in_the_pages_exist(repository, pages):

@@ -42,10 +42,10 @@ TEXT = {".csv", ".json", ".jsonl", ".md", ".yaml"}
 SMALLER = {
     "--patients 40": "--patients 12",
     "--image-size 1024": "--image-size 256",
-    "--per-class 500": "--per-class 6",
+    "--per-class 200": "--per-class 6",
     "patients=40": "patients=12",
     "image_size=1024": "image_size=256",
-    "per_class=500": "per_class=6",
+    "per_class=200": "per_class=6",
 }
 
 
