@@ -1,5 +1,5 @@
 # make demo   the whole journey on a phantom cohort, into demo/
-# make test   every check that needs no GPU
+# make test   the tests, but for those marked slow (README.md)
 # make lint   style, types, import contracts
 # make docs   the documentation, into site/; links are checked
 # make venv   .venv alone;  EXTRA=gpu for an NVIDIA GPU, PYTHON=python3.12 for another Python
