@@ -56,8 +56,9 @@ demo: $(READY)
 	@echo 'release   demo/release/          200 labelled images with their datasheet'
 	@echo 'report    demo/report.html       all of it on one page: open it in a browser'
 
+# The files in their order, not those with most tests first: the longest has few.
 test: $(READY)
-	python -m pytest --numprocesses 2 --dist loadfile
+	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	ruff check
