@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import sys
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import click
 
 from gastritis_gan.errors import InputError
 
-from .options import PATH, key_option
+from .options import PATH, json_option, key_option
 
 _SIDES = {
     "train": "training: runs, exported models, their samples and releases learnt from",
@@ -22,7 +24,13 @@ _SIDES = {
 @click.argument("store_path", metavar="STORE", type=PATH)
 @click.argument("folders", metavar="[FOLDER]...", nargs=-1, type=PATH)
 @key_option
-def trace(store_path: Path, folders: tuple[Path, ...], key_path: Path | None) -> None:
+@json_option
+def trace(
+    store_path: Path,
+    folders: tuple[Path, ...],
+    key_path: Path | None,
+    as_json: bool,
+) -> None:
     """Trace a patient who withdraws consent: in STORE, and in what was made of it.
 
     Reads the patient's name or number, as in `cohort.csv`, from standard input; a
@@ -38,6 +46,9 @@ def trace(store_path: Path, folders: tuple[Path, ...], key_path: Path | None) ->
     from gastritis_gan.store.trace import trace_patient
 
     found = trace_patient(store_path, _read_patient(), folders, key=key_path)
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(found), default=str, indent=2))
+        return
     for path in found.unreadable:
         click.echo(f"{path} cannot be read: look at it yourself.", err=True)
     if found.split is None:

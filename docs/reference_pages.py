@@ -336,7 +336,8 @@ def tutorial_page() -> str:
 def copied_page(name: str) -> str:
     """Returns a page of the repository's root, its links seen from `docs/reference/`."""
     text = (ROOT / name).read_text(encoding="utf-8")
-    return text.replace("](docs/", "](../")
+    text = text.replace("](docs/", "](../").replace("](CHANGELOG.md)", "](changes.md)")
+    return text.replace("[Apache License 2.0](LICENSE)", "Apache License 2.0")
 
 
 def write_pages() -> None:
@@ -347,6 +348,7 @@ def write_pages() -> None:
         "python": python_page(),
         "tutorial": tutorial_page(),
         "changes": copied_page("CHANGELOG.md"),
+        "contributing": copied_page("CONTRIBUTING.md"),
     }
     OUT.mkdir(exist_ok=True)
     for old in OUT.glob("*.md"):

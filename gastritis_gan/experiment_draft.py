@@ -35,7 +35,7 @@ _TRAINING_SHARE = 0.6  # of a class's patients; the rest test
 _VALIDATION_SHARE = 6  # one in so many of the training patients, from twelve on
 _FEWEST_WITH_VALIDATION = 12
 _LARGEST_RESOLUTION = 64  # what hours on a CPU can train
-_IMAGES_PER_STAGE = {4: 20_000, 8: 30_000, 16: 60_000, 32: 100_000}
+_IMAGES_PER_STAGE = {4: 40_000, 8: 40_000, 16: 60_000, 32: 100_000}
 _IMAGES_OF_LARGE_STAGES = 200_000
 
 _TEXT = """\
@@ -64,6 +64,7 @@ networks:
   fmap_base: {fmap_base}
   fmap_max: 64  # widest layer; the paper's networks have 512, for a GPU
   fused_scale: true
+  precision: auto  # bfloat16 on processors with matrix units (AMX), else float32
 
 schedule:
   # Numbers are real images shown. `gastritis-gan fit --dry-run` forecasts the time.

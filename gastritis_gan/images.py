@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
     import scipy.sparse
+
+Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 _PADDING = 16  # columns; see `_turned`
 _GAP_PX = 2
@@ -174,6 +177,41 @@ def enlarge(images: np.ndarray, least_side: int) -> np.ndarray:
     return images.repeat(factor, axis=1).repeat(factor, axis=2)
 
 
+@functools.lru_cache(maxsize=64)
+def find_font(text: str) -> Font | None:
+    """Returns a font of this machine that has every letter of a text, if there is one.
+
+    Pillow's own has hardly more than ASCII; then come Matplotlib's own and the
+    system's, which the plain install does not find.
+    """
+    fonts = (ImageFont.truetype(file, _TEXT_PX) for file in _font_files())
+    own = ImageFont.load_default(_TEXT_PX)
+    return next((f for f in (own, *fonts) if _has_letters(f, text)), None)
+
+
+@functools.cache
+def _font_files() -> list[str]:
+    try:
+        import matplotlib as mpl
+        from matplotlib import font_manager
+    except ModuleNotFoundError:
+        return []
+    own = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return [str(own), *sorted(font_manager.findSystemFonts())]
+
+
+def _has_letters(font: Font, text: str) -> bool:
+    absent = bytes(font.getmask("\ufffe"))  # no letter: drawn as an absent one
+    return all(
+        letter == " " or bytes(font.getmask(letter)) != absent for letter in text
+    )
+
+
+def drawable(name: str, otherwise: str) -> str:
+    """Returns a name if a font here can draw it, else what stands for it."""
+    return otherwise if find_font(name) is None else name
+
+
 def image_sheet(images: np.ndarray, columns: int, *, caption: str = "") -> Image.Image:
     """Lays images out row by row, with a thin grey gap between them.
 
@@ -218,7 +256,7 @@ def stack_sheets(sheets: Sequence[Image.Image]) -> Image.Image:
 
 def _below(caption: str, picture: Image.Image) -> Image.Image:
     """Returns a picture below its caption, in black on white."""
-    font = ImageFont.load_default(_TEXT_PX)
+    font = find_font(caption) or ImageFont.load_default(_TEXT_PX)
     width = max(picture.width, _LEAST_WIDTH_PX)
     lines = [""]
     for word in caption.split():

@@ -204,9 +204,8 @@ def _cards() -> list[str]:
 def _processors() -> Finding:
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     number = usable or os.cpu_count() or 1
-    return Finding(
-        name="Processors", state="ok", text=f"{number} cores, {platform.machine()}"
-    )
+    cores = f"{number} core{'s' * (number > 1)}, {platform.machine()}"
+    return Finding(name="Processors", state="ok", text=cores)
 
 
 def _memory() -> Finding:

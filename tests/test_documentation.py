@@ -1,15 +1,136 @@
-"""The documentation against the code: what it quotes exists."""
+"""The documentation against the code: what it quotes and names exists."""
 
 from __future__ import annotations
 
+import dataclasses
+import html
 import re
+
+import click
+import pytest
+
+import gastritis_gan as gg
+from gastritis_gan.cli.main import main
+from gastritis_gan.config import ExperimentConfig
 
 VARIES = "…"
 
 
-def test_troubleshooting_quotes_messages_that_exist(repository):
-    page = (repository / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-    quoted = re.findall(r"^### (.+)$", page, re.MULTILINE)
+@pytest.fixture(scope="module")
+def pages(repository) -> dict[str, str]:
+    """The text of every page that is written by hand."""
+    paths = [
+        *(repository / "docs").glob("*.md"),
+        *(repository / "docs" / "studies").glob("*.md"),
+        repository / "README.md",
+        repository / "CONTRIBUTING.md",
+    ]
+    return {
+        path.relative_to(repository).as_posix(): path.read_text(encoding="utf-8")
+        for path in paths
+    }
+
+
+def options_of(command: click.Command) -> set[str]:
+    members = command.commands.values() if isinstance(command, click.Group) else ()
+    own = {option for parameter in command.params for option in parameter.opts}
+    return own.union({"--help"}, *(options_of(member) for member in members))
+
+
+def test_commands_and_options_in_the_pages_exist(pages):
+    context = click.Context(main)
+    known = {
+        name: options_of(main.get_command(context, name))
+        for name in main.list_commands(context)
+    }
+    unknown = [
+        (page, name, option)
+        for page, text in pages.items()
+        for name, words in re.findall(
+            r"gastritis-gan ([a-z-]+)([^`\n]*)", text.replace("\\\n", " ")
+        )
+        for option in re.findall(r"(?<![\w-])--[a-z-]{2,}", words.split(" -- ")[0])
+        if option not in known.get(name, ())
+    ]
+
+    assert unknown == []
+
+
+def test_keys_in_the_pages_exist(pages):
+    known = {
+        f"{section.name}.{key.name}"
+        for section in dataclasses.fields(ExperimentConfig)
+        for key in dataclasses.fields(type(section.default))
+    }
+    sections = "|".join({key.partition(".")[0] for key in known})
+    files = {"audit.json", "cohort.csv", "patches.npz", "patches.py", "split.py"}
+    unknown = [
+        (page, key)
+        for page, text in pages.items()
+        for key in re.findall(rf"`((?:{sections})\.[a-z_0-9]+)", text)
+        if key not in known | files and not key.endswith("_")
+    ]
+
+    assert unknown == []
+
+
+def test_functions_in_the_pages_exist(pages):
+    unknown = [
+        (page, name)
+        for page, text in pages.items()
+        for name in re.findall(r"\bgg\.(\w+)", text)
+        if name not in gg.__all__
+    ]
+
+    assert unknown == []
+
+
+def test_every_page_is_in_the_navigation(repository, pages):
+    site = (repository / "mkdocs.yml").read_text(encoding="utf-8")
+    listed = {f"docs/{name}" for name in re.findall(r"^ +- .+: (\S+\.md)$", site, re.M)}
+
+    written = {page for page in pages if page.startswith("docs/")}
+    assert listed - written == {page for page in listed if "/reference/" in page}
+    assert written <= listed
+
+
+def slugs(text: str) -> set[str]:
+    """Returns the anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"(?ms)^```.*?^```$", "", text), re.M)
+    plain = [re.sub(r"[^\w\- ]", "", html.unescape(heading)) for heading in headings]
+    return {heading.lower().replace(" ", "-") for heading in plain}
+
+
+def test_links_and_pictures_exist_on_github_too(repository, pages):
+    # `make docs` checks those between pages of the site, whose anchors may differ.
+    broken = []
+    for page, text in pages.items():
+        for link in re.findall(r"\]\(\s*([^)\s]+)\)", text):
+            name, _, anchor = link.partition("#")
+            path = (repository / page).parent / name if name else repository / page
+            is_made = page == "docs/reference.md" and name.startswith("reference/")
+            if "://" in link or is_made or (path.exists() and not anchor):
+                continue
+            if not path.exists() or anchor not in slugs(path.read_text("utf-8")):
+                broken.append((page, link))
+
+    assert broken == []
+
+
+def test_files_in_the_pages_exist(repository, pages):
+    folders = (repository, repository / "gastritis_gan", repository / "docs")
+    missing = [
+        (page, name)
+        for page, text in pages.items()
+        for name in re.findall(r"`((?:[\w.-]+/)+[\w-]+\.(?:py|j2))\b", text)
+        if not any((folder / name).exists() for folder in folders)
+    ]
+
+    assert missing == []
+
+
+def test_troubleshooting_quotes_messages_that_exist(repository, pages):
+    quoted = re.findall(r"^### (.+)$", pages["docs/troubleshooting.md"], re.MULTILINE)
     quoted.remove("The audit is undecided (exit code 4)")
     code = "".join(
         source.read_text(encoding="utf-8")

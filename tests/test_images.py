@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import shutil
+import subprocess
+
 import numpy as np
 import pytest
 from PIL import Image
 
+import gastritis_gan.images
 from gastritis_gan.images import (
     area_resize,
     average_windows,
+    drawable,
+    find_font,
     float_to_uint8,
     image_sheet,
     stack_sheets,
@@ -130,6 +136,33 @@ def test_a_caption_stands_above_the_images_and_is_broken_into_lines():
         assert (above[:, -4:] == 255).all()  # none is cut off
         heights.append(len(above))
     assert heights[1] > 4 * heights[0]
+
+
+def caption_of(text):
+    images = np.zeros((1, 64, 64, 1), np.uint8)
+    return np.asarray(image_sheet(images, 1, caption=text))[:-64]
+
+
+@pytest.mark.parametrize("letters", ["aé", "ßΩ", "ЖЗ", "胃炎"])
+def test_captions_have_the_letters_of_a_class_name(letters):
+    """Letters that a font lacks are all drawn as one box; Matplotlib brings DejaVu."""
+    if letters == "胃炎":
+        if shutil.which("fc-list") is None:
+            pytest.skip("needs fontconfig, to know what fonts there are")
+        command = ["fc-list", ":charset=80c3 708e"]
+        if not subprocess.run(command, capture_output=True, check=True).stdout:
+            pytest.skip("no font of this machine has kanji")
+    assert drawable(letters, "positive") == letters
+    assert not np.array_equal(caption_of(letters[0]), caption_of(letters[1]))
+
+
+def test_a_class_name_that_no_font_has_is_replaced(monkeypatch):
+    assert drawable("\U000f1234", "positive") == "positive"  # for private use
+    find_font.cache_clear()
+    monkeypatch.setattr(gastritis_gan.images, "_font_files", list)  # the plain install
+    assert drawable("胃炎", "positive") == "positive"
+    assert drawable("gastritis (+)", "positive") == "gastritis (+)"
+    find_font.cache_clear()
 
 
 def test_sheets_below_each_other_keep_their_pixels():

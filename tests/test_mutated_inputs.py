@@ -54,8 +54,8 @@ def folder(tmp_path_factory):
         (version / name).write_bytes(b"x")
     write_model_card(version, {**METADATA, "name": "small", "version": 1})
 
-    run = Run(base / "runs" / "a", {"model": "lc_pggan", "target": "positive"},
-              config_to_dict(CONFIG))  # fmt: skip
+    record = {"model": "lc_pggan", "target": "positive", "class_name": "dense"}
+    run = Run(base / "runs" / "a", record, config_to_dict(CONFIG))
     run.create()
     run.append_metrics({"step": 6, "num_images": 22, "resolution": 8, "verdicts": []})
 

@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tqdm.utils import disp_len
+
 from gastritis_gan.evaluation.class_metrics import REAL
 from gastritis_gan.evaluation.rows import REAL_DATA_ROW
 from gastritis_gan.evaluation.tables import (
@@ -29,13 +31,16 @@ _SHORT_METRICS = {  # key: heading
 def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Returns a table of aligned columns; the first gives way where it is too wide."""
     lines = [list(columns), *map(list, rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(disp_len, column)) for column in zip(*lines, strict=True)]
     widths[0] = max(8, min(widths[0], WIDTH - sum(widths[1:]) - _GAP * len(widths[1:])))
     texts = []
     for line in lines:
         if len(line[0]) > widths[0]:
             line[0] = line[0][: widths[0] - 1] + "…"
-        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        cells = [
+            cell + " " * (width - disp_len(cell))  # kanji are two columns wide
+            for cell, width in zip(line, widths, strict=True)
+        ]
         texts.append((" " * _GAP).join(cells).rstrip())
     return "\n".join(texts)
 
@@ -48,7 +53,7 @@ def gan_train_digest(results: Mapping[str, Any]) -> str:
     """
     store = results["store"]
     parts = [
-        _filled(
+        filled(
             f"GAN-train on {store['test_images']} real test images "
             f"({store['test_positive_images']} {store['positive']}, "
             f"{store['test_negative_images']} {store['negative']}) of "
@@ -66,7 +71,7 @@ def gan_train_digest(results: Mapping[str, Any]) -> str:
         ]
         title = extractor_title(evaluation["extractor"])
         parts.append(f"{title}\n{text_table(('trained on', 'Sen', 'Spe', 'HM'), rows)}")
-    conclusion = _filled(gan_train_conclusion(results))
+    conclusion = filled(gan_train_conclusion(results))
     return "\n\n".join([*parts, *_notes(results), conclusion])
 
 
@@ -130,7 +135,7 @@ def image_metrics_digest(results: Mapping[str, Any]) -> str:
         results: As in `metrics.json` (docs/results-format.md).
     """
     parts = [
-        _filled(
+        filled(
             f"Image metrics of patches of {results['resolution']} pixels. The row of "
             "real data compares training patients with each other: the floor of "
             "distances, the ceiling of precision, recall and coverage. SWD: sliced "
@@ -160,7 +165,7 @@ def image_metrics_digest(results: Mapping[str, Any]) -> str:
     if conclusions:
         name = results["extractors"][0]["extractor"]["name"]
         text = f"Conclusion, by Fréchet distance in {name} features: "
-        parts.append(_filled(f"{text}{'; '.join(conclusions)}."))
+        parts.append(filled(f"{text}{'; '.join(conclusions)}."))
     return "\n\n".join(parts)
 
 
@@ -188,7 +193,7 @@ def comparison_digest(results: Mapping[str, Any]) -> str:
     count = images["positive"] + images["negative"]
     parts = [
         f"A: {first}\nB: {second}",
-        _filled(
+        filled(
             f"HM: harmonic mean of sensitivity and specificity, on {count} test images "
             f"of {images['patients']} patients. A - B with its 95 % interval on the "
             "same resamples of the patients; p: McNemar's test by patient."
@@ -199,7 +204,7 @@ def comparison_digest(results: Mapping[str, Any]) -> str:
         for key, (one, other) in results["differing_protocol"].items()
     ]
     if differing:
-        parts.append(_filled(f"They differ in {', '.join(differing)}."))
+        parts.append(filled(f"They differ in {', '.join(differing)}."))
     shown = []
     for entry in results["extractors"]:
         name = entry["extractor"]["name"]
@@ -222,7 +227,7 @@ def comparison_digest(results: Mapping[str, Any]) -> str:
         title = extractor_title(entry["extractor"])
         parts.append(f"{title}\n{table if rows else 'No row is in both.'}")
     parts += [
-        _filled(f"Only in {side}: {'; '.join(only)}.")
+        filled(f"Only in {side}: {'; '.join(only)}.")
         for side, only in zip("AB", results["only_in"], strict=True)
         if only
     ]
@@ -231,11 +236,11 @@ def comparison_digest(results: Mapping[str, Any]) -> str:
         if shown
         else "no row is shown to differ; every interval contains 0."
     )
-    return "\n\n".join([*parts, _filled(f"Conclusion: {conclusion}")])
+    return "\n\n".join([*parts, filled(f"Conclusion: {conclusion}")])
 
 
 def _notes(results: Mapping[str, Any]) -> list[str]:
-    return ["\n".join(map(_filled, results["notes"]))] if results["notes"] else []
+    return ["\n".join(map(filled, results["notes"]))] if results["notes"] else []
 
 
 def _row(evaluation: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -252,5 +257,6 @@ def _mean(value: float | Mapping[str, float]) -> str:
     return metric_number(value if isinstance(value, float) else value["value"])
 
 
-def _filled(text: str) -> str:
+def filled(text: str) -> str:
+    """Breaks a paragraph into lines of a terminal."""
     return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)

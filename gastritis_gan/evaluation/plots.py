@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
+from matplotlib import font_manager, rc_context, rcParams
 from matplotlib.figure import Figure
 from PIL import Image
 
 from gastritis_gan.evaluation.tables import extractor_title, row_name
+from gastritis_gan.images import drawable, find_font
 from gastritis_gan.rng import stream
 from gastritis_gan.stats import roc
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444")
+_STYLES = ("-", "--", "-.", ":")  # for who sees no colours; no divisor of the former
 PLOT_STYLE = {
     "svg.hashsalt": "gastritis-gan",  # the same ids in every file
     "svg.fonttype": "none",  # text stays text
@@ -38,7 +40,7 @@ def write_plots(results: dict[str, Any], folder: Path) -> None:
         "roc": _draw_roc,
         "votes": _draw_votes,
     }
-    with rc_context(PLOT_STYLE):
+    with rc_context(PLOT_STYLE), rc_context(_fonts(_class_names(results))):
         for evaluation in results["extractors"]:
             for kind, draw in drawings.items():
                 figure = draw(results, evaluation)
@@ -89,11 +91,11 @@ def _draw_confusion(results: dict[str, Any], evaluation: dict[str, Any]) -> Figu
 
 
 def _draw_roc(results: dict[str, Any], evaluation: dict[str, Any]) -> Figure:
-    figure = Figure(figsize=(5.6, 6.6), layout="constrained")
+    rows = evaluation["rows"]
+    figure = Figure(figsize=(5.6, 5.8 + 0.17 * len(rows)), layout="constrained")
     axis = figure.subplots()
     labels, totals = _labels(results), _totals(results)
     axis.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8)
-    rows = evaluation["rows"]
     for number, row in enumerate(rows):
         scores = np.array(row["positive_votes"]) / totals
         false_rate, true_rate = roc(scores, labels)
@@ -102,6 +104,7 @@ def _draw_roc(results: dict[str, Any], evaluation: dict[str, Any]) -> Figure:
         axis.plot(
             false_rate,
             true_rate,
+            linestyle=_STYLES[number % len(_STYLES)],
             color=colour,
             label=f"{row_name(row, rows)}: {row['auc']:.3f} ({low:.3f} to {high:.3f})",
         )
@@ -118,7 +121,7 @@ def _draw_roc(results: dict[str, Any], evaluation: dict[str, Any]) -> Figure:
         loc="outside lower center",
         fontsize=7,
         frameon=False,
-        borderaxespad=2,
+        borderpad=1.5,  # its title would touch the label of the axis
         title="trained on: AUC (95 % interval); dot: majority vote",
         title_fontsize=7,
     )
@@ -132,16 +135,16 @@ def _draw_votes(results: dict[str, Any], evaluation: dict[str, Any]) -> Figure:
     generator = stream(0, "evaluation.jitter")
     for number, row in enumerate(rows):
         shares = np.array(row["positive_votes"]) / _totals(results)
-        for positive, offset, colour in (
-            (True, 0.2, "#d55e00"),
-            (False, -0.2, "#0072b2"),
+        for positive, offset, colour, marker in (
+            (True, 0.2, "#d55e00", "^"),
+            (False, -0.2, "#0072b2", "o"),
         ):
             chosen = labels == positive
             height = -number + offset + generator.uniform(-0.13, 0.13, chosen.sum())
             axis.plot(
                 shares[chosen],
                 height,
-                "o",
+                marker,
                 color=colour,
                 markersize=3.5,
                 alpha=0.6,
@@ -157,7 +160,9 @@ def _draw_votes(results: dict[str, Any], evaluation: dict[str, Any]) -> Figure:
     )
     axis.set_xlim(-0.02, 1.02)
     axis.set_ylim(0.6 - len(rows), 0.6)
-    axis.set_xlabel("share of an image's patches that vote positive; a dot is an image")
+    axis.set_xlabel(
+        "share of an image's patches that vote positive; a mark is an image"
+    )
     figure.legend(loc="outside lower right", ncols=2, fontsize=8)
     return figure
 
@@ -181,7 +186,20 @@ def _totals(results: dict[str, Any]) -> np.ndarray:
 
 
 def _class_names(results: dict[str, Any]) -> Sequence[str]:
-    return results["store"]["positive"], results["store"]["negative"]
+    """Returns what plots call the classes."""
+    kinds = ("positive", "negative")
+    return [drawable(results["store"][kind], kind) for kind in kinds]
+
+
+def _fonts(names: Sequence[str]) -> dict[str, list[str]]:
+    """Returns a setting with what Matplotlib's own font lacks of the letters."""
+    families = list(rcParams["font.family"])
+    for name in names:
+        path = getattr(find_font(name), "path", None)
+        if isinstance(path, str):  # not Pillow's own font, which is within the other
+            font_manager.fontManager.addfont(path)
+            families.append(font_manager.FontProperties(fname=path).get_name())
+    return {"font.family": families}
 
 
 def _wrapped(name: str) -> str:

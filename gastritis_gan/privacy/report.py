@@ -28,7 +28,13 @@ from gastritis_gan.privacy.exposure import (
 from gastritis_gan.privacy.generator_audit import GeneratorFindings
 from gastritis_gan.privacy.membership import FALSE_POSITIVE_RATES, Attack, Membership
 from gastritis_gan.privacy.subjects import GROUPS
-from gastritis_gan.privacy.verdict import REPORT_FILE, deviations, reasons_of, worst
+from gastritis_gan.privacy.verdict import (
+    REPORT_FILE,
+    SENTENCES,
+    deviations,
+    reasons_of,
+    worst,
+)
 from gastritis_gan.privacy.windows import FLIPS, flip_patches, scale_image
 from gastritis_gan.stats import roc
 from gastritis_gan.storage import write_bytes
@@ -40,15 +46,6 @@ _NUM_PAIRS = 8
 _MIN_SIDE = 96  # of a picture on the page, in pixels
 _COLOURS = {"training": "#1b5e9c", "held-out": "#777777", "exposed": "#bb0000"}
 _TEMPLATE_FILE = "report.html.j2"
-_SENTENCES = {
-    "pass": "No sign that these models give a training patient away: no sample is a "
-    "copy of the kinds that the audit notices, and no attack recognises who was in the "
-    "training.",
-    "fail": "These models give training patients away: at least one test found more "
-    "than harmless models show.",
-    "undecided": "No leak was found, but at least one test could not have found one: "
-    "this is not a pass.",
-}
 
 
 def audit_document(
@@ -276,7 +273,7 @@ def write_report(
             "images": len(store.images),
             "patients": len({image.patient for image in store.images}),
         },
-        sentences=_SENTENCES,
+        sentences=SENTENCES,
         worst=_worst_pair(document, findings, store),
         tested=_tested(document),
         untested=_untested(document),
@@ -433,9 +430,14 @@ def _plot_exposure(exposure: Exposure, is_training: NDArray[np.bool_]) -> str:
     for row, (name, group) in enumerate(
         (("held-out", ~is_training), ("training", is_training))
     ):
-        colours = [_COLOURS["exposed" if e else name] for e in exposure.exposed[group]]
-        values = exposure.exposure[group]
-        axes.scatter(values, np.full(len(values), row), c=colours, alpha=0.6)
+        values, is_exposed = exposure.exposure[group], exposure.exposed[group]
+        for chosen, kind, marker in (
+            (~is_exposed, name, "o"),
+            (is_exposed, "exposed", "X"),
+        ):
+            height = np.full(chosen.sum(), row)
+            colour = _COLOURS[kind]
+            axes.scatter(values[chosen], height, c=colour, marker=marker, alpha=0.6)
     if math.isfinite(exposure.threshold):
         axes.axvline(exposure.threshold, color="black", linestyle="--")
         label = f"{exposure.threshold:.1f}"

@@ -18,7 +18,7 @@ from PIL import Image
 from gastritis_gan.cohort.cohort_settings import SUBJECT_KEYS
 from gastritis_gan.errors import InputError
 from gastritis_gan.evaluation.results import GanTrainResult, ImageMetricsResult
-from gastritis_gan.images import image_sheet, stack_sheets
+from gastritis_gan.images import drawable, image_sheet, stack_sheets
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.releases.citation import citation
 from gastritis_gan.releases.clearance import clear, describe_clearance
@@ -340,7 +340,8 @@ def _draw(
             seeds = part.seed + start + np.arange(size, dtype=np.int64)
             images = model.generate(seeds, truncation)
             if start == 0:
-                caption = f"{model.class_name}: synthetic, {origin(model)}"
+                name = drawable(model.class_name, str(model.card.get("target")))
+                caption = f"{name}: synthetic, {origin(model)}"
                 first = images[:_SHEET_IMAGES_PER_PART]
                 sheet = image_sheet(first, len(first), caption=caption)
                 shown.append((model.class_name, sheet))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import markupsafe
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -24,6 +26,7 @@ _STYLE = {
 }
 _LINES = (("#0072b2", "-"), ("#d55e00", "--"), ("#009e73", ":"))  # Okabe and Ito's
 _MOST_SHEET_PX = 1100
+_FEW_TICKS = 50
 _PANELS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     # title: label of a curve: the metrics it may come from, the first that was measured
     "losses": {"discriminator": ("d_loss",), "generator": ("g_loss",)},
@@ -33,8 +36,8 @@ _PANELS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "real validation patches": ("validation_scores",),
     },
     "distance from real patches": {
-        "samples": ("quality",),
         "real against real": ("quality_floor",),
+        "samples": ("quality",),
         "the other class": ("quality_other_class",),
     },
 }
@@ -53,7 +56,14 @@ def page_template(name: str) -> Any:
     environment.filters["rounded"] = lambda value: (
         "-" if value is None else f"{value:.4g}"
     )
+    environment.filters["code"] = _with_code
     return environment.get_template(name)
+
+
+def _with_code(text: str) -> markupsafe.Markup:
+    """Escapes a sentence and marks what stands between backticks."""
+    escaped = str(markupsafe.escape(text))
+    return markupsafe.Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped))
 
 
 def spread_patches(
@@ -114,9 +124,14 @@ def draw_curves(
                     continue
                 values = [tick.get(name) for tick in metrics]
                 heights = [np.nan if v is None else v for v in values]
-                marker = "o" if len(heights) == 1 else None
                 axes.plot(
-                    thousands, heights, style, marker=marker, color=colour, label=label
+                    thousands,
+                    heights,
+                    style,
+                    # no line leads to a value between two that were not measured
+                    marker="." if len(heights) < _FEW_TICKS else None,
+                    color=colour,
+                    label=label,
                 )
                 last_values.append(
                     {"panel": title, "curve": label, "value": values[-1]}
@@ -124,7 +139,12 @@ def draw_curves(
             _mark_stages(axes, metrics)
             axes.set_title(title, fontsize=9)
             axes.set_xlabel("thousand real images")
-            axes.legend(fontsize=7, framealpha=0.9)
+            if axes.get_legend_handles_labels()[0]:
+                axes.legend(fontsize=7, framealpha=0.9)
+            else:
+                axes.text(
+                    0.5, 0.5, "not measured", ha="center", transform=axes.transAxes
+                )
         return svg_uri(figure), last_values
 
 

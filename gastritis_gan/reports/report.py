@@ -24,7 +24,7 @@ from gastritis_gan.evaluation.tables import (
     metric_number,
     rows_over_runs,
 )
-from gastritis_gan.images import SHOWS_PATIENTS, enlarge, image_sheet
+from gastritis_gan.images import SHOWS_PATIENTS, drawable, enlarge, image_sheet
 from gastritis_gan.privacy.verdict import read_verdict
 from gastritis_gan.reports.pictures import (
     draw_curves,
@@ -150,7 +150,7 @@ def _patches(store: Store, models: Sequence[ExportedModel]) -> list[dict[str, An
             model.close()
             sheets.append((model.card, png_uri(image_sheet(images, _NUM_PATCHES))))
         resolution = size or min(store.geometry.patch_size, 256)
-        caption = f"{name}: real training patches.{warning}"
+        caption = f"{drawable(name, target)}: real training patches.{warning}"
         real = None
         if len(patches):
             images = enlarge(store.read(patches, resolution), _PATCH_PX)
@@ -190,7 +190,6 @@ def _runs(
         described.append(
             {
                 "summary": run.summary,
-                "class_name": run.metadata["class_name"],
                 "curves": curves,
                 "last_values": last_values,
                 "sheets": _sheets(run),

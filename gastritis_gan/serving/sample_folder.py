@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.images import image_sheet
+from gastritis_gan.images import drawable, image_sheet
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.serving.synthetic_mark import marked_png, synthetic_chunk
 from gastritis_gan.storage import (
@@ -142,7 +142,8 @@ def sample(
         for number, path in enumerate(paths):
             manifest.writerow((path.name, seed + number, truncation, *origin))
     shown = np.stack([_read(path) for path in paths[:_SHEET_IMAGES]])
-    of_class = f", class {model.class_name}" if model.class_name else ""
+    name = drawable(model.class_name, "")
+    of_class = f", class {name}" if name else ""
     sheet = image_sheet(
         shown[..., None],
         min(_SHEET_COLUMNS, len(shown)),

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.images import enlarge, image_sheet
+from gastritis_gan.images import drawable, enlarge, image_sheet
 from gastritis_gan.serving.exported_model import ExportedModel, batch_size
 from gastritis_gan.serving.synthetic_mark import (
     DIGITAL_SOURCE_TYPE,
@@ -66,10 +66,11 @@ def walk(
         raise InputError(f"the seed must be from 0 and within 64 bits, not {seed}.")
     with new_folder(Path(out)) as partial:
         frames = _frames(model, stops=stops, seed=seed)
+        name = drawable(model.class_name, str(model.card.get("target")))
         strip = image_sheet(
             frames[:: _FRAMES_PER_LEG // _STRIP_COLUMNS],
             _STRIP_COLUMNS,
-            caption=f"{model.class_name}: synthetic, {model.name}, version "
+            caption=f"{name}: synthetic, {model.name}, version "
             f"{model.version}. A row leads from the image of one seed to the next "
             f"row's; seeds {seed} to {seed + stops - 1}.",
         )

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from tqdm.utils import disp_len
 
 from gastritis_gan.errors import InputError
-from gastritis_gan.images import SHOWS_PATIENTS
+from gastritis_gan.images import SHOWS_PATIENTS, drawable, find_font
 from gastritis_gan.progress import progress_bar
 from gastritis_gan.storage import new_folder, write_bytes, write_json
 from gastritis_gan.store.burned_in_text import find_text, load_detector, verdict_on
@@ -30,12 +31,12 @@ PAPER_IMAGES = {"positive": 100, "negative": 100, "outside": 200}
 
 KINDS = ("inside", "outside", "boundary", "excluded", "unknown")
 
-# Okabe and Ito's palette, which colour-blind readers can distinguish.
+# Okabe and Ito's palette, which colour-blind readers can distinguish, and black
 _COLOURS = {
     "positive": (213, 94, 0),
     "negative": (0, 114, 178),
     "outside": (240, 228, 66),
-    "boundary": (204, 121, 167),
+    "boundary": (0, 0, 0),  # the purple is as blue as the blue to the red-blind
     "excluded": (255, 255, 255),
 }
 _OUTLINE_COLOUR = (0, 255, 150)
@@ -240,11 +241,11 @@ def images_of_notes(store: Store) -> dict[str, list[StoredImage]]:
 def _markdown(rows: list[dict[str, Any]]) -> str:
     """Returns a table with the keys as its head, readable as plain text too."""
     cells = [list(rows[0]), *([_text(value) for value in row.values()] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    widths = [max(map(disp_len, column)) for column in zip(*cells, strict=True)]
     is_number = [not isinstance(value, str) for value in rows[0].values()]
     lines = [
         [
-            text.rjust(width) if right else text.ljust(width)
+            _spaces(text, width) + text if right else text + _spaces(text, width)
             for text, width, right in zip(row, widths, is_number, strict=True)
         ]
         for row in cells
@@ -254,6 +255,10 @@ def _markdown(rows: list[dict[str, Any]]) -> str:
         for width, right in zip(widths, is_number, strict=True)
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]])
+
+
+def _spaces(text: str, width: int) -> str:
+    return " " * (width - int(disp_len(text)))  # kanji are two columns wide
 
 
 def _text(value: Any) -> str:
@@ -413,8 +418,10 @@ def _sheet(
         "white",
     )
     draw = ImageDraw.Draw(sheet)
-    draw.font = ImageFont.load_default(_TEXT_PX)
-    _draw_legend(store, draw)
+    names = {name: drawable(class_name(store, name), name) for name in _COLOURS}
+    own = ImageFont.load_default(_TEXT_PX)
+    draw.font = find_font(" ".join(names.values())) or own
+    _draw_legend(store, draw, names)
     for place, index in enumerate(indices):
         left = _GAP_PX + place % _PAIRS_PER_ROW * cell_width
         top = legend_height + place // _PAIRS_PER_ROW * cell_height
@@ -427,7 +434,9 @@ def _sheet(
     return sheet
 
 
-def _draw_legend(store: Store, draw: ImageDraw.ImageDraw) -> None:
+def _draw_legend(
+    store: Store, draw: ImageDraw.ImageDraw, names: dict[str, str]
+) -> None:
     left = _GAP_PX
     if not store.is_synthetic:
         draw.text((left, _GAP_PX - 1), SHOWS_PATIENTS, _WARNING_COLOUR)
@@ -437,7 +446,7 @@ def _draw_legend(store: Store, draw: ImageDraw.ImageDraw) -> None:
         square = (left, _GAP_PX, left + _TEXT_PX, _GAP_PX + _TEXT_PX)
         draw.rectangle(square, colour, "grey")  # an edge: one of them is white
         left += _TEXT_PX + 5
-        text = class_name(store, name)
+        text = names.get(name, name)
         draw.text((left, _GAP_PX - 1), text, "black")
         left += int(draw.textlength(text)) + 3 * _GAP_PX
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import signal
-import threading
+import sys
 import time
-from collections.abc import Callable, Iterator
-from types import FrameType
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 
 from gastritis_gan.errors import InputError, RunInterruptedError
+from gastritis_gan.training.interruption import Interruption
 from gastritis_gan.training.recipe import forward_operations
-from gastritis_gan.training.schedule import Schedule, alpha_at
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from gastritis_gan.training.schedule import Schedule
 
 Action = Callable[[int, dict[str, float]], None]
 
@@ -49,26 +46,28 @@ class StageProgress(keras.callbacks.Callback):
     """Moves the run's bar and forecasts its end from this stage's speed.
 
     Args:
-        bar: tqdm bar in real images.
+        bar: tqdm bar in real images, which shows its description.
         schedule: The whole run.
-
-    Attributes:
-        quality: Of the last tick, if it was measured.
+        name: Of the run, for logs, which several may share.
     """
 
-    def __init__(self, bar: Any, *, schedule: Schedule) -> None:
+    def __init__(self, bar: Any, *, schedule: Schedule, name: str) -> None:
         super().__init__()
+        self.name = name
         self.bar = bar
         self.schedule = schedule
-        self.quality: float | None = None
         self._step = 0
+        self._stage = ""
+        self._speed = ""
+        self._quality = ""
         self._started: tuple[float, int] | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Names the stage."""
         self._step = self.model.num_steps_done
         stage = self.model.spec.stage
-        self.bar.set_description(f"{stage.resolution} px {stage.phase}")
+        self._stage = f"{stage.resolution} px {stage.phase}"
+        self.bar.set_description_str(self._stage)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Counts the batches of the call."""
@@ -85,16 +84,34 @@ class StageProgress(keras.callbacks.Callback):
             # Small networks wait more than they compute, so larger ones cost less than
             # their operations make one expect.
             is_last = stage.resolution == self.schedule.stages[-1].resolution
-            quality = "" if self.quality is None else f"quality {self.quality:.3f}, "
-            self.bar.set_postfix_str(
-                f"{self.schedule.images_before(step) / 1000:.1f} kimg, "
-                f"{images_per_second:.0f} images/s, alpha "
-                f"{alpha_at(stage, step):.2f}, {quality}"
-                f"{'about' if is_last else 'at most'} {remaining} left",
-                refresh=False,
+            places = 0 if images_per_second >= 10 else 1
+            self._speed = (
+                f", {images_per_second:.{places}f} images/s, "
+                f"{'about' if is_last else 'at most'} {remaining} left"
             )
+        self.bar.set_description_str(
+            f"{self._stage}{self._quality}{self._speed}", refresh=False
+        )
         self.bar.update((step - self._step) * stage.batch_size)
         self._step = step
+
+    def tick(self, metrics: Mapping[str, float]) -> None:
+        """Shows what a tick measured; a log, which has no bar, gets a line.
+
+        Args:
+            metrics: Of the tick.
+        """
+        quality = metrics.get("quality")
+        self._quality = "" if quality is None else f", quality {quality:.3f}"
+        if self.bar.disable:
+            num_images = self.schedule.images_before(self._step)
+            share = num_images / self.schedule.num_images
+            line = (
+                f"{self.name}, {num_images / 1000:.1f} kimg ({share:.0%}), "
+                f"{self._stage}: d_loss {metrics['d_loss']:.3f}, g_loss "
+                f"{metrics['g_loss']:.3f}{self._quality}{self._speed}"
+            )
+            self.bar.write(line, file=sys.stderr)
 
     def _remaining_images(self, step: int) -> float:
         """Images that are left, each weighted by its cost relative to this stage's."""
@@ -145,37 +162,3 @@ class Watch(keras.callbacks.Callback):
                 f"command with --resume continues {where}.",
                 signal_number=number,
             )
-
-
-class Interruption:
-    """Remembers the first SIGINT or SIGTERM; a second one acts as it always does.
-
-    Attributes:
-        signal_number: The signal that came, or None.
-    """
-
-    def __init__(self) -> None:
-        self.signal_number: int | None = None
-
-    @contextlib.contextmanager
-    def listening(self) -> Iterator[None]:
-        """Catches the signals within the block, if this is the main thread."""
-        if threading.current_thread() is not threading.main_thread():
-            yield  # Python lets no other thread catch signals
-            return
-        previous = {number: signal.getsignal(number) for number in _SIGNALS}
-
-        def remember(number: int, frame: FrameType | None) -> None:
-            self.signal_number = number
-            restore()
-
-        def restore() -> None:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
-
-        for number in _SIGNALS:
-            signal.signal(number, remember)
-        try:
-            yield
-        finally:
-            restore()

@@ -19,15 +19,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+from tqdm import tqdm
 
 from gastritis_gan import rng
 from gastritis_gan.errors import InputError
-from gastritis_gan.images import SHOWS_PATIENTS, float_to_uint8, image_sheet
-from gastritis_gan.progress import progress_bar
+from gastritis_gan.images import SHOWS_PATIENTS, drawable, float_to_uint8, image_sheet
 from gastritis_gan.store.dataset import make_dataset
 from gastritis_gan.store.store import Store, read_patches
 from gastritis_gan.tensorflow_setup import is_set_up, tensorflow_settings
-from gastritis_gan.training.callbacks import Every, Interruption, StageProgress, Watch
+from gastritis_gan.training.callbacks import Every, StageProgress, Watch
 from gastritis_gan.training.checkpoint import TrainingState
 from gastritis_gan.training.distribution import Distribution, deterministic_operations
 from gastritis_gan.training.event_file import EventFile
@@ -37,7 +37,9 @@ from gastritis_gan.training.gan_step import (
     capture_state,
     restore_metrics,
 )
+from gastritis_gan.training.interruption import Interruption
 from gastritis_gan.training.monitor import HealthCheck, verdicts
+from gastritis_gan.training.precision import fastest_precision
 from gastritis_gan.training.quality import QualityPatches
 from gastritis_gan.training.recipe import Recipe, StageSpec, make_recipe
 from gastritis_gan.training.run import Run
@@ -117,14 +119,16 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
             not change), or no step is finite any more.
         RunInterruptedError: SIGINT or SIGTERM came.
     """
-    recipe = make_recipe(model, sections)
     if resume and branch_from is not None:
         raise InputError("a run either resumes or branches from another: give one.")
+    document = to_plain(sections) if document is None else dict(document)
+    sections = _with_precision(sections, like=out if resume else branch_from)
+    document["networks"] = to_plain(sections.networks)
+    recipe = make_recipe(model, sections)
     task = Task(recipe, store, target=target, settings=sections.training)
     distribution = Distribution(sections.training.distribution)
     for spec in recipe.stages:
         distribution.check_batch_size(spec)
-    document = to_plain(sections) if document is None else dict(document)
     out, state, source = Path(out), None, None
     if resume:
         run = Run.open(out)
@@ -160,6 +164,22 @@ def fit(  # noqa: PLR0913 - what to train, on what, and where
         )
         _Training(task, run, distribution, interruption).train(state)
     return run
+
+
+def _with_precision(
+    sections: TrainingSections, *, like: str | os.PathLike[str] | None
+) -> TrainingSections:
+    """Decides a precision that is left open: as another run, or as is fastest here."""
+    networks = sections.networks
+    if networks.precision != "auto":
+        return sections
+    networks = dataclasses.replace(
+        networks,
+        precision=fastest_precision()
+        if like is None
+        else Run.open(like).sections.networks.precision,
+    )
+    return dataclasses.replace(sections, networks=networks)
 
 
 @contextlib.contextmanager
@@ -289,9 +309,14 @@ class Task:
         return image_sheet(
             self._store.read(chosen, resolution),
             columns,
-            caption=f"{self.record['class_name']}: real training patches, "
+            caption=f"{self.shown_class}: real training patches, "
             f"{resolution} x {resolution} pixels.{warning}",
         )
+
+    @property
+    def shown_class(self) -> str:
+        """What captions call the class."""
+        return drawable(self.record["class_name"], self.record["target"])
 
     def quality_patches(self, stage: Stage) -> QualityPatches | None:
         """Returns what samples of a stage are compared with, if there are patches."""
@@ -323,12 +348,14 @@ class _Training:
         """Trains from a state of the run, or from its start, to its end."""
         schedule, is_chief = self.task.recipe.schedule, self.distribution.is_chief
         with (
-            progress_bar(
+            tqdm(
                 total=schedule.num_images,
                 initial=0 if state is None else schedule.images_before(state.step),
-                description="fit",
-                unit="images",
-                visible=is_chief,
+                bar_format="{percentage:3.0f}%|{bar}| {desc}",
+                dynamic_ncols=True,
+                # None: on a terminal only; a log has a line a tick instead
+                disable=None if is_chief else True,
+                file=sys.stderr,
             ) as bar,
             self.distribution.lost_workers_named(),
         ):
@@ -355,11 +382,13 @@ class _Training:
             if state is not None:  # fit() resets the metrics just before
                 restore_metrics(gan, state)
 
-        progress = StageProgress(bar, schedule=self.task.recipe.schedule)
+        progress = StageProgress(
+            bar, schedule=self.task.recipe.schedule, name=self.run.path.name
+        )
 
         def tick(step: int, metrics: dict[str, float]) -> None:
             if recorder is not None:
-                progress.quality = recorder.tick(gan, step, metrics).get("quality")
+                progress.tick(recorder.tick(gan, step, metrics))
             gan.reset_metrics()  # fit() does so per epoch, and a stage is one epoch
 
         def keep(step: int, metrics: dict[str, float]) -> None:
@@ -479,7 +508,8 @@ class _Recorder:
         )
         for sentence in found:
             if not any(_same(sentence, before) for before in self._verdicts):
-                line = f"{num_images / 1000:.1f} kimg: {sentence}"
+                name = self._run.path.name
+                line = f"{name}, {num_images / 1000:.1f} kimg: {sentence}"
                 self._bar.write(line, file=sys.stderr)
         self._verdicts = found
         return values
@@ -499,8 +529,8 @@ class _Recorder:
         sheet = image_sheet(
             float_to_uint8(images.numpy()),
             settings.sheet_columns,
-            caption=f"{self._task.record['class_name']}: synthetic, {stage.resolution} "
-            f"x {stage.resolution} pixels{fading}, after {num_images:,} real images.",
+            caption=f"{self._task.shown_class}: synthetic, {stage.resolution} x "
+            f"{stage.resolution} pixels{fading}, after {num_images:,} real images.",
         )
         self._run.save_sheet(sheet, num_images)
         self._show("images/synthetic", sheet, num_images)

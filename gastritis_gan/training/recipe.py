@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from gastritis_gan.errors import InputError
 from gastritis_gan.models.network_size import discriminator_flops, generator_flops
+from gastritis_gan.training.precision import fastest_precision
 from gastritis_gan.training.schedule import Schedule, Stage, at_resolution
 from gastritis_gan.training.training_settings import (
     AugmentationConfig,
@@ -431,11 +432,11 @@ def _compiled(
 
 def _common(sections: TrainingSections, stage: Stage) -> dict[str, Any]:
     """Returns what every model takes from the same keys."""
-    training = sections.training
+    training, precision = sections.training, sections.networks.precision
     return {
         "stage": stage,
         "seed": training.seed,
-        "precision": sections.networks.precision,
+        "precision": fastest_precision() if precision == "auto" else precision,
         "augmentation": sections.augmentation,
         "max_skipped_steps": training.max_skipped_steps,
         "tick_steps": stage.steps_of(training.tick_images),

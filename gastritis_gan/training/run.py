@@ -88,6 +88,7 @@ class RunSummary:
         name: Of the folder.
         model: As given to `fit`.
         target: As given to `fit`.
+        class_name: What the cohort calls the class.
         state: `"running"`, `"finished"` or `"stopped"`.
         num_images: Real images shown until the last tick.
         total_images: Real images of the whole run.
@@ -103,6 +104,7 @@ class RunSummary:
     name: str
     model: str
     target: str
+    class_name: str
     state: RunState
     num_images: int
     total_images: int
@@ -206,6 +208,7 @@ class Run:
             name=self.path.name,
             model=self._record["model"],
             target=self._record["target"],
+            class_name=self._record["class_name"],
             state=self.state,
             num_images=int(last.get("num_images", 0)),
             total_images=self.recipe.schedule.num_images,
@@ -775,7 +778,9 @@ def list_runs(folder: str | os.PathLike[str]) -> list[Run]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder. Give the one that holds the runs.")
+        raise InputError(
+            f"{folder} is not a folder. Give the one that holds the runs, or a run."
+        )
     runs = [Run.open(path.parent) for path in sorted(folder.glob(f"*/{_RECORD}"))]
     if not runs:
         raise InputError(

@@ -66,7 +66,9 @@ class NetworksConfig:
             together (minibatch standard deviation).
         fused_scale: Whether the discriminator convolves and halves in one operation:
             another network with fewer multiplications (docs/training.md).
-        precision: Type that convolutions are computed in; the half ones are for GPUs.
+        precision: Type that convolutions are computed in. auto: mixed_bfloat16 on a
+            processor with matrix units for it (AMX) and no GPU, else float32; a run
+            keeps what it began with.
         jit_compile: Whether XLA compiles the gradients.
     """
 
@@ -75,7 +77,7 @@ class NetworksConfig:
     fmap_max: int = 512
     mbstd_group_size: int = 4
     fused_scale: bool = False
-    precision: Precision = "float32"
+    precision: Precision | Literal["auto"] = "float32"
     jit_compile: bool = False
 
     def __post_init__(self) -> None:

@@ -127,9 +127,23 @@ def audited(workplace, unfinished):
 
 def test_verdict_is_undecided_with_four_patients_and_states_what_is_needed(audited):
     folder, output = audited
-    assert read_verdict(folder).verdict == "undecided"
+    verdict = read_verdict(folder)
+    assert verdict.verdict == "undecided"
     assert "Verdict: UNDECIDED" in output
-    assert "patients of each group would be needed" in output
+    assert max(map(len, output.splitlines())) <= 100
+    assert "patients of each group would be needed" in " ".join(verdict.reasons)
+
+
+def test_paper_is_white_where_the_screen_is_dark(audited, browser):
+    browser.open(audited[0] / "report.html")
+    paint = "return getComputedStyle(document.body).backgroundColor"
+    browser.show("dark")
+    assert browser.run(paint) == "rgb(24, 24, 24)"
+    browser.show("dark", medium="print")
+    assert browser.run(paint) == "rgb(255, 255, 255)"
+    browser.show()
+    assert browser.errors() == []
+    assert browser.broken_images() == []
 
 
 def test_card_and_audit_name_each_other(workplace, audited):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 
@@ -12,6 +13,7 @@ from PIL import Image
 from gastritis_gan.config import config_to_dict
 from gastritis_gan.evaluation.paper_tables import PAPER_TABLES
 from gastritis_gan.privacy.verdict import write_audit
+from gastritis_gan.reports.pictures import draw_curves
 from gastritis_gan.training.run import Run
 from tests.helpers.audits import document
 from tests.helpers.striped_store import invoke
@@ -40,7 +42,7 @@ def write_parts(folder, split_hash):
                 "step": step, "num_images": num_images, "resolution": resolution,
                 "d_loss": 1.0 / step, "g_loss": None, "real_scores": 0.5,
                 "fake_scores": -0.5, "quality": 30.0 - step,
-                "verdicts": ["Look <here>."],
+                "verdicts": ["Look `<here>`."],
             }
         )  # fmt: skip
         sheet = Image.fromarray(np.full((130, 130), 10 * step, np.uint8))
@@ -139,7 +141,7 @@ def test_the_page_has_every_part_and_needs_nothing_else(page):
         "12.5 (11 to 14)",
         "Real data, other patients (floor)",
         "about 53 patients of each group",
-        "Look &lt;here&gt;.",
+        "Look <code>&lt;here&gt;</code>.",
         "latent_dim: 8",  # of the run's settings
     ):
         assert expected in text, expected
@@ -311,3 +313,16 @@ def test_the_papers_harmonic_means_are_those_of_its_rates():
         for _, sensitivity, specificity, harmonic_mean in rows:
             expected = 2 * sensitivity * specificity / (sensitivity + specificity)
             assert harmonic_mean == pytest.approx(expected, abs=0.0016)  # Eq. 10
+
+
+def test_a_value_between_ticks_that_measured_none_is_seen():
+    """Quality is not measured in a transition: no line leads to it, so it is a dot."""
+    ticks = [
+        {"num_images": 1000 * number, "resolution": 8, **quality}
+        for number, quality in enumerate([{}, {"quality": 0.5}, {}, {"quality": 0.25}])
+    ]
+    uri, _ = draw_curves(ticks)
+    svg = base64.b64decode(uri.partition(",")[2]).decode()
+    dots = re.findall(r'<use [^>]*style="fill: #d55e00[^>]*>', svg)
+    assert len(dots) == 2 + 1  # the ticks', and that of the legend
+    assert svg.count(">not measured<") == 2  # losses and scores

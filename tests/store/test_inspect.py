@@ -14,7 +14,7 @@ from gastritis_gan.store.patches import PatchGeometry
 from tests.helpers.cohorts import MARKER, organ_mask
 
 ORANGE, BLUE = (213, 94, 0), (0, 114, 178)
-YELLOW, PURPLE = (240, 228, 66), (204, 121, 167)
+YELLOW, BLACK = (240, 228, 66), (0, 0, 0)
 GREEN = (0, 255, 150)
 
 
@@ -89,7 +89,7 @@ def test_sheets_colour_the_centre_of_every_patch_by_its_kind(make_store):
             )
             # The first picture lies at (8, 30), its overlay 284 pixels to the right.
             plain, overlay = sheet[30:310, 8:288], sheet[30:310, 292:572]
-            colours = {"inside": colour, "outside": YELLOW, "boundary": PURPLE}
+            colours = {"inside": colour, "outside": YELLOW, "boundary": BLACK}
             scale = 280 / 64
             for number, kind in enumerate(kinds_by_hand()):
                 y = int((number // 7 * 8 + 8 + 1) * scale)

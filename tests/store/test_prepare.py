@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
+from gastritis_gan import progress
 from gastritis_gan.cli.main import main
 from gastritis_gan.cohort.cohort import CohortError
 from gastritis_gan.cohort.image_file import read_image
@@ -61,9 +62,10 @@ def test_pixels_are_stored_without_loss(make_cohort, make_store):
 
 
 def test_no_identifier_reaches_the_store_the_log_or_the_progress(
-    make_cohort, make_store, caplog, capfd
+    make_cohort, make_store, caplog, capfd, monkeypatch
 ):
     caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LOG_LINES", 0)
     store = make_store("out", cohort=make_cohort(), workers=2)
     files = _files_of(store)
     assert len(files) == 27  # 12 images, 12 outlines, hashes, patches, store.json
@@ -77,6 +79,7 @@ def test_no_identifier_reaches_the_store_the_log_or_the_progress(
     streams = capfd.readouterr()
     assert MARKER not in caplog.text + streams.out + streams.err
     assert "image/s" in streams.err
+    assert not {"\r", "\x1b"} & set(streams.err)  # a line for each state
 
 
 def test_processes_and_repetition_change_nothing(make_cohort, make_store):

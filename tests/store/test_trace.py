@@ -82,6 +82,19 @@ def test_what_carries_the_split_is_listed(work):
     ]
 
 
+def test_json_has_the_same(work):
+    found = json.loads(trace(work, f"{MARKER}0", work / "out", "--json").stdout)
+    assert (found["split"], found["num_images"]) == (side_of(work, f"{MARKER}0"), 2)
+    assert found["files"][0] == {
+        "kind": "run",
+        "path": str(work / "out" / "runs" / "a" / "run.json"),
+    }
+    assert len(found["files"]) == 6
+    assert found["unreadable"] == []
+    stranger = json.loads(trace(work, "nobody", "--json").stdout)
+    assert (stranger["split"], stranger["num_images"]) == (None, 0)
+
+
 def test_the_mark_of_a_split_needs_the_key(make_cohort, make_store):
     cohort = make_cohort()
     one, other = make_store("a", cohort=cohort), make_store("b", cohort=cohort)

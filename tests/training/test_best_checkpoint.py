@@ -1,6 +1,9 @@
 """Which state a run keeps, exports and is audited with."""
 
+import contextlib
+import io
 import json
+import re
 import subprocess
 import sys
 
@@ -21,21 +24,38 @@ from tests.helpers.tiny_run import CONFIG, sections_of, stages_of
 
 
 @pytest.fixture(scope="module")
-def all_states(tmp_path_factory):
-    """The run with a checkpoint after every step."""
+def all_states_and_log(tmp_path_factory):
+    """The run with a checkpoint after every step, and what standard error had of it."""
     sections = sections_of(
         dcgan=judged_run.DCGAN,
         training={"tick_images": 4, "checkpoint_images": 4, "keep_checkpoints": 99},
     )
-    with pytest.MonkeyPatch.context() as patch:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stderr(io.StringIO()) as log,
+    ):
         judged_run.script_quality(patch.setattr)
-        return fit(
+        run = fit(
             sections,
             judged_run.STORE,
             model="dcgan",
             target="positive",
             out=tmp_path_factory.mktemp("runs") / "all",
         )
+    return run, log.getvalue()
+
+
+@pytest.fixture(scope="module")
+def all_states(all_states_and_log):
+    return all_states_and_log[0]
+
+
+def test_a_log_has_the_quality_of_every_tick(all_states_and_log):
+    words = [f"quality {value:.3f}" for value in judged_run.QUALITY.values()]
+    assert (
+        re.findall(r"g_loss [\d.-]+, (quality [\d.na]+)", all_states_and_log[1])
+        == words
+    )
 
 
 def arrays_at(run, step):
@@ -141,7 +161,7 @@ def test_a_state_in_a_transition_is_refused(tmp_path):
     """By hand: 16 images at 4 pixels, then 12 of the transition, 4 a step."""
     run = Run(
         tmp_path / "run",
-        {"model": "pggan", "target": "positive"},
+        {"model": "pggan", "target": "positive", "class_name": "x"},
         config_to_dict(CONFIG),
     )
     run.create()
@@ -171,7 +191,11 @@ def test_why_there_is_no_best(tmp_path, stable_images, tick, message):
     document = config_to_dict(CONFIG)
     if stable_images:
         document["schedule"]["stable_images"] = stable_images
-    run = Run(tmp_path / "run", {"model": "pggan", "target": "positive"}, document)
+    run = Run(
+        tmp_path / "run",
+        {"model": "pggan", "target": "positive", "class_name": "x"},
+        document,
+    )
     run.create()
     run.append_metrics(tick)
     result = invoke_export(run, tmp_path, "--name", "a", "--checkpoint", "best")

@@ -1,10 +1,17 @@
 import collections
+import contextlib
+import fcntl
+import io
 import json
 import os
+import pty
+import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import numpy as np
@@ -39,10 +46,16 @@ def fit(run_dir, *, config=CONFIG, store=None, model="lc_pggan", **options):
 
 
 @pytest.fixture(scope="module")
-def finished_run(tmp_path_factory):
+def finished_run_and_log(tmp_path_factory):
     run_dir = tmp_path_factory.mktemp("runs") / "lc"
-    fit(run_dir)
-    return run_dir
+    with contextlib.redirect_stderr(io.StringIO()) as log:
+        fit(run_dir)
+    return run_dir, log.getvalue()
+
+
+@pytest.fixture(scope="module")
+def finished_run(finished_run_and_log):
+    return finished_run_and_log[0]
 
 
 def metrics(run_dir):
@@ -64,6 +77,22 @@ def test_a_run_folder_holds_what_a_user_expects(finished_run):
         "sheet_000000008.png",
     }
     assert load_config(finished_run / "config.yaml") == CONFIG
+
+
+def test_a_log_has_a_line_for_every_tick(finished_run_and_log):
+    run_dir, log = finished_run_and_log
+    assert not {"\r", "\x1b"} & set(log)
+    lines = [line for line in log.splitlines() if ", g_loss " in line]
+    ticks = metrics(run_dir)
+    assert len(lines) == len(ticks)
+    stages = ["4 px stable"] * 2 + ["8 px transition"] * 2 + ["8 px stable"] * 2
+    for line, tick, stage in zip(lines, ticks, stages, strict=True):
+        share = round(100 * tick["num_images"] / 44)
+        assert line.startswith(
+            f"lc, 0.0 kimg ({share}%), {stage}: d_loss {tick['d_loss']:.3f}, "
+            f"g_loss {tick['g_loss']:.3f}"
+        )
+    assert lines[-1].endswith("images/s, about 00:00 left")
 
 
 def test_tensorboard_reads_the_events_and_no_name_tells_the_machine(finished_run):
@@ -281,6 +310,20 @@ def test_what_is_wrong_for_one_model_is_refused_before_a_folder_is_made(
     assert not list(tmp_path.iterdir())
 
 
+@contextlib.contextmanager
+def terminal():
+    """Standard error is a terminal of 80 columns; yields a function that reads it."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    os.set_blocking(ours, False)
+    with (
+        os.fdopen(ours, "rb") as screen,
+        os.fdopen(theirs, "w") as stream,
+        contextlib.redirect_stderr(stream),
+    ):
+        yield lambda: screen.read().decode()
+
+
 def test_a_signal_leaves_a_checkpoint_at_its_step(finished_run, tmp_path, monkeypatch):
     """SIGTERM in the step that is neither a tick's nor a checkpoint's: the third.
 
@@ -297,10 +340,20 @@ def test_a_signal_leaves_a_checkpoint_at_its_step(finished_run, tmp_path, monkey
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(Every, "on_train_batch_end", send_in_third_step)
-    with pytest.raises(RunInterruptedError, match="SIGTERM after step 3") as caught:
-        fit(run_dir)
+    with terminal() as read_screen:
+        with pytest.raises(RunInterruptedError, match="SIGTERM after step 3") as caught:
+            fit(run_dir)
+        screen = read_screen()
     assert caught.value.signal_number == signal.SIGTERM
     assert load_latest_checkpoint(run_dir / "checkpoints").step == 3
+    shown = [line for line in re.split(r"[\r\n]+", screen) if line.strip()]
+    assert "Finishing this step; again to end now." in shown
+    # 12 of 44 images, after three calls of a stage
+    assert re.fullmatch(
+        r" 27%\|.+\| 4 px stable, [\d.]+ images/s, at most \d\d:\d\d left *",
+        shown[-1],
+    )
+    assert max(len(line) for line in shown if "%|" in line) <= 80
     resume(run_dir)
     assert_same_ending(run_dir, finished_run)
 

@@ -12,7 +12,7 @@ from gastritis_gan.training.gan_step import build_gan
 from gastritis_gan.training.run import Run
 from tests.helpers.tiny_run import CONFIG, FakeStore, sections_of
 
-RECORD = {"model": "pggan", "target": "positive"}
+RECORD = {"model": "pggan", "target": "positive", "class_name": "x"}
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
 
-from gastritis_gan.training.callbacks import Interruption
+from gastritis_gan.training.interruption import Interruption
 
 
 @pytest.fixture
@@ -15,8 +17,39 @@ def python_handler():
     signal.signal(signal.SIGINT, before)
 
 
+# A mutex that is taken twice: code in C that no signal wakes, as TensorFlow's.
+_STUCK = """
+import ctypes
+from gastritis_gan.training.interruption import Interruption
+mutex = ctypes.create_string_buffer(256)
+with Interruption().listening():
+    print("stuck", flush=True)
+    for _ in range(2):
+        ctypes.CDLL(None).pthread_mutex_lock(mutex)
+"""
+
+
+def test_signals_are_answered_within_an_operation_and_the_second_ends(repository):
+    with subprocess.Popen(
+        [sys.executable, "-c", _STUCK],
+        cwd=repository,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "stuck\n"
+        process.send_signal(signal.SIGINT)
+        answer = "Finishing this step; again to end now.\n"
+        assert process.stderr.readline() == answer
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert "--resume resumes from the last checkpoint" in process.stderr.read()
+        assert process.wait() == 130
+
+
 @pytest.mark.usefixtures("python_handler")
-def test_the_first_signal_is_kept_and_the_second_acts():
+def test_in_a_notebook_the_second_signal_is_an_exception(monkeypatch):
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
     interruption = Interruption()
     with interruption.listening():
         assert interruption.signal_number is None
