@@ -95,11 +95,8 @@ def audit(
     if as_json:
         click.echo(result.metrics.read_text(encoding="utf-8"))
         sys.exit(_EXIT_CODES[result.verdict])
-    click.echo(f"Verdict: {result.verdict.upper()}")
-    for reason in result.reasons:
-        click.echo(f"- {reason}")
     click.echo(
-        f"Report:  {result.report}\nMetrics: {result.metrics}\n"
+        f"{result.digest}\n\nReport:  {result.report}\nMetrics: {result.metrics}\n"
         "Both show training patients; keep them inside the hospital."
     )
     sys.exit(_EXIT_CODES[result.verdict])

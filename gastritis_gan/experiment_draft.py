@@ -35,7 +35,7 @@ _TRAINING_SHARE = 0.6  # of a class's patients; the rest test
 _VALIDATION_SHARE = 6  # one in so many of the training patients, from twelve on
 _FEWEST_WITH_VALIDATION = 12
 _LARGEST_RESOLUTION = 64  # what hours on a CPU can train
-_IMAGES_PER_STAGE = {4: 20_000, 8: 30_000, 16: 60_000, 32: 100_000}
+_IMAGES_PER_STAGE = {4: 40_000, 8: 40_000, 16: 60_000, 32: 100_000}
 _IMAGES_OF_LARGE_STAGES = 200_000
 
 _TEXT = """\

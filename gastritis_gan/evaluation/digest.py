@@ -53,7 +53,7 @@ def gan_train_digest(results: Mapping[str, Any]) -> str:
     """
     store = results["store"]
     parts = [
-        _filled(
+        filled(
             f"GAN-train on {store['test_images']} real test images "
             f"({store['test_positive_images']} {store['positive']}, "
             f"{store['test_negative_images']} {store['negative']}) of "
@@ -71,7 +71,7 @@ def gan_train_digest(results: Mapping[str, Any]) -> str:
         ]
         title = extractor_title(evaluation["extractor"])
         parts.append(f"{title}\n{text_table(('trained on', 'Sen', 'Spe', 'HM'), rows)}")
-    conclusion = _filled(gan_train_conclusion(results))
+    conclusion = filled(gan_train_conclusion(results))
     return "\n\n".join([*parts, *_notes(results), conclusion])
 
 
@@ -135,7 +135,7 @@ def image_metrics_digest(results: Mapping[str, Any]) -> str:
         results: As in `metrics.json` (docs/results-format.md).
     """
     parts = [
-        _filled(
+        filled(
             f"Image metrics of patches of {results['resolution']} pixels. The row of "
             "real data compares training patients with each other: the floor of "
             "distances, the ceiling of precision, recall and coverage. SWD: sliced "
@@ -165,7 +165,7 @@ def image_metrics_digest(results: Mapping[str, Any]) -> str:
     if conclusions:
         name = results["extractors"][0]["extractor"]["name"]
         text = f"Conclusion, by Fréchet distance in {name} features: "
-        parts.append(_filled(f"{text}{'; '.join(conclusions)}."))
+        parts.append(filled(f"{text}{'; '.join(conclusions)}."))
     return "\n\n".join(parts)
 
 
@@ -193,7 +193,7 @@ def comparison_digest(results: Mapping[str, Any]) -> str:
     count = images["positive"] + images["negative"]
     parts = [
         f"A: {first}\nB: {second}",
-        _filled(
+        filled(
             f"HM: harmonic mean of sensitivity and specificity, on {count} test images "
             f"of {images['patients']} patients. A - B with its 95 % interval on the "
             "same resamples of the patients; p: McNemar's test by patient."
@@ -204,7 +204,7 @@ def comparison_digest(results: Mapping[str, Any]) -> str:
         for key, (one, other) in results["differing_protocol"].items()
     ]
     if differing:
-        parts.append(_filled(f"They differ in {', '.join(differing)}."))
+        parts.append(filled(f"They differ in {', '.join(differing)}."))
     shown = []
     for entry in results["extractors"]:
         name = entry["extractor"]["name"]
@@ -227,7 +227,7 @@ def comparison_digest(results: Mapping[str, Any]) -> str:
         title = extractor_title(entry["extractor"])
         parts.append(f"{title}\n{table if rows else 'No row is in both.'}")
     parts += [
-        _filled(f"Only in {side}: {'; '.join(only)}.")
+        filled(f"Only in {side}: {'; '.join(only)}.")
         for side, only in zip("AB", results["only_in"], strict=True)
         if only
     ]
@@ -236,11 +236,11 @@ def comparison_digest(results: Mapping[str, Any]) -> str:
         if shown
         else "no row is shown to differ; every interval contains 0."
     )
-    return "\n\n".join([*parts, _filled(f"Conclusion: {conclusion}")])
+    return "\n\n".join([*parts, filled(f"Conclusion: {conclusion}")])
 
 
 def _notes(results: Mapping[str, Any]) -> list[str]:
-    return ["\n".join(map(_filled, results["notes"]))] if results["notes"] else []
+    return ["\n".join(map(filled, results["notes"]))] if results["notes"] else []
 
 
 def _row(evaluation: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -257,5 +257,6 @@ def _mean(value: float | Mapping[str, float]) -> str:
     return metric_number(value if isinstance(value, float) else value["value"])
 
 
-def _filled(text: str) -> str:
+def filled(text: str) -> str:
+    """Breaks a paragraph into lines of a terminal."""
     return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)

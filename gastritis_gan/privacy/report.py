@@ -28,7 +28,13 @@ from gastritis_gan.privacy.exposure import (
 from gastritis_gan.privacy.generator_audit import GeneratorFindings
 from gastritis_gan.privacy.membership import FALSE_POSITIVE_RATES, Attack, Membership
 from gastritis_gan.privacy.subjects import GROUPS
-from gastritis_gan.privacy.verdict import REPORT_FILE, deviations, reasons_of, worst
+from gastritis_gan.privacy.verdict import (
+    REPORT_FILE,
+    SENTENCES,
+    deviations,
+    reasons_of,
+    worst,
+)
 from gastritis_gan.privacy.windows import FLIPS, flip_patches, scale_image
 from gastritis_gan.stats import roc
 from gastritis_gan.storage import write_bytes
@@ -40,15 +46,6 @@ _NUM_PAIRS = 8
 _MIN_SIDE = 96  # of a picture on the page, in pixels
 _COLOURS = {"training": "#1b5e9c", "held-out": "#777777", "exposed": "#bb0000"}
 _TEMPLATE_FILE = "report.html.j2"
-_SENTENCES = {
-    "pass": "No sign that these models give a training patient away: no sample is a "
-    "copy of the kinds that the audit notices, and no attack recognises who was in the "
-    "training.",
-    "fail": "These models give training patients away: at least one test found more "
-    "than harmless models show.",
-    "undecided": "No leak was found, but at least one test could not have found one: "
-    "this is not a pass.",
-}
 
 
 def audit_document(
@@ -276,7 +273,7 @@ def write_report(
             "images": len(store.images),
             "patients": len({image.patient for image in store.images}),
         },
-        sentences=_SENTENCES,
+        sentences=SENTENCES,
         worst=_worst_pair(document, findings, store),
         tested=_tested(document),
         untested=_untested(document),

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gastritis_gan.errors import InputError
+from gastritis_gan.evaluation.digest import filled, text_table
 from gastritis_gan.privacy.audit_settings import AuditSettings
 from gastritis_gan.serving.model_folder import check_model_name
 from gastritis_gan.storage import (
     DocumentFormat,
+    read_json,
     refused_if_damaged,
     sha256_of_file,
 )
@@ -36,6 +38,15 @@ _FORMAT = DocumentFormat(
 )
 _SEALED = "audit"  # the domain of the seal
 _AGAIN = "Repeat the audit."
+SENTENCES = {
+    "pass": "No sign that these models give a training patient away: no sample is a "
+    "copy of the kinds that the audit notices, and no attack recognises who was in the "
+    "training.",
+    "fail": "These models give training patients away: at least one test found more "
+    "than harmless models show.",
+    "undecided": "No leak was found, but at least one test could not have found one: "
+    "this is not a pass.",
+}
 _TESTS_BY_KEY = {  # of a generator in `audit.json`
     "memorisation": "memorisation",
     "memorisation of the other class": "other_class",
@@ -129,6 +140,11 @@ class AuditResult:
         return self.path / AUDIT_FILE
 
     @property
+    def digest(self) -> str:
+        """A table of all verdicts and a conclusion, for a terminal."""
+        return _digest(read_json(self.metrics)["generators"], self.verdict)
+
+    @property
     def deviations(self) -> tuple[str, ...]:
         """The settings that are not the defaults, such as "min_power 0.5, not 0.8"."""
         return deviations(self.settings)
@@ -173,6 +189,28 @@ def reasons_of(generators: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
         for decision in generator["decisions"]
         if decision["verdict"] == verdict
     )
+
+
+def _digest(generators: Sequence[Mapping[str, Any]], verdict: Verdict) -> str:
+    """Returns the verdicts, a line a model, what they mean, and a reason."""
+    found: dict[str, dict[str, Verdict]] = {}  # by kind of test and by model
+    for generator in generators:
+        model = f"{generator['name']}/{generator['version']}"
+        for decision in generator["decisions"]:
+            kind = decision["test"].partition(", ")[0].removeprefix("memorisation of ")
+            of_kind = found.setdefault(kind, {})
+            of_kind[model] = worst([of_kind.get(model, "pass"), decision["verdict"]])
+    models = dict.fromkeys(model for of_kind in found.values() for model in of_kind)
+    rows = [
+        [model, *(of_kind.get(model, "") for of_kind in found.values())]
+        for model in models
+    ]
+    lines = [text_table(["model", *found], rows), ""]
+    lines.append(filled(f"Verdict: {verdict.upper()}. {SENTENCES[verdict]}"))
+    if verdict != "pass":
+        reasons = reasons_of(generators)
+        lines.append(filled(f"Reason 1 of {len(reasons)}: {reasons[0]}"))
+    return "\n".join(lines)
 
 
 def write_audit(

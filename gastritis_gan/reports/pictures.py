@@ -24,7 +24,11 @@ _STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-_LINES = (("#0072b2", "-"), ("#d55e00", "--"), ("#009e73", ":"))  # Okabe and Ito's
+_LINES = (  # Okabe and Ito's colours, and what tells the curves apart without them
+    ("#0072b2", "-", "o"),
+    ("#d55e00", "--", "s"),
+    ("#009e73", ":", "^"),
+)
 _MOST_SHEET_PX = 1100
 _FEW_TICKS = 50
 _PANELS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -116,7 +120,7 @@ def draw_curves(
         for axes, (title, curves) in zip(
             figure.subplots(1, len(_PANELS)), _PANELS.items(), strict=True
         ):
-            for (colour, style), (label, names) in zip(
+            for (colour, style, marker), (label, names) in zip(
                 _LINES, curves.items(), strict=False
             ):
                 name = next((n for n in names if n in metrics[-1]), None)
@@ -129,7 +133,8 @@ def draw_curves(
                     heights,
                     style,
                     # no line leads to a value between two that were not measured
-                    marker="." if len(heights) < _FEW_TICKS else None,
+                    marker=marker if len(heights) < _FEW_TICKS else None,
+                    markersize=3,
                     color=colour,
                     label=label,
                 )

@@ -48,10 +48,12 @@ class StageProgress(keras.callbacks.Callback):
     Args:
         bar: tqdm bar in real images, which shows its description.
         schedule: The whole run.
+        name: Of the run, for logs, which several may share.
     """
 
-    def __init__(self, bar: Any, *, schedule: Schedule) -> None:
+    def __init__(self, bar: Any, *, schedule: Schedule, name: str) -> None:
         super().__init__()
+        self.name = name
         self.bar = bar
         self.schedule = schedule
         self._step = 0
@@ -105,9 +107,9 @@ class StageProgress(keras.callbacks.Callback):
             num_images = self.schedule.images_before(self._step)
             share = num_images / self.schedule.num_images
             line = (
-                f"{num_images / 1000:.1f} kimg ({share:.0%}), {self._stage}: d_loss "
-                f"{metrics['d_loss']:.3f}, g_loss {metrics['g_loss']:.3f}"
-                f"{self._quality}{self._speed}"
+                f"{self.name}, {num_images / 1000:.1f} kimg ({share:.0%}), "
+                f"{self._stage}: d_loss {metrics['d_loss']:.3f}, g_loss "
+                f"{metrics['g_loss']:.3f}{self._quality}{self._speed}"
             )
             self.bar.write(line, file=sys.stderr)
 

@@ -382,7 +382,9 @@ class _Training:
             if state is not None:  # fit() resets the metrics just before
                 restore_metrics(gan, state)
 
-        progress = StageProgress(bar, schedule=self.task.recipe.schedule)
+        progress = StageProgress(
+            bar, schedule=self.task.recipe.schedule, name=self.run.path.name
+        )
 
         def tick(step: int, metrics: dict[str, float]) -> None:
             if recorder is not None:
@@ -506,7 +508,8 @@ class _Recorder:
         )
         for sentence in found:
             if not any(_same(sentence, before) for before in self._verdicts):
-                line = f"{num_images / 1000:.1f} kimg: {sentence}"
+                name = self._run.path.name
+                line = f"{name}, {num_images / 1000:.1f} kimg: {sentence}"
                 self._bar.write(line, file=sys.stderr)
         self._verdicts = found
         return values

@@ -18,14 +18,14 @@ from tests.helpers.audits import DATE, change_card
 )
 def test_the_exit_code_tells_the_verdict(monkeypatch, verdict, exit_code):
     result = SimpleNamespace(
-        verdict=verdict, reasons=["why"], report=Path("page"), metrics=Path("numbers")
+        verdict=verdict, digest="why", report=Path("page"), metrics=Path("numbers")
     )
     monkeypatch.setattr(api, "audit", lambda *_, **__: result)
     done = CliRunner().invoke(
         main, ["audit", "--config", "c", "--store", "s", "--out", "o"]
     )
     assert done.exit_code == exit_code, done.output
-    assert f"Verdict: {verdict.upper()}" in done.output
+    assert done.output.startswith("why\n\nReport:  page\nMetrics: numbers\n")
 
 
 def test_json_is_the_whole_audit(monkeypatch, tmp_path):

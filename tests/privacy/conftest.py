@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gastritis_gan.privacy.subjects import choose_cohort
+from tests.helpers.browser import browser as browser
 from tests.helpers.small_store import SmallStore
 
 

@@ -46,6 +46,36 @@ def test_what_was_written_is_read(tmp_path):
     assert verdict.deviations == ()
 
 
+def test_a_terminal_gets_a_line_a_model_and_a_conclusion(tmp_path):
+    """The worst test of a kind counts; one kind was tested of one model only."""
+    card = {**CARD, "name": "another"}
+    content = document([CARD, card], "undecided", reason="few patients.")
+    weak = {"test": "membership, pixels", "verdict": "undecided", "reason": "few."}
+    far = {"test": "memorisation of the other class", "verdict": "pass", "reason": "-"}
+    content["generators"][0]["decisions"] += [weak, far]
+    content["reasons"].insert(1, "lc, version 2, membership, pixels: few.")
+    (tmp_path / "report.html").write_text("the page")
+    write_audit(tmp_path, content, key=None)
+    table, _, conclusion = read_verdict(tmp_path).digest.partition("\n\n")
+    assert table.splitlines() == [
+        "model      memorisation  close matches  membership  the other class",
+        "lc/2       undecided     pass           undecided   pass",
+        "another/2  undecided     pass           pass",
+    ]
+    assert conclusion.split("\n", 2) == [
+        "Verdict: UNDECIDED. No leak was found, but at least one test could not have "
+        "found one: this is not a",
+        "pass.",
+        "Reason 1 of 3: lc, version 2, memorisation: few patients.",
+    ]
+
+
+def test_a_pass_needs_no_reason(tmp_path):
+    write(tmp_path)
+    assert "Verdict: PASS. No sign that" in read_verdict(tmp_path).digest
+    assert "Reason" not in read_verdict(tmp_path).digest
+
+
 def test_deviations_from_the_defaults_are_named(tmp_path):
     settings = {"samples_per_generator": 100, "extractors": [], "seed": 0}
     write(tmp_path, settings=settings)

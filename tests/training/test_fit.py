@@ -89,7 +89,7 @@ def test_a_log_has_a_line_for_every_tick(finished_run_and_log):
     for line, tick, stage in zip(lines, ticks, stages, strict=True):
         share = round(100 * tick["num_images"] / 44)
         assert line.startswith(
-            f"0.0 kimg ({share}%), {stage}: d_loss {tick['d_loss']:.3f}, "
+            f"lc, 0.0 kimg ({share}%), {stage}: d_loss {tick['d_loss']:.3f}, "
             f"g_loss {tick['g_loss']:.3f}"
         )
     assert lines[-1].endswith("images/s, about 00:00 left")
@@ -214,6 +214,7 @@ def run_killed_at(run_dir, *points):
     return int(result.stdout)
 
 
+@pytest.mark.slow
 def test_killed_runs_end_like_the_one_that_was_not(finished_run, tmp_path):
     """Kills by hand: before the first checkpoint, inside a checkpoint between ticks,
     at the end of a fade, and at the switch to Eq. 5 (step 4)."""
