@@ -1,5 +1,5 @@
 # make demo   the whole journey on a phantom cohort, into demo/
-# make test   every check that needs no GPU
+# make test   the tests, but for those marked slow (README.md)
 # make lint   style, types, import contracts
 # make docs   the documentation, into site/; links are checked
 # make venv   .venv alone;  EXTRA=gpu for an NVIDIA GPU, PYTHON=python3.12 for another Python
@@ -56,8 +56,9 @@ demo: $(READY)
 	@echo 'release   demo/release/          200 labelled images with their datasheet'
 	@echo 'report    demo/report.html       all of it on one page: open it in a browser'
 
+# The files in their order, not those with most tests first: the longest has few.
 test: $(READY)
-	python -m pytest --numprocesses 2 --dist loadfile
+	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	ruff check
@@ -81,4 +82,4 @@ $(READY): setup.py pyproject.toml
 	@touch $(READY)
 
 clean:
-	rm -rf $(VENV) build dist demo docs/reference site *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist demo docs/reference site .cache *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -2,8 +2,6 @@
 
 import csv
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,14 +10,6 @@ from PIL import Image
 
 from gastritis_gan.cli.main import main
 from gastritis_gan.serving.exported_model import ExportedModel
-
-SAMPLE_WITHOUT_TRAINING_CODE = """
-import sys
-for package in ("training", "models", "layers", "config", "serving.export"):
-    sys.modules["gastritis_gan." + package] = None
-from gastritis_gan.cli.main import main
-main(sys.argv[1:])
-"""
 
 
 def invoke(*arguments):
@@ -72,26 +62,6 @@ def test_a_small_sample_has_a_small_sheet(exported, tmp_path):
     assert result.exit_code == 0, result.output
     assert 64 < len(read_png(out / "sheet.png")) < 2 * 64
     assert [row["truncation"] for row in read_manifest(out)] == ["0.0"] * 3
-
-
-def test_sampling_needs_no_training_code(exported, tmp_path):
-    out = tmp_path / "out"
-    subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            SAMPLE_WITHOUT_TRAINING_CODE,
-            "sample",
-            exported.parent,
-            "--count",
-            "2",
-            "--out",
-            out,
-        ],
-        check=True,
-        capture_output=True,
-    )
-    assert len(read_manifest(out)) == 2
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from tests.helpers.striped_store import (
 
 FULL_TABLE = ["LC-PGGAN + PGGAN", "LC-PGGAN", "PGGAN", "Real data (Ideal)"]
 REAL = "Real data, other patients"
+NOTES = ["stranger was skipped."]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def settings(workplace):
     return load_config(workplace / "config.yaml").evaluation
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def make_generator(store):
     def make(model, target, **fields):
         positive = fields.pop("positive", None)
@@ -51,14 +52,30 @@ def make_generator(store):
     return make
 
 
-@pytest.fixture
-def generators(make_generator):
+def of_both_classes(make_generator):
     """Both models of both classes."""
     return [
         make_generator(model, target)
         for model in ("lc_pggan", "pggan")
         for target in ("positive", "negative")
     ]
+
+
+@pytest.fixture
+def generators(make_generator):
+    return of_both_classes(make_generator)
+
+
+@pytest.fixture(scope="module")
+def finished(store, settings, make_generator, tmp_path_factory):
+    """A folder with the cache and the results `out` of all generators, and these."""
+    folder = tmp_path_factory.mktemp("finished")
+    result = gan_train(
+        store, of_both_classes(make_generator), settings, resolution=16,
+        cache=folder / "cache", notes=NOTES,
+    )  # fmt: skip
+    result.save(str(folder / "out"))
+    return folder, result
 
 
 @pytest.fixture
@@ -75,8 +92,8 @@ def row_names(result):
     return [row["name"] for row in result.results["extractors"][0]["rows"]]
 
 
-def test_table_of_all_generators(run, generators, tmp_path):
-    result = run(generators, notes=["stranger was skipped."])
+def test_table_of_all_generators(finished):
+    _, result = finished
     (evaluation,) = result.results["extractors"]
     rows = {row["name"]: row for row in evaluation["rows"]}
     assert list(rows) == FULL_TABLE
@@ -97,10 +114,9 @@ def test_table_of_all_generators(run, generators, tmp_path):
     assert repr(result) == "<GanTrainResult: 4 rows, texture>"
 
 
-def test_what_is_saved(run, generators, tmp_path):
-    result = run(generators)
-    out = tmp_path / "out"
-    result.save(str(out))
+def test_what_is_saved(finished):
+    folder, result = finished
+    out = folder / "out"
     assert (out / "table.md").read_text() == result.table
     for name in ("confusion", "roc", "votes"):
         png = out / "plots" / f"{name}_texture.png"
@@ -114,15 +130,13 @@ def test_what_is_saved(run, generators, tmp_path):
         result.save(out)
 
 
-def test_results_are_repeatable_and_tell_no_name(run, generators, tmp_path):
-    contents = []
-    for name in ("first", "second"):
-        run(generators, cache=tmp_path / name / "cache").save(tmp_path / name / "out")
-        contents.append(file_contents(tmp_path / name / "out"))
-    assert contents[0] == contents[1]
-    text = (tmp_path / "first" / "out" / "results.json").read_text()
+def test_results_are_repeatable_and_tell_no_name(run, generators, finished, tmp_path):
+    folder, _ = finished
+    run(generators, notes=NOTES).save(tmp_path / "out")
+    assert file_contents(tmp_path / "out") == file_contents(folder / "out")
+    text = (folder / "out" / "results.json").read_text()
     assert not any(patient in text for patient in PATIENTS)
-    assert str(tmp_path) not in text
+    assert str(folder) not in text
 
 
 def file_contents(folder):
@@ -133,17 +147,18 @@ def file_contents(folder):
     }
 
 
-def test_a_second_run_computes_no_feature_again(run, generators, tmp_path, monkeypatch):
-    first = run(generators)
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npy")}
+def test_a_second_run_computes_no_feature_again(run, generators, finished, monkeypatch):
+    folder, first = finished
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.npy")}
     assert before
 
     def fail(*arguments):
         raise AssertionError("a feature was computed again")
 
     monkeypatch.setattr(Texture, "__call__", fail)
-    assert run(generators).results == first.results
-    assert before == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.npy")}
+    again = run(generators, cache=folder / "cache", notes=NOTES)
+    assert again.results == first.results
+    assert before == {p: p.stat().st_mtime_ns for p in folder.rglob("*.npy")}
 
 
 def test_a_run_that_was_killed_resumes(run, monkeypatch):

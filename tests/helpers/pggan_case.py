@@ -85,12 +85,12 @@ class Stage:
 
 
 def stages_of(case: str) -> list[Stage]:
-    """Returns every stage that the reference has for a case."""
+    """Returns stages of a case; the reference has alpha of 0.5 and 0.75 as well."""
     final_resolution = Stage(case, 0, 1).final_resolution
     stages = [Stage(case, 4, 1)]
     resolution = 8
     while resolution <= final_resolution:
-        stages += [Stage(case, resolution, alpha) for alpha in (0.25, 0.5, 0.75, 1)]
+        stages += [Stage(case, resolution, alpha) for alpha in (0.25, 1)]
         resolution *= 2
     return stages
 

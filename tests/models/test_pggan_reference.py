@@ -62,11 +62,8 @@ ALL_STAGES = [stage for case in CASES for stage in stages_of(case)]
 LOSS_STAGES = [
     Stage("r4_c1", 4, 1),
     Stage("r8_c1", 8, 0.5),
-    Stage("r8_c1", 8, 1),
-    Stage("r16_c1", 16, 1),
-    Stage("r16_c1", 16, 0.75),
     Stage("r16_c1", 8, 1),
-    Stage("r8_c1_nofuse", 8, 0.5),
+    Stage("r16_c1", 16, 1),
     Stage("r16_c1_nofuse", 16, 1),
     Stage("r16_c1_nofuse", 16, 0.75),
 ]
@@ -258,7 +255,8 @@ def test_step_golden(golden, way):
     check_step(golden, Stage("r8_c1_nofuse", 8, 0.5), way)
 
 
-@pytest.mark.parametrize("stage", ALL_STAGES, ids=str)
+# The order of activation and downscaling is the discriminator's alone.
+@pytest.mark.parametrize("stage", [s for s in ALL_STAGES if s.fused_scale], ids=str)
 def test_generator(reference, stage, way):
     check_generator(reference, stage, way)
 

@@ -99,12 +99,30 @@ def run_audit(workplace, out, *arguments, generators="exported"):
 
 
 @pytest.fixture(scope="module")
-def audited(workplace):
-    result = run_audit(
-        workplace, workplace / "audits" / "first", "--by", "Ada L. (DPO)"
-    )
+def unfinished(workplace, tmp_path_factory):
+    """A folder with a copy of the models and an audit whose page was never written."""
+    folder = tmp_path_factory.mktemp("unfinished")
+    models = shutil.copytree(workplace / "exported", folder / "exported")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("gastritis_gan.privacy.audit.write_report", fail)
+        result = run_audit(workplace, folder / "out", generators=models)
+    assert result.exit_code != 0
+    assert not (folder / "out").exists()
+    return folder
+
+
+def fail(*_, **__):
+    raise OSError("disk full")
+
+
+@pytest.fixture(scope="module")
+def audited(workplace, unfinished):
+    """The folder of the audit that another call of the command has ended."""
+    folder = workplace / "audits" / "first"
+    shutil.copytree(unfinished / "out.partial", f"{folder}.partial")
+    result = run_audit(workplace, folder, "--by", "Ada L. (DPO)")
     assert result.exit_code == 4, result.output
-    return workplace / "audits" / "first", result.output
+    return folder, result.output
 
 
 def test_verdict_is_undecided_with_four_patients_and_states_what_is_needed(audited):
@@ -251,16 +269,11 @@ def test_an_unfinished_audit_of_something_else_is_refused(workplace, tmp_path):
     assert "unfinished audit with other settings" in result.output
 
 
-def test_the_library_resumes_what_the_command_began(workplace, tmp_path, monkeypatch):
-    def fail(*_, **__):
-        raise OSError("disk full")
-
-    models = shutil.copytree(workplace / "exported", tmp_path / "exported")
-    with monkeypatch.context() as patched:
-        patched.setattr("gastritis_gan.privacy.audit.write_report", fail)
-        result = run_audit(workplace, tmp_path / "out", generators=models)
-        assert result.exit_code != 0
-        assert not (tmp_path / "out").exists()
+def test_the_library_resumes_what_the_command_began(
+    workplace, unfinished, tmp_path, monkeypatch
+):
+    models = shutil.copytree(unfinished / "exported", tmp_path / "exported")
+    shutil.copytree(unfinished / "out.partial", tmp_path / "out.partial")
     kept = list((tmp_path / "out.partial").rglob("*.np?"))
     # samples; 16 images and 4 of the other class in pixels; 16 and the samples in
     # texture; 2 x 16 latents

@@ -16,8 +16,9 @@ from gastritis_gan.privacy.membership import (
     closest_samples_scores,
     nearest_sample_scores,
 )
+from gastritis_gan.privacy.subjects import choose_cohort
 from gastritis_gan.privacy.windows import FLIPS
-from tests.helpers.small_store import SIDE
+from tests.helpers.small_store import SIDE, SmallStore
 
 RNG = np.random.default_rng(0)
 
@@ -63,7 +64,7 @@ class Pixels:
 
 @pytest.fixture
 def space_of(store, cohort, tmp_path):
-    def make(samples, extractor=None):
+    def make(samples, extractor=None, *, store=store, cohort=cohort):
         extractor = extractor or Pixels()
         folder = tmp_path / extractor.name
         return FeatureSpace(extractor, store, cohort, samples, folder)
@@ -102,10 +103,12 @@ def test_texture_does_not_tell_flips_apart():
         np.testing.assert_allclose(Texture()(turned * 2 - 1), expected, atol=1e-6)
 
 
-def test_only_what_tells_flips_apart_is_extracted_with_flips(store, space_of):
+def test_only_what_tells_flips_apart_is_extracted_with_flips(space_of):
+    store = SmallStore(num_training=1, num_test=1)
+    few = {"store": store, "cohort": choose_cohort(store, "positive", seed=0)}
     samples = np.random.default_rng(0).random((3, 16, 16), np.float32)
-    assert space_of(samples).features.shape == (len(FLIPS), 3, 256)
-    assert space_of(samples, Texture()).features.shape == (1, 3, Texture.dim)
+    assert space_of(samples, **few).features.shape == (len(FLIPS), 3, 256)
+    assert space_of(samples, Texture(), **few).features.shape == (1, 3, Texture.dim)
 
 
 def test_levelled_patches_have_one_mean_and_deviation():

@@ -4,36 +4,12 @@ import numpy as np
 import pytest
 
 from gastritis_gan.privacy.latent_search import open_gradient, search_latents
+from gastritis_gan.serving.exported_model import ExportedModel
 
 
 @pytest.fixture(scope="module")
-def generator():
-    from gastritis_gan.models.pggan import ProgressiveGenerator
-
-    return ProgressiveGenerator(16, latent_dim=8, fmap_base=64, fmap_max=16, seed=0)
-
-
-@pytest.fixture(scope="module")
-def gradient(generator, tmp_path_factory):
-    from gastritis_gan.serving.export import export_generator
-
-    model = export_generator(
-        generator,
-        exported_dir=tmp_path_factory.mktemp("exported"),
-        name="small",
-        metadata={
-            "model": "pggan",
-            "target": "positive",
-            "class_name": "gastritis",
-            "split_hash": "0" * 64,
-            "resolution": 16,
-            "latent_dim": 8,
-            "num_images": 1,
-            "seed": 0,
-            "config": {},
-        },
-    )
-    return open_gradient(model.load)
+def gradient(exported):
+    return open_gradient(ExportedModel.open(exported).load)
 
 
 def test_gradient_of_a_saved_model_is_that_of_the_keras_generator(gradient, generator):

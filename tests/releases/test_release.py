@@ -106,6 +106,7 @@ def test_png(models, tmp_path):
     assert str(models) not in (folder / "release.json").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("drawn")
 def test_checksums_cover_everything_and_the_release_can_be_made_again(models, tmp_path):
     date = datetime.date(2026, 11, 30)
     for name in ("a", "b"):

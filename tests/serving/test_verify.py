@@ -13,10 +13,12 @@ from gastritis_gan.storage import sha256_of_file
 
 WITHOUT_KERAS = """
 import sys
-for name in ("keras", "gastritis_gan.models", "gastritis_gan.layers"):
-    sys.modules[name] = None
+sys.modules["keras"] = None
+for room in ("training", "models", "layers", "config", "serving.export"):
+    sys.modules["gastritis_gan." + room] = None
 from gastritis_gan.cli.main import main
-main(sys.argv[1:])
+main(["verify", sys.argv[1]], standalone_mode=False)
+main(["sample", sys.argv[1], "--count", "2", "--out", sys.argv[2]])
 """
 
 
@@ -45,14 +47,15 @@ def test_a_whole_copy_passes(copy):
     assert "15 requests" in done[3]
 
 
-def test_a_serving_machine_needs_no_keras(exported):
+def test_a_serving_machine_needs_no_keras_and_no_training_code(exported, tmp_path):
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_KERAS, "verify", exported.parent],
+        [sys.executable, "-c", WITHOUT_KERAS, exported.parent, tmp_path / "samples"],
         check=True,
         capture_output=True,
         text=True,
     )
-    assert done.stdout.endswith(f"{exported} can be served.\n")
+    assert f"{exported} can be served.\n" in done.stdout
+    assert (tmp_path / "samples" / "000001.png").is_file()
 
 
 @pytest.mark.parametrize(

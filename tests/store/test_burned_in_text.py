@@ -43,16 +43,16 @@ def assert_found(boxes, ink):
 
 
 @pytest.mark.parametrize(
-    ("text", "place", "options"),
+    ("bits", "text", "place", "options"),
     [
-        ("DOE JANE 1901", (8, 8), {"size": 12}),
-        ("DOE JANE 1901", (180, 250), {}),  # over the organ
-        ("1901-02-03", (300, 480), {"size": 28}),
-        ("DOE JANE", (20, 440), {"size": 40}),
-        ("DOE JANE", (200, 240), {"white": 0}),
+        (8, "DOE JANE 1901", (8, 8), {"size": 12}),
+        (8, "DOE JANE 1901", (180, 250), {}),  # over the organ
+        (16, "DOE JANE 1901", (180, 250), {}),
+        (8, "1901-02-03", (300, 480), {"size": 28}),
+        (8, "DOE JANE", (20, 440), {"size": 40}),
+        (8, "DOE JANE", (200, 240), {"white": 0}),
     ],
 )
-@pytest.mark.parametrize("bits", [8, 16])
 def test_a_name_or_a_date_is_found_where_it_is(bits, text, place, options):
     image, ink = write(film(bits=bits), text, place, **options)
     boxes = find_text(image)

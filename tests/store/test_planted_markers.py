@@ -248,9 +248,10 @@ def test_no_marker_in_error_messages_unless_they_are_asked_for(work, spoil, expe
 
 
 def test_no_marker_when_a_changed_input_is_refused(work):
-    run(work, *prepare(work, "store"))
+    arguments = [str(a) for a in prepare(work, "store", "--workers", 1)]
+    assert CliRunner().invoke(main, arguments).exit_code == 0
     change_dicom(work, PatientID=f"{MARKER}2")
-    result = CliRunner().invoke(main, [str(a) for a in prepare(work)])
+    result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 2
     assert "row 2 of the cohort file, image: the image is not the one" in result.output
     assert not holds_marker(result.output.encode())

@@ -214,6 +214,7 @@ def run_killed_at(run_dir, *points):
     return int(result.stdout)
 
 
+@pytest.mark.slow
 def test_killed_runs_end_like_the_one_that_was_not(finished_run, tmp_path):
     """Kills by hand: before the first checkpoint, inside a checkpoint between ticks,
     at the end of a fade, and at the switch to Eq. 5 (step 4)."""
