@@ -213,8 +213,9 @@ def _squared_radii(
         raise InputError(
             f"image metrics compare each patch with {NUM_NEIGHBOURS} patches of other "
             f"patients, and a half of the training patients has {len(features)} "
-            f"patches of {len(np.unique(patients))} patients: prepare the cohort with "
-            "more patients or a lower `patches.stride`."
+            f"patches of {len(np.unique(patients))} patients: raise "
+            "`evaluation.patches_per_class`, or prepare the cohort with more patients "
+            "or a lower `patches.stride`."
         )
     return radii
 
