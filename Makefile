@@ -86,4 +86,4 @@ $(READY): setup.py pyproject.toml
 	@touch $(READY)
 
 clean:
-	rm -rf $(VENV) build dist demo docs/reference site *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist demo docs/reference site .cache *.egg-info .pytest_cache .mypy_cache .ruff_cache

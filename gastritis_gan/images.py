@@ -13,6 +13,7 @@ machine; SciPy's sparse product is one plain loop without the interpreter's lock
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -184,9 +185,15 @@ def find_font(text: str) -> Font | None:
     Pillow's own has hardly more than ASCII; then come Matplotlib's own and the
     system's, which the plain install does not find.
     """
-    fonts = (ImageFont.truetype(file, _TEXT_PX) for file in _font_files())
     own = ImageFont.load_default(_TEXT_PX)
-    return next((f for f in (own, *fonts) if _has_letters(f, text)), None)
+    if _has_letters(own, text):
+        return own
+    for file in _font_files():
+        with contextlib.suppress(OSError):  # damaged, or of one size only
+            font = ImageFont.truetype(file, _TEXT_PX)
+            if _has_letters(font, text):
+                return font
+    return None
 
 
 @functools.cache

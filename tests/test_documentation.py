@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import html
+import importlib.util
 import re
 
 import click
@@ -12,6 +13,7 @@ import pytest
 import gastritis_gan as gg
 from gastritis_gan.cli.main import main
 from gastritis_gan.config import ExperimentConfig
+from gastritis_gan.storage import parse_yaml
 
 VARIES = "…"
 
@@ -92,6 +94,47 @@ def test_every_page_is_in_the_navigation(repository, pages):
     written = {page for page in pages if page.startswith("docs/")}
     assert listed - written == {page for page in listed if "/reference/" in page}
     assert written <= listed
+
+
+@pytest.fixture(scope="module")
+def made(repository):
+    """The script that makes the pages of the reference."""
+    path = repository / "docs" / "reference_pages.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_reference_has_every_command_and_option(made):
+    page = made.commands_page()
+
+    context = click.Context(main)
+    for name in main.list_commands(context):
+        _, text = page.split(f"## `{name}`\n", 1)
+        text = text.split("\n## ")[0]
+        options = options_of(main.get_command(context, name)) - {"--help"}
+        listed = set(re.findall(r"[` ](--[a-z-]+)", text))
+        assert {option for option in options if option.startswith("--")} <= listed
+
+
+def test_reference_has_every_key_with_its_default(made):
+    page = made.configuration_page()
+
+    for section in dataclasses.fields(ExperimentConfig):
+        for key in dataclasses.fields(type(section.default)):
+            (row,) = re.findall(rf'id="{section.name}.{key.name}"></span>(.+)', page)
+            _, kind, default, meaning = row.removesuffix(" |").split(" | ")
+            assert kind
+            assert meaning.endswith(".")
+            if isinstance(key.default, int | float):
+                assert parse_yaml(default.strip("`").encode()) == key.default
+
+
+def test_reference_has_every_public_name(made):
+    listed = [name for names in made.PUBLIC_NAMES.values() for name in names]
+
+    assert sorted(listed) == sorted(gg.__all__)
 
 
 def slugs(text: str) -> set[str]:

@@ -156,6 +156,15 @@ def test_captions_have_the_letters_of_a_class_name(letters):
     assert not np.array_equal(caption_of(letters[0]), caption_of(letters[1]))
 
 
+def test_a_damaged_font_is_left_out(monkeypatch, tmp_path):
+    (tmp_path / "a.ttf").write_bytes(b"no font")
+    files = [str(tmp_path / "a.ttf"), str(tmp_path / "absent.ttf")]
+    monkeypatch.setattr(gastritis_gan.images, "_font_files", lambda: files)
+    find_font.cache_clear()
+    assert drawable("胃炎", "positive") == "positive"
+    find_font.cache_clear()
+
+
 def test_a_class_name_that_no_font_has_is_replaced(monkeypatch):
     assert drawable("\U000f1234", "positive") == "positive"  # for private use
     find_font.cache_clear()
