@@ -56,7 +56,11 @@ demo: $(READY)
 	@echo 'release   demo/release/          200 labelled images with their datasheet'
 	@echo 'report    demo/report.html       all of it on one page: open it in a browser'
 
-# The files in their order, not those with most tests first: the longest has few.
+# The files in their order, not those with most tests first: the longest has few. A thread
+# for each of the two processes: more would only wait for each other.
+test: export OMP_NUM_THREADS = 1
+test: export TF_NUM_INTRAOP_THREADS = 1
+test: export TF_NUM_INTEROP_THREADS = 1
 test: $(READY)
 	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 

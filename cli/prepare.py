@@ -65,9 +65,8 @@ def prepare(
     `cohort.negative`.
 
     The store holds no name, path or DICOM attribute of the cohort. Its pseudonyms come
-    from a secret key in a folder of its own: keep it inside the hospital, apart from
-    the store, or delete it; without it a finished store cannot be compared with its
-    cohort again.
+    from a secret key (--key-file): keep it inside the hospital, apart from the store,
+    or delete it; without it a finished store cannot be compared with its cohort again.
 
     The store grows in STORE.partial and appears when it is whole. After an interruption
     the same command resumes; on a finished store it only checks that images, outlines,

@@ -125,7 +125,7 @@ def test_an_empty_file_is_the_default_experiment(tmp_path):
         ("optimizer: {ema_half_life_images: -1}", "must be at least 0. Received: -1."),
         (
             "networks: {precision: float16}",
-            "must be one of float32, mixed_bfloat16, mixed_float16. Received: 'float16",
+            "must be one of float32, mixed_bfloat16, mixed_float16, auto. Received: ",
         ),
         (
             "schedule: {accumulation_steps: 3}",

@@ -6,7 +6,6 @@ name of the demo's, and smaller numbers.
 
 from __future__ import annotations
 
-import concurrent.futures
 import csv
 import doctest
 import filecmp
@@ -83,20 +82,21 @@ def run(command: list[str], folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def journeys(repository, tmp_path_factory) -> dict[str, Path]:
-    """Where each text was run, side by side; `printed.txt` holds what it printed."""
+def shell(repository, tmp_path_factory) -> Path:
+    """Where README's commands were run; `printed.txt` holds what they printed."""
     _, *in_shell = blocks(repository, "sh")
+    folder = small_experiment(repository, tmp_path_factory)
+    run_in(["bash", "-euc", "\n".join(["umask 0", *map(smaller, in_shell)])], folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def python(repository, tmp_path_factory) -> Path:
+    """Where README's Python was run."""
     (in_python,) = blocks(repository, "python")
-    commands = {
-        "shell": ["bash", "-euc", "\n".join(["umask 0", *map(smaller, in_shell)])],
-        "python": [sys.executable, "-c", smaller(in_python)],
-    }
-    folders = {
-        name: small_experiment(repository, tmp_path_factory) for name in commands
-    }
-    with concurrent.futures.ThreadPoolExecutor(len(commands)) as pool:
-        list(pool.map(run_in, commands.values(), folders.values()))
-    return folders
+    folder = small_experiment(repository, tmp_path_factory)
+    run_in([sys.executable, "-c", smaller(in_python)], folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -124,11 +124,6 @@ def run_in(command: list[str], folder: Path) -> None:
     (folder / "printed.txt").write_text(run(command, folder), encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def shell(journeys) -> Path:
-    return journeys["shell"]
-
-
 def test_the_first_minute_needs_no_training(repository, tmp_path):
     shutil.copytree(repository / "exported", tmp_path / "exported")
     run(["bash", "-euc", blocks(repository, "sh")[0]], tmp_path)
@@ -136,8 +131,8 @@ def test_the_first_minute_needs_no_training(repository, tmp_path):
     assert (tmp_path / "walks" / "gastritis").is_dir()
 
 
-def test_both_doors_give_the_same_bits(journeys):
-    shell, python = journeys["shell"], journeys["python"]
+@pytest.mark.slow
+def test_both_doors_give_the_same_bits(shell, python):
     for pattern in (
         "stores/phantom/patches.npz",
         "runs/*/checkpoints/*",
@@ -161,15 +156,12 @@ def test_both_doors_give_the_same_bits(journeys):
     ("name", "top", "folder_mode", "file_mode"),
     [
         ("shell", "", 0o700, 0o600),
-        ("python", "", 0o700, 0o600),
+        pytest.param("python", "", 0o700, 0o600, marks=pytest.mark.slow),
         pytest.param("notebook", "tutorial", 0o2770, 0o660, marks=pytest.mark.slow),
     ],
 )
 def test_what_shows_patients_is_private(request, name, top, folder_mode, file_mode):
-    if name == "notebook":
-        root = request.getfixturevalue("notebook")
-    else:
-        root = request.getfixturevalue("journeys")[name]
+    root = request.getfixturevalue(name)
     private = (
         "stores/phantom", "keys", "store", "*.key", "runs/*", "audits/phantom",
         "inspections/phantom", "results/feature-cache", "feature-cache",
@@ -185,14 +177,18 @@ def test_what_shows_patients_is_private(request, name, top, folder_mode, file_mo
             assert stat.S_IMODE(path.stat().st_mode) == mode, path
 
 
-@pytest.mark.parametrize(("name", "umask"), [("shell", 0), ("python", 0o022)])
-def test_what_can_be_given_away_follows_the_umask(journeys, name, umask):
+@pytest.mark.parametrize(
+    ("name", "umask"),
+    [("shell", 0), pytest.param("python", 0o022, marks=pytest.mark.slow)],
+)
+def test_what_can_be_given_away_follows_the_umask(request, name, umask):
+    root = request.getfixturevalue(name)
     public = ("exported", "results/phantom", "releases/phantom")
-    for folder in (journeys[name] / path for path in public):
+    for folder in (root / path for path in public):
         for path in (folder.parent, folder, *folder.rglob("*")):
             mode = stat.S_IMODE(path.stat().st_mode)
             readable = 0o555 if path.is_dir() else 0o444
-            if path != journeys[name]:  # TensorFlow makes folders of 0755 at most
+            if path != root:  # TensorFlow makes folders of 0755 at most
                 assert (mode & readable, mode & umask) == (readable, 0), path
 
 

@@ -83,7 +83,8 @@ def trace_patient(
             empty, or a folder does not exist.
 
     Example:
-        >>> trace = gg.trace_patient("stores/phantom", "0", ["runs", "exported"])
+        >>> trace = gg.trace_patient("stores/phantom", "0", ["runs", "exported"],
+        ...                          key="keys/phantom.key")
         >>> trace.split is None
         True
     """

@@ -239,6 +239,14 @@ class Recipe:
         """Whether any stage needs patches of the other class and from outside."""
         return any(spec.is_conditional for spec in self.stages)
 
+    def spec_at(self, step: int) -> StageSpec:
+        """Returns the stage of a state; after a fade only the new block is left."""
+        spec = next(s for s in self.stages if step <= s.stage.end_step)
+        if step < spec.stage.end_step:
+            return spec
+        stage = dataclasses.replace(spec.stage, phase="stable")
+        return dataclasses.replace(spec, stage=stage)
+
     @property
     def is_logistic(self) -> bool:
         """Whether scores are logits."""

@@ -14,7 +14,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -44,6 +43,7 @@ from gastritis_gan.training.checkpoint import (
     load_latest_checkpoint,
     save_checkpoint,
 )
+from gastritis_gan.training.checkpoint_list import CheckpointList, best_tick
 from gastritis_gan.training.config_changes import (
     Change,
     check_changes,
@@ -52,7 +52,7 @@ from gastritis_gan.training.config_changes import (
     merge_changes,
     settings_of,
 )
-from gastritis_gan.training.recipe import Recipe, StageSpec, make_recipe
+from gastritis_gan.training.recipe import Recipe, make_recipe
 from gastritis_gan.training.training_settings import TrainingSections
 from gastritis_gan.typed_config import from_plain, to_plain
 
@@ -255,7 +255,7 @@ class Run:
             **({"config_changes": changes} if self._changes else {}),
             # until the branch both are the same run
             "model": self.recipe.branches_from if before_branch else self.recipe.model,
-            "resolution": self._spec_at(step).stage.resolution,
+            "resolution": self.recipe.spec_at(step).stage.resolution,
             "num_images": images,
         }
 
@@ -279,17 +279,7 @@ class Run:
         That is the least `quality` against validation patients of the last stage, which
         must be a stable one; None where there is no such tick.
         """
-        return _best(self._judged_ticks())
-
-    def _judged_ticks(self) -> list[dict[str, Any]]:
-        last = self.recipe.schedule.stages[-1]
-        return [
-            tick
-            for tick in ([] if last.transition else self.metrics())
-            if tick["step"] > last.first_step
-            and tick.get("quality_reference") == "validation"
-            and tick["quality"] is not None
-        ]
+        return best_tick(self.recipe, self.metrics())
 
     def sheets(self) -> dict[int, Path]:
         """Returns the sheets of samples by the number of real images before them."""
@@ -362,7 +352,7 @@ class Run:
         keys = ("model", "target", "split_hash", "seed", "num_images")
         wanted = [tuple(card.get(key) for key in keys) for card in cards]
         pairs = []
-        for step in self._steps():
+        for step in checkpoint_steps(self.path / _CHECKPOINTS):
             metadata = self._metadata_at(step)
             if tuple(metadata.get(key) for key in keys) in wanted:
                 state = load_checkpoint(self.path / _CHECKPOINTS, step)
@@ -371,7 +361,7 @@ class Run:
             raise InputError(
                 "none of these generators was exported from a checkpoint that "
                 f"{self.path} still has: model, target, split, seed or duration "
-                f"differ. {self._listed()} Give the generators' own runs."
+                f"differ. {self._checkpoints.listed()} Give the generators' own runs."
             )
         return pairs
 
@@ -429,12 +419,12 @@ class Run:
         )
 
     def _generator(self, state: TrainingState) -> Network:
-        generator = self._spec_at(state.step).generator()
+        generator = self.recipe.spec_at(state.step).generator()
         _set_own_weights(generator, state.weights["generator_ema"])
         return generator
 
     def _discriminator(self, state: TrainingState) -> Discriminate:
-        spec = self._spec_at(state.step)
+        spec = self.recipe.spec_at(state.step)
         discriminator = spec.discriminator()
         _set_own_weights(discriminator, state.weights["discriminator"])
         group = spec.group_size  # the layer takes whole groups
@@ -451,106 +441,24 @@ class Run:
 
     def _chosen(self, checkpoint: str | float | None) -> tuple[str, TrainingState]:
         """Returns what was chosen (`best`, `last` or `kimg`) and its state."""
-        best = self._best_step()
-        if checkpoint is None:
-            checkpoint = "last" if best is None else "best"
-        if checkpoint == "best":
-            if best is None:
-                raise InputError(f"{self.path} has no best checkpoint: {self._why()}")
-            return "best", load_checkpoint(self.path / _CHECKPOINTS, best)
-        if checkpoint == "last":
-            state = self.checkpoint()
-            self._refuse_in_transition(state.step)
-            return "last", state
-        step = self._step_after(checkpoint)
-        self._refuse_in_transition(step)
-        return "kimg", load_checkpoint(self.path / _CHECKPOINTS, step)
+        choice, step = self._checkpoints.choose(checkpoint)
+        if choice != "last":
+            return choice, load_checkpoint(self.path / _CHECKPOINTS, step)
+        state = self.checkpoint()  # the newest file may be damaged
+        self._checkpoints.refuse_in_transition(state.step)
+        return choice, state
 
-    def _best_step(self) -> int | None:
-        """The step of the best tick whose checkpoint is there."""
-        steps = self._steps()  # a kill between metrics and checkpoint leaves the former
-        best = _best(tick for tick in self._judged_ticks() if tick["step"] in steps)
-        return best["step"] if best else None
-
-    def _why(self) -> str:
-        """Why there is no best checkpoint, and what to choose instead."""
-        last = self.recipe.schedule.stages[-1]
-        ticks = self.metrics()
-        if any(tick.get("quality_reference") == "training" for tick in ticks):
-            return (
-                "its split has no validation patients (or too few), and on training "
-                "patches the best state would be the one that has learnt most of them "
-                "by heart. Choose `last`."
-            )
-        if last.transition:
-            return "its schedule ends in a transition. Choose `last`."
-        if not any(tick["step"] > last.first_step for tick in ticks):
-            return (
-                f"it has not reached the stable phase at {last.resolution} pixels yet. "
-                "Choose `last`, or resume it."
-            )
-        return (
-            "no tick of its last stage has both a `quality` and a checkpoint. Choose "
-            "`last`."
+    @property
+    def _checkpoints(self) -> CheckpointList:
+        return CheckpointList(
+            run=self.path,
+            recipe=self.recipe,
+            steps=checkpoint_steps(self.path / _CHECKPOINTS),
+            ticks=self.metrics(),
         )
-
-    def _step_after(self, kimg: str | float) -> int:
-        """Returns the step of the checkpoint after so many thousand images."""
-        text = str(kimg)
-        try:
-            wanted = Decimal(text)
-            digits = max(0, -int(wanted.as_tuple().exponent))  # rounded as it is given
-        except (InvalidOperation, ValueError):
-            raise InputError(
-                "the checkpoint must be best, last or a number of thousand images, not "
-                f"{text!r:.40}."
-            ) from None
-        found = [
-            step
-            for step in self._steps()
-            if round(Decimal(self._images(step)) / 1000, digits) == wanted
-        ]
-        if len(found) != 1:
-            number = "several checkpoints" if found else "no checkpoint"
-            raise InputError(f"{self.path} has {number} of {text}. {self._listed()}")
-        return found[0]
-
-    def _refuse_in_transition(self, step: int) -> None:
-        if not self._spec_at(step).stage.transition:
-            return
-        stable = [s for s in self._steps() if not self._spec_at(s).stage.transition]
-        nearest = min(stable, key=lambda other: abs(other - step), default=None)
-        way_out = (
-            "Resume the run until it is over"
-            if nearest is None
-            else f"The nearest that can be is {self._images(nearest) / 1000}"
-        )
-        raise InputError(
-            f"{self.path}: the checkpoint of {self._images(step) / 1000} thousand "
-            "images is in the middle of the transition to "
-            f"{self._spec_at(step).stage.resolution} pixels and cannot be exported. "
-            f"{way_out}."
-        )
-
-    def _listed(self) -> str:
-        numbers = [str(self._images(step) / 1000) for step in self._steps()]
-        if not numbers:
-            return "It has no checkpoint yet."
-        return f"There are, in thousand images: {', '.join(numbers)}."
 
     def _images(self, step: int) -> int:
         return self.recipe.schedule.images_before(step)
-
-    def _steps(self) -> list[int]:
-        return checkpoint_steps(self.path / _CHECKPOINTS)
-
-    def _spec_at(self, step: int) -> StageSpec:
-        """The stage of a checkpoint; once a fade is over only the new block is left."""
-        spec = next(s for s in self.recipe.stages if step <= s.stage.end_step)
-        if step < spec.stage.end_step:
-            return spec
-        stage = dataclasses.replace(spec.stage, phase="stable")
-        return dataclasses.replace(spec, stage=stage)
 
     def check_same(self, record: Mapping[str, Any]) -> None:
         """Checks that a task is the one that this run was started with.
@@ -787,10 +695,6 @@ def list_runs(folder: str | os.PathLike[str]) -> list[Run]:
             f"{folder} holds no runs. `gastritis-gan fit --run` makes one."
         )
     return runs
-
-
-def _best(ticks: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
-    return min(ticks, key=lambda tick: float(tick["quality"]), default=None)
 
 
 def _set_own_weights(network: Network, weights: Arrays) -> None:
