@@ -26,7 +26,7 @@ _SAYS = {
     "pass": "No sample is closer to a training patient than to strangers, beyond the "
     "stated rates.",
     "fail": "Samples give training patients away: not to be released.",
-    "undecided": "Too few patients or samples to tell.",
+    "undecided": "No leak was found, but not every test could have found one.",
 }
 
 
