@@ -18,6 +18,7 @@ The same command resumes what was stopped; `--out` keeps runs, samples and figur
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import sys
@@ -65,7 +66,14 @@ def main() -> None:
         for seed in options.seeds:
             budget = None
             for model in options.models:
-                done = _trained(options, config, model, target, seed, budget)
+                done = Training(
+                    options=options,
+                    config=config,
+                    model=model,
+                    target=target,
+                    seed=seed,
+                    budget=budget,
+                ).result()
                 if model == "pggan":
                     budget = done["cpu_seconds"]
                 frechet, c2st = judge.verdict(done["samples"], target)
@@ -110,147 +118,125 @@ def _options() -> Any:
     return options
 
 
-def _trained(
-    options: Any,
-    config: dict[str, Any],
-    model: str,
-    target: str,
-    seed: int,
-    budget: float | None,
-) -> dict[str, Any]:
-    """Returns `cpu_seconds`, `num_images` and `samples`, from a file if it is there."""
-    name = f"{model}_{target}_{seed}"
-    samples, record = options.out / f"{name}.npy", options.out / f"{name}.json"
-    if not record.exists():
-        if model == PEER:
-            result = _train_peer(options, target, seed, name, budget, samples)
-        else:
-            case = (options, config, target, seed)
-            result = _train_own(*case, name, model, budget, samples)
-        record.write_text(json.dumps(result), encoding="utf-8")
-    found: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
-    return {**found, "samples": np.load(samples)}
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Training:
+    """One training, and what is left of it in `--out`.
 
+    Attributes:
+        options: Of the command.
+        config: The experiment.
+        model: An own one, or the peer.
+        target: The class to imitate.
+        seed: Of the training.
+        budget: CPU-seconds that it may take; None: as many as its config takes.
+    """
 
-def _train_own(  # noqa: PLR0913 - one training
-    options: Any,
-    config: dict[str, Any],
-    target: str,
-    seed: int,
-    name: str,
-    model: str,
-    budget: float | None,
-    samples: Path,
-) -> dict[str, Any]:
-    if model == "dcgan" and budget is not None:
-        config = _dcgan_within(options, config, target, seed, name, budget)
-    run, cpu_seconds = _fit(options, config, target, seed, name, model)
-    resolution = run.recipe.final_resolution
-    exported = run.export(options.out / "exported", name=name.replace("_", "-"))
-    images = exported.generate(seeds=range(_num_samples(resolution, options.quick)))
-    np.save(samples, images)
-    num_images = run.recipe.schedule.num_images
-    return {"cpu_seconds": cpu_seconds, "num_images": num_images}
+    options: Any
+    config: dict[str, Any]
+    model: str
+    target: str
+    seed: int
+    budget: float | None
 
+    @property
+    def name(self) -> str:
+        """Of its files."""
+        return f"{self.model}_{self.target}_{self.seed}"
 
-def _fit(
-    options: Any,
-    config: dict[str, Any],
-    target: str,
-    seed: int,
-    name: str,
-    model: str,
-) -> tuple[Any, float]:
-    """Trains a run or resumes it; its CPU time is summed up over the pieces."""
-    path, spent = options.out / "runs" / name, options.out / f"{name}.spent"
-    config = {**config, "training": {**config.get("training", {}), "seed": seed}}
-    file = options.out / f"{name}.yaml"
-    file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-    words = ["--config", file, "--store", options.store, "--model", model]
-    words += ["--target", target, "--run", path]
-    usage = run_command(
-        *GASTRITIS_GAN, "fit", *words, *(["--resume"] if path.exists() else [])
-    )
-    before = float(spent.read_text()) if spent.exists() else 0.0
-    spent.write_text(str(before + usage.cpu))
-    return gg.open_run(path), before + usage.cpu
+    def file(self, suffix: str) -> Path:
+        """Returns a file of its own."""
+        return Path(self.options.out / f"{self.name}{suffix}")
 
+    def result(self) -> dict[str, Any]:
+        """Returns `cpu_seconds`, `num_images` and `samples`, from files if there."""
+        record = self.file(".json")
+        if not record.exists():
+            done = self._of_peer() if self.model == PEER else self._of_own()
+            record.write_text(json.dumps(done), encoding="utf-8")
+        found: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
+        return {**found, "samples": np.load(self.file(".npy"))}
 
-def _dcgan_within(
-    options: Any,
-    config: dict[str, Any],
-    target: str,
-    seed: int,
-    name: str,
-    budget: float,
-) -> dict[str, Any]:
-    """Returns the config with as many images as the CPU-seconds allow, by a trial."""
+    def _of_own(self) -> dict[str, Any]:
+        config = self.config
+        if self.model == "dcgan" and self.budget is not None:
+            config = self._dcgan_within(self.budget)
+        run, cpu_seconds = self._fit(config, self.name)
+        name = self.name.replace("_", "-")
+        exported = run.export(self.options.out / "exported", name=name)
+        number = _num_samples(run.recipe.final_resolution, self.options.quick)
+        np.save(self.file(".npy"), exported.generate(seeds=range(number)))
+        num_images = run.recipe.schedule.num_images
+        return {"cpu_seconds": cpu_seconds, "num_images": num_images}
 
-    def with_images(num_images: int) -> dict[str, Any]:
-        return {
-            **config,
-            "dcgan": {**config.get("dcgan", {}), "num_images": num_images},
+    def _fit(self, config: dict[str, Any], name: str) -> tuple[Any, float]:
+        """Trains a run or resumes it; its CPU time is summed up over the pieces."""
+        out = self.options.out
+        path, spent, file = (
+            out / "runs" / name,
+            out / f"{name}.spent",
+            out / f"{name}.yaml",
+        )
+        training = {**config.get("training", {}), "seed": self.seed}
+        text = yaml.safe_dump({**config, "training": training}, sort_keys=False)
+        file.write_text(text, encoding="utf-8")
+        words = ["--config", file, "--store", self.options.store]
+        words += ["--model", self.model, "--target", self.target, "--run", path]
+        usage = run_command(
+            *GASTRITIS_GAN, "fit", *words, *(["--resume"] if path.exists() else [])
+        )
+        before = float(spent.read_text()) if spent.exists() else 0.0
+        spent.write_text(str(before + usage.cpu))
+        return gg.open_run(path), before + usage.cpu
+
+    def _dcgan_within(self, budget: float) -> dict[str, Any]:
+        """Returns the config with as many images as the budget allows, by a trial."""
+
+        def with_images(num_images: int) -> dict[str, Any]:
+            dcgan = {**self.config.get("dcgan", {}), "num_images": num_images}
+            return {**self.config, "dcgan": dcgan}
+
+        few = 256 if self.options.quick else DCGAN_TRIAL_IMAGES
+        seconds = [
+            self._fit(with_images(n), f"{self.name}_trial_{n}")[1]
+            for n in (few, 3 * few)
+        ]
+        per_image = max(seconds[1] - seconds[0], 1e-3) / (2 * few)
+        start = max(seconds[0] - few * per_image, 0)
+        return with_images(max(int((budget - start) / per_image), few))
+
+    def _of_peer(self) -> dict[str, Any]:
+        from gastritis_gan.training.recipe import make_recipe
+
+        sections = gg.load_config(self.options.config)
+        store = gg.open_store(self.options.store)
+        resolution = sections.schedule.final_resolution
+        patches = self.options.out / f"patches_{self.target}_{resolution}.npy"
+        if not patches.exists():
+            indices = store.patch_set(self.target, "train")
+            np.save(patches, store.read(indices, resolution))
+        schedule = make_recipe("pggan", sections.training_sections).schedule
+        case = {
+            "patches": str(patches),
+            "samples": str(self.file(".npy")),
+            "num_samples": _num_samples(resolution, self.options.quick),
+            "stages": [
+                (stage.resolution, stage.transition, stage.batch_size, stage.num_images)
+                for stage in schedule.stages
+            ],
+            "latent_dim": sections.networks.latent_dim,
+            "fmap_base": sections.networks.fmap_base,
+            "fmap_max": sections.networks.fmap_max,
+            "ema_half_life_images": sections.optimizer.ema_half_life_images,
+            "learning_rate": self.options.peer_rate,
+            "seed": self.seed,
+            "cpu_seconds": self.budget,
+            "result": str(self.file(".result.json")),
         }
-
-    few = 256 if options.quick else DCGAN_TRIAL_IMAGES
-    seconds = [
-        _fit(options, with_images(n), target, seed, f"{name}_trial_{n}", "dcgan")[1]
-        for n in (few, 3 * few)
-    ]
-    per_image = max(seconds[1] - seconds[0], 1e-3) / (2 * few)
-    start = max(seconds[0] - few * per_image, 0)
-    return with_images(max(int((budget - start) / per_image), few))
-
-
-def _train_peer(
-    options: Any,
-    target: str,
-    seed: int,
-    name: str,
-    budget: float | None,
-    samples: Path,
-) -> dict[str, Any]:
-    sections = gg.load_config(options.config)
-    store = gg.open_store(options.store)
-    resolution = sections.schedule.final_resolution
-    patches = options.out / f"patches_{target}_{resolution}.npy"
-    if not patches.exists():
-        indices = store.patch_set(target, "train")
-        np.save(patches, store.read(indices, resolution))
-    stages = [
-        (stage.resolution, stage.transition, stage.batch_size, stage.num_images)
-        for stage in _stages(sections.schedule)
-    ]
-    case = {
-        "patches": str(patches),
-        "samples": str(samples),
-        "num_samples": _num_samples(resolution, options.quick),
-        "stages": stages,
-        "latent_dim": sections.networks.latent_dim,
-        "fmap_base": sections.networks.fmap_base,
-        "fmap_max": sections.networks.fmap_max,
-        "ema_half_life_images": sections.optimizer.ema_half_life_images,
-        "learning_rate": options.peer_rate,
-        "seed": seed,
-        "cpu_seconds": budget,
-        "result": str(options.out / f"{name}.result.json"),
-    }
-    file = options.out / f"{name}.case.json"
-    file.write_text(json.dumps(case), encoding="utf-8")
-    run_command(options.peer_python, STEPS / "pro_gan_pth_training.py", file)
-    result: dict[str, Any] = json.loads(Path(case["result"]).read_text())
-    return result
-
-
-def _stages(schedule: Any) -> Any:
-    from gastritis_gan.training.schedule import Schedule
-
-    return Schedule.build(
-        schedule.resolutions,
-        transition_images=schedule.transition_images,
-        stable_images=schedule.stable_images,
-        batch_size=schedule.batch_size,
-    ).stages
+        file = self.file(".case.json")
+        file.write_text(json.dumps(case), encoding="utf-8")
+        run_command(self.options.peer_python, STEPS / "pro_gan_pth_training.py", file)
+        result: dict[str, Any] = json.loads(Path(case["result"]).read_text())
+        return result
 
 
 def _num_samples(resolution: int, quick: bool) -> int:

@@ -77,7 +77,7 @@ class NetworksConfig:
     fmap_max: int = 512
     mbstd_group_size: int = 4
     fused_scale: bool = False
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"] = "float32"
+    precision: Literal[Precision, "auto"] = "float32"
     jit_compile: bool = False
 
     def __post_init__(self) -> None:
