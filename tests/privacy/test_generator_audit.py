@@ -137,12 +137,27 @@ def copies_of(store, cohort, kind, number):
     return np.rint(copies.patches * 255).astype(np.uint8)
 
 
+# What is left of the small store's noise is like everybody's; of the phantom's relief
+# more is left (docs/studies/privacy.md).
+OVERLOOKED = "low-passed by 1.5 pixels"
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [disguise.kind for disguise in DISGUISES])
+@pytest.mark.parametrize(
+    "kind", [disguise.kind for disguise in DISGUISES if disguise.kind != OVERLOOKED]
+)
 def test_three_percent_of_disguised_copies_fail(audit, store, cohort, kind):
     samples = store.draw_windows("validation", 100, seed=1)
     samples[40:43] = copies_of(store, cohort, kind, 3)
     assert overall(audit(samples).decisions) == "fail"
+
+
+def test_what_is_overlooked_is_stated_and_is_no_pass(audit, store, cohort):
+    samples = store.draw_windows("validation", 100, seed=1)
+    samples[40:43] = copies_of(store, cohort, OVERLOOKED, 3)
+    found = audit(samples)
+    assert overall(found.decisions) == "undecided"
+    assert not any(space.is_noticed[OVERLOOKED].any() for space in found.spaces)
 
 
 def test_copies_of_the_other_class_fail(audit):
